@@ -1,1 +1,21 @@
-//! Skeleton.
+//! The few system calls that need `unsafe`, each with its reason.
+//!
+//! Everything that `nix`, `socket2` or `std` offer safely is used from there. What stands here is what they
+//! lack, wrapped so that no caller can misuse it: no raw pointer, no borrowed number that pretends to own a
+//! descriptor, no length that the caller must get right. Nothing here decides anything or knows what it is
+//! used for.
+//!
+//! - [`batch`]: many datagrams per receive call, with destination, hop limit and interface
+//! - [`child`]: what a child process does between fork and exec
+//! - [`fd`]: descriptors that a parent left open for us
+//! - [`ip`]: socket options of IPv4 and IPv6 that the crates do not offer
+//! - [`link`]: link-layer addresses for packet sockets
+//! - [`sched`]: real-time scheduling and memory that stays in memory
+#![expect(unsafe_code, reason = "this crate is where it lives; each block states why it holds")]
+
+pub mod batch;
+pub mod child;
+pub mod fd;
+pub mod ip;
+pub mod link;
+pub mod sched;
