@@ -1,1 +1,35 @@
-//! Skeleton.
+//! The kernel's IPVS table: what it holds, how two of them differ, and how to read and write it.
+//!
+//! A [`Table`] is the one value that the plan and the kernel both speak. [`diff`] turns two tables into
+//! [`Op`]s in an order that never leaves a service empty; with the feature `io` (default) `Kernel`
+//! carries them out over generic netlink and reads the table back.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `key` | [`ServiceKey`]: which packets a service takes |
+//! | `name` | [`Scheduler`], [`PersistenceEngine`]: names of kernel modules |
+//! | `service` | [`Service`]: how a service spreads its connections |
+//! | `destination` | [`Destination`]: one real server of a service |
+//! | `table` | [`Table`]: all services |
+//! | `op`, `diff` | one change, and the changes from one table to another |
+//!
+//! The words are the kernel's: a virtual server is a service, a real server is a destination. Nothing
+//! here knows of checks, configuration or VRRP.
+
+mod destination;
+mod diff;
+mod key;
+mod name;
+mod op;
+mod service;
+mod table;
+
+pub use destination::{
+    Checksum, Destination, DestinationKey, Forwarding, Tunnel, Weight, WeightRange,
+};
+pub use diff::{diff, diff_service};
+pub use key::{Family, ParseKeyError, Protocol, ServiceKey};
+pub use name::{NameError, PersistenceEngine, Scheduler};
+pub use op::Op;
+pub use service::{Netmask, Persistence, Service, ServiceFlags, Settings};
+pub use table::Table;
