@@ -1,4 +1,4 @@
-//! Descriptors that a parent left open for us, named by number on the command line.
+//! Descriptors that come from another process: left open by a parent, or received over a Unix socket.
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -30,6 +30,16 @@ pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: the number is open (F_GETFD above succeeded), is not a standard stream, and `TAKEN` makes sure
     // that it gets one owner only.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Takes ownership of a descriptor that came in a `SCM_RIGHTS` control message, as nix gives it: a bare number.
+///
+/// Call it once for each number of each message received, and with nothing else. The kernel has just opened
+/// the number for this process, so nobody else owns it.
+pub fn adopt_received_descriptor(number: RawFd) -> OwnedFd {
+    assert!(number >= 0, "the kernel passes no negative descriptors");
+    // SAFETY: the number was opened by the kernel on receipt and, by the contract above, has no owner yet.
+    unsafe { OwnedFd::from_raw_fd(number) }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //!
 //! - [`batch`]: many datagrams per receive call, with destination, hop limit and interface
 //! - [`child`]: what a child process does between fork and exec
-//! - [`fd`]: descriptors that a parent left open for us
+//! - [`fd`]: descriptors that come from another process
 //! - [`ip`]: socket options of IPv4 and IPv6 that the crates do not offer
 //! - [`link`]: link-layer addresses for packet sockets
 //! - [`sched`]: real-time scheduling and memory that stays in memory
@@ -19,3 +19,5 @@ pub mod fd;
 pub mod ip;
 pub mod link;
 pub mod sched;
+
+pub use fd::adopt_received_descriptor;
