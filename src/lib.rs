@@ -1,1 +1,18 @@
-//! Skeleton.
+//! evenkeel, an LVS director.
+//!
+//! The map of the code, in the order in which a start runs through it:
+//!
+//! - [`cli`]: the command line; one file per subcommand
+//! - [`supervisor`]: the parent process: starts the workers, watches them, passes their messages on
+//! - [`message`], [`link`], [`spec_file`]: what processes say to each other, and over what
+//! - [`config`]: two grammars, one model
+//! - [`router`]: the vrrp worker: who holds the addresses
+//! - [`lvs`]: the lvs worker: checkers, plan, the kernel's table
+//! - [`ops`]: the ops worker: the admin API
+//!
+//! The three crates `checkers`, `ipvs` and `vrrp` know nothing of each other nor of this one; here is the only
+//! place where health, table and VRRP meet.
+
+pub mod link;
+pub mod message;
+pub mod spec_file;

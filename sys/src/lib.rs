@@ -10,6 +10,7 @@
 //! - [`fd`]: descriptors that come from another process
 //! - [`ip`]: socket options of IPv4 and IPv6 that the crates do not offer
 //! - [`link`]: link-layer addresses for packet sockets
+//! - [`passing`]: packets that carry a descriptor along
 //! - [`sched`]: real-time scheduling and memory that stays in memory
 #![expect(unsafe_code, reason = "this crate is where it lives; each block states why it holds")]
 
@@ -18,6 +19,7 @@ pub mod child;
 pub mod fd;
 pub mod ip;
 pub mod link;
+pub mod passing;
 pub mod sched;
 
 pub use fd::adopt_received_descriptor;

@@ -1,0 +1,197 @@
+//! The sealed memory file in which the load child leaves the typed specs: a fixed header that the supervisor
+//! reads, then one section per worker that only that worker reads.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::message::Role;
+
+const MAGIC: [u8; 4] = *b"EVKL";
+const VERSION: u32 = 1;
+const HEADER: usize = 64;
+
+/// What the supervisor needs to know of a configuration: which workers have work, and how long a stop may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    sections: [Section; 3],
+    /// `child_wait_time`.
+    pub child_wait: Duration,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Section {
+    offset: u64,
+    length: u64,
+}
+
+impl Header {
+    /// Whether the configuration has work for `role`.
+    pub fn has(&self, role: Role) -> bool {
+        self.section(role).is_some()
+    }
+
+    fn section(&self, role: Role) -> Option<Section> {
+        let at = Role::WORKERS.iter().position(|worker| *worker == role)?;
+        Some(self.sections[at]).filter(|section| section.length > 0)
+    }
+
+    fn to_bytes(self) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        let mut fields = Vec::with_capacity(HEADER);
+        fields.extend_from_slice(&MAGIC);
+        fields.extend_from_slice(&VERSION.to_le_bytes());
+        for section in self.sections {
+            fields.extend_from_slice(&section.offset.to_le_bytes());
+            fields.extend_from_slice(&section.length.to_le_bytes());
+        }
+        let millis = u64::try_from(self.child_wait.as_millis()).unwrap_or(u64::MAX);
+        fields.extend_from_slice(&millis.to_le_bytes());
+        bytes[..fields.len()].copy_from_slice(&fields);
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8; HEADER]) -> io::Result<Self> {
+        let word = |at: usize| -> u64 {
+            let mut eight = [0; 8];
+            eight.copy_from_slice(&bytes[at..at + 8]);
+            u64::from_le_bytes(eight)
+        };
+        if bytes[..4] != MAGIC || bytes[4..8] != VERSION.to_le_bytes() {
+            return Err(refused("not a spec file of this version"));
+        }
+        let section = |at| Section { offset: word(at), length: word(at + 8) };
+        let sections = [section(8), section(24), section(40)];
+        Ok(Self { sections, child_wait: Duration::from_millis(word(56)) })
+    }
+}
+
+/// An empty memory file, to be filled by [`write`] in the load child.
+pub fn create() -> io::Result<OwnedFd> {
+    Ok(memfd_create(c"evenkeel-specs", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?)
+}
+
+/// The sections of a configuration, in the order of [`Role::WORKERS`]; an empty one means no work.
+#[derive(Debug, Default)]
+pub struct Sections {
+    parts: [Vec<u8>; 3],
+}
+
+impl Sections {
+    /// Sets what `role` gets.
+    pub fn set<T: Serialize>(&mut self, role: Role, spec: &T) -> io::Result<()> {
+        let bytes = postcard::to_stdvec(spec).map_err(io::Error::other)?;
+        if let Some(at) = Role::WORKERS.iter().position(|worker| *worker == role) {
+            self.parts[at] = bytes;
+        }
+        Ok(())
+    }
+
+    /// Writes everything to `file` and seals it against any change.
+    pub fn write(self, file: OwnedFd, child_wait: Duration) -> io::Result<()> {
+        let mut sections = [Section::default(); 3];
+        let mut offset = HEADER as u64;
+        for (section, part) in sections.iter_mut().zip(&self.parts) {
+            *section = Section { offset, length: part.len() as u64 };
+            offset += part.len() as u64;
+        }
+        let mut file = File::from(file);
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&Header { sections, child_wait }.to_bytes())?;
+        for part in &self.parts {
+            file.write_all(part)?;
+        }
+        let seals = SealFlag::F_SEAL_WRITE
+            | SealFlag::F_SEAL_SHRINK
+            | SealFlag::F_SEAL_GROW
+            | SealFlag::F_SEAL_SEAL;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+        Ok(())
+    }
+}
+
+/// The header of a spec file.
+pub fn header(file: &OwnedFd) -> io::Result<Header> {
+    let mut bytes = [0; HEADER];
+    File::from(file.try_clone()?).read_exact_at(&mut bytes, 0)?;
+    Header::from_bytes(&bytes)
+}
+
+/// The section of `role`; `None` when the configuration has no work for it.
+pub fn read<T: DeserializeOwned>(file: &OwnedFd, role: Role) -> io::Result<Option<T>> {
+    let Some(section) = header(file)?.section(role) else { return Ok(None) };
+    let file = File::from(file.try_clone()?);
+    let size = file.metadata()?.len();
+    let end = section.offset.checked_add(section.length).filter(|end| *end <= size);
+    if end.is_none() {
+        return Err(refused("section beyond the end of the spec file"));
+    }
+    let length = usize::try_from(section.length).map_err(|_| refused("section too long"))?;
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, section.offset)?;
+    postcard::from_bytes(&bytes).map(Some).map_err(|error| refused(&error.to_string()))
+}
+
+/// Everything that was written to a memory file from its beginning, as text: the load child's report.
+pub fn read_text(file: &OwnedFd) -> io::Result<String> {
+    let mut file = File::from(file.try_clone()?);
+    file.seek(SeekFrom::Start(0))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn refused(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written() -> OwnedFd {
+        let file = create().unwrap();
+        let mut sections = Sections::default();
+        sections.set(Role::Vrrp, &vec![1_u32, 2, 3]).unwrap();
+        sections.set(Role::Ops, &"mail").unwrap();
+        sections.write(file.try_clone().unwrap(), Duration::from_secs(5)).unwrap();
+        file
+    }
+
+    #[test]
+    fn each_worker_reads_its_own_section() {
+        let file = written();
+        let header = header(&file).unwrap();
+        assert_eq!(header.child_wait, Duration::from_secs(5));
+        assert_eq!(
+            Role::WORKERS.map(|role| header.has(role)),
+            [false, true, true],
+            "lvs has no work"
+        );
+        assert_eq!(read::<Vec<u32>>(&file, Role::Vrrp).unwrap(), Some(vec![1, 2, 3]));
+        assert_eq!(read::<String>(&file, Role::Ops).unwrap().as_deref(), Some("mail"));
+        assert_eq!(read::<String>(&file, Role::Lvs).unwrap(), None);
+    }
+
+    #[test]
+    fn a_sealed_file_cannot_be_changed() {
+        let mut file = File::from(written());
+        assert!(file.write_all(b"x").is_err());
+        assert!(file.set_len(0).is_err());
+    }
+
+    #[test]
+    fn what_is_not_a_spec_file_is_refused() {
+        let file = create().unwrap();
+        assert!(header(&file).is_err());
+        File::from(file.try_clone().unwrap()).write_all(&[0; 128]).unwrap();
+        assert_eq!(header(&file).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}
