@@ -1,1 +1,21 @@
-//! Skeleton.
+//! Is a real server fit to serve?
+//!
+//! A [`CheckSpec`] says how a [`Target`] is to be asked and when; [`Checkers`] is the pure engine that decides when to
+//! ask (`schedule`), what the answers mean (`judge`) and who wants to know (`fanout`); with the feature `io`,
+//! [`Runner`] does the asking, one file of `probe` for each kind.
+//!
+//! ```text
+//! configure ──> Checkers ──poll_action──> Start/Cancel ──> Runner ──next──> handle_outcome ──> Verdict
+//! ```
+//!
+//! This crate knows nothing of virtual servers, weights in the kernel, configuration files or VRRP. A new kind of
+//! check is a new file in `spec` and one in `probe`, an arm in each of their `match`es, and whatever new `Failure`s
+//! it can see.
+
+mod failure;
+mod outcome;
+pub mod spec;
+
+pub use failure::{Failure, LocalFault, Stage, Unreachable};
+pub use outcome::{Outcome, Verdict, Weight};
+pub use spec::{Cadence, CheckSpec, Connection, First, ProbeKey, ProbeKind, Step, Target};

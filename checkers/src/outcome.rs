@@ -1,0 +1,52 @@
+//! What one probe saw, and what is held of a real server because of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, LocalFault};
+
+/// What one probe saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The real server answered as it should.
+    Passed(Weight),
+    /// It did not.
+    Failed(Failure),
+    /// The question could not be asked, through no fault of the real server: asked again later, nothing else changes.
+    NotAsked(LocalFault),
+}
+
+/// What a check holds of a real server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Verdict {
+    /// Fit to serve.
+    Up {
+        /// The weight that the check asks for.
+        weight: Weight,
+    },
+    /// Not fit to serve.
+    Down,
+}
+
+/// The weight that a check asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Weight {
+    /// What the configuration says.
+    #[default]
+    Configured,
+    /// This one instead (`misc_dynamic`: 0 to 253).
+    Exactly(u32),
+}
+
+impl Verdict {
+    /// Up, with the configured weight.
+    pub const UP: Self = Self::Up { weight: Weight::Configured };
+
+    /// Whether the real server is fit to serve.
+    #[must_use]
+    pub fn is_up(self) -> bool {
+        match self {
+            Self::Up { .. } => true,
+            Self::Down => false,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! When a check asks, and how many answers it takes to change its mind.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Timing and patience of a check.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Cadence {
+    /// From the start of one probe to the start of the next (`delay_loop`; keepalived: 60 s, from its end).
+    pub delay_loop: Duration,
+    /// Extra attempts before the real server is down (`retry`; keepalived: 1, scripts 0). See [`Cadence::fall`].
+    pub retry: u32,
+    /// From the end of a failed probe to the next attempt (`delay_before_retry`; keepalived: 1 s, HTTP 3 s).
+    pub delay_before_retry: Duration,
+    /// Bound of the random delay that spreads the first probes (`warmup`; keepalived: as `delay_loop`).
+    pub warmup: Duration,
+    /// When the first probe starts.
+    pub first: First,
+    /// Bound of a random delay added to each `delay_loop`; zero keeps the period fixed, as keepalived does.
+    pub jitter: Duration,
+    /// Full rounds passed in a row to come up; keepalived has no such option and needs 1.
+    pub rise: NonZeroU32,
+    /// Probes failed in a row to go down; instead of `retry` + 1 where given.
+    pub fall: Option<NonZeroU32>,
+    /// Down until the first success (`alpha`), where others are up until the first failure.
+    pub alpha: bool,
+}
+
+/// When the first probe of a new check starts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum First {
+    /// After 1 s and a random part of `warmup`, as keepalived does.
+    #[default]
+    Spread,
+    /// At once, as fast as the bounds on probes in flight allow.
+    AtOnce,
+}
+
+impl Cadence {
+    /// Probes failed in a row that take an established real server down.
+    #[must_use]
+    pub fn failures_to_fall(&self) -> u32 {
+        self.fall.map_or(self.retry.saturating_add(1), NonZeroU32::get)
+    }
+}
+
+impl Default for Cadence {
+    fn default() -> Self {
+        Self {
+            delay_loop: Duration::from_secs(60),
+            retry: 1,
+            delay_before_retry: Duration::from_secs(1),
+            warmup: Duration::from_secs(60),
+            first: First::Spread,
+            jitter: Duration::ZERO,
+            rise: NonZeroU32::MIN,
+            fall: None,
+            alpha: false,
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What to ask, of whom, and when: the parameters of a check, with defaults filled in and names resolved.
+//!
+//! A value that exists is one that can run: what could be refused (a path, a host name) has a type that refuses it.
+//! Knows nothing of where the parameters were written down.
+
+mod cadence;
+mod connection;
+mod http;
+mod script;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::cadence::{Cadence, First};
+pub use self::connection::Connection;
+pub use self::http::{
+    Digest, Host, HttpSpec, HttpVersion, Sni, StatusRange, Statuses, TlsSpec, Url, UrlPath,
+};
+pub use self::script::{Command, ScriptSpec, User};
+
+/// Who is asked: the real server's address and port, or `connect_ip` and `connect_port` where they are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Target {
+    /// Address to connect to.
+    pub addr: IpAddr,
+    /// Port to connect to, in host order. Means nothing to a script.
+    pub port: u16,
+}
+
+/// One way of asking and its timing. Real servers with equal options share one copy.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CheckSpec {
+    /// What is asked.
+    pub kind: ProbeKind,
+    /// When, how often, and how many answers it takes to change one's mind.
+    pub cadence: Cadence,
+}
+
+/// What is asked: one variant for each kind of checker.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ProbeKind {
+    /// `TCP_CHECK`: the connection opens.
+    Tcp(Connection),
+    /// `HTTP_GET` and, with `tls`, `SSL_GET`: each url answers with an accepted status and body.
+    Http(HttpSpec),
+    /// `MISC_CHECK`: a program ends with exit code 0.
+    Script(ScriptSpec),
+}
+
+/// Identity of a probe, by value: equal keys are asked once, however many want to know.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ProbeKey {
+    /// Who is asked.
+    pub target: Target,
+    /// How.
+    pub spec: Arc<CheckSpec>,
+}
+
+/// Which question of a check with several: the url's index in [`HttpSpec::urls`], 0 for every other kind.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+pub struct Step(pub u16);
+
+impl ProbeKind {
+    /// The checker's name as configurations and logs write it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Tcp(_) => "TCP_CHECK",
+            Self::Http(http) if http.tls.is_some() => "SSL_GET",
+            Self::Http(_) => "HTTP_GET",
+            Self::Script(_) => "MISC_CHECK",
+        }
+    }
+
+    /// How many questions make one full round, at least 1: the urls of an HTTP check, else 1.
+    #[must_use]
+    pub fn steps(&self) -> u16 {
+        match self {
+            Self::Http(http) => u16::try_from(http.urls.len()).unwrap_or(u16::MAX).max(1),
+            Self::Tcp(_) | Self::Script(_) => 1,
+        }
+    }
+
+    /// Whether a round that is needed to come up is asked without waiting for `delay_loop` in between.
+    #[must_use]
+    pub fn hurries(&self) -> bool {
+        match self {
+            Self::Http(http) => http.fast_recovery,
+            Self::Tcp(_) | Self::Script(_) => false,
+        }
+    }
+
+    /// Whether asking means a child process: these have a bound of their own.
+    #[must_use]
+    pub fn forks(&self) -> bool {
+        match self {
+            Self::Script(_) => true,
+            Self::Tcp(_) | Self::Http(_) => false,
+        }
+    }
+
+    /// How long one probe may take before it counts as failed.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        match self {
+            Self::Tcp(connection) => connection.timeout,
+            Self::Http(http) => http.connection.timeout,
+            Self::Script(script) => script.timeout,
+        }
+    }
+}
+
+impl From<SocketAddr> for Target {
+    fn from(addr: SocketAddr) -> Self {
+        Self { addr: addr.ip(), port: addr.port() }
+    }
+}
+
+impl From<Target> for SocketAddr {
+    fn from(target: Target) -> Self {
+        Self::new(target.addr, target.port)
+    }
+}
+
+/// As `10.0.0.3:80` or `[2001:db8::3]:80`.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SocketAddr::from(*self).fmt(f)
+    }
+}
