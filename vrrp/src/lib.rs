@@ -1,1 +1,43 @@
-//! Skeleton.
+//! Who holds the addresses? VRRP versions 2 and 3 (RFC 3768, RFC 9568) for one machine with any number of virtual
+//! routers, alone or in sync groups.
+//!
+//! The core is pure: [`Routers`] takes packets, link states, tracking results and the time, and gives [`Action`]s and
+//! the next deadline. It has no clock, no socket and no task, and the same inputs give the same outputs.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`id`] | names: interface, virtual router, priority, version |
+//! | [`spec`] | what a router and a group should be |
+//! | [`packet`], [`checksum`] | the wire form, and the checks that need no configuration |
+//! | `receive` | the checks that do |
+//! | `announce` | gratuitous ARP and unsolicited neighbour advertisements as bytes |
+//! | `timing` | the formulas for skew, master-down and hand-over times |
+//! | [`state`], `router` | one router: its states, their deadlines, its rules |
+//! | `group` | the one election of routers that change state together |
+//! | [`routers`] | the set: configuration by difference, inputs to the right group, outputs in order |
+//! | [`input`], [`action`], [`counters`] | what goes in, what comes out, what is counted |
+//! | `simulation` | a network on a virtual clock, for tests and long runs |
+//! | `io` | sockets and links; decides nothing |
+
+pub mod action;
+pub mod checksum;
+pub mod counters;
+pub mod id;
+pub mod input;
+#[cfg(feature = "io")]
+pub mod io;
+pub mod packet;
+pub mod routers;
+pub mod spec;
+pub mod state;
+
+pub use action::{Action, Addresses, Cause, Notice};
+pub use counters::{Counters, Refused};
+pub use id::{Family, IfName, Priority, RouterId, Version, Vrid};
+pub use input::{Header, Held, Link, MasterView, Received, ResumeAs, RouterView, Tracking};
+pub use packet::{Advertisement, Refusal};
+pub use routers::Routers;
+pub use spec::{
+    AnnounceSpec, Auth, ChecksumForm, GroupSpec, Password, Peer, RouterSpec, Transport, Wish,
+};
+pub use state::State;
