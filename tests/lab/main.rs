@@ -1,2 +1,39 @@
-//! Skeleton.
-fn main() {}
+//! The lab: proves on a real kernel with IPVS what a fake one could not show.
+//!
+//! Where this machine's kernel has IPVS and we are root, the tests run here, in network namespaces. Elsewhere
+//! this executable boots such a kernel (`boot`) and runs itself again inside it.
+//!
+//! | module | noun |
+//! |---|---|
+//! | `boot`, `kernel` | the machine: booting one, what it offers |
+//! | `runner` | a scenario as a test: limits, sharing, what a failure prints |
+//! | `keeper` | what a test has started and must end: processes, namespaces, logs |
+//! | `topology`, `host` | a network of hosts with links that can be cut, delayed and made lossy |
+//! | `daemon` | a director: evenkeel or Debian's keepalived, from a configuration text |
+//! | `kernel_view` | what ipvsadm and ip say |
+//! | `capture` | packets with the kernel's own times |
+//! | `responder`, `client` | a real server with switchable behaviour, a client that misses nothing |
+//! | `scenarios` | the tests, a file per theme |
+//! | `demo` | the story that `cargo xtask demo` tells |
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test program at the edge: it waits, measures, and fails by panicking"
+)]
+
+mod boot;
+mod capture;
+mod daemon;
+mod host;
+mod keeper;
+mod kernel;
+mod kernel_view;
+mod runner;
+mod scenarios;
+mod topology;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    runner::main()
+}

@@ -1,0 +1,233 @@
+//! Boots a real kernel with IPVS (User Mode Linux) over this machine's own files and runs this executable inside it.
+//!
+//! It knows the recipe: which packages, which command line, how output and status come back. It knows nothing
+//! about tests. An ordinary user may boot; the host's files are read-only below a scratch overlay.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// First process of the booted kernel.
+const INIT: &str = include_str!("init.sh");
+/// Source of the library that User Mode Linux needs on CPUs with a large register state.
+const SHIM: &str = include_str!("xstate_shim.c");
+/// Memory of the booted machine; only pages that it touches are taken from the host.
+const MEMORY_MIB: u64 = 1024;
+/// What starts the console's last line; the job's exit status follows.
+const STATUS_MARK: char = '\u{1e}';
+
+/// A Debian package and a program by which to see whether it is there.
+pub(crate) struct Package {
+    pub(crate) name: &'static str,
+    program: &'static str,
+}
+
+/// What the lab runs on the host and inside.
+pub(crate) const PACKAGES: &[Package] = &[
+    Package { name: "user-mode-linux", program: "linux.uml" },
+    Package { name: "gcc", program: "cc" },
+    Package { name: "kmod", program: "modprobe" },
+    Package { name: "iproute2", program: "ip" },
+    Package { name: "procps", program: "sysctl" },
+    Package { name: "ipvsadm", program: "ipvsadm" },
+    Package { name: "keepalived", program: "keepalived" },
+    Package { name: "tcpdump", program: "tcpdump" },
+];
+
+/// The packages whose program is not on this machine.
+pub(crate) fn missing_packages() -> Vec<&'static str> {
+    let folders = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+    let is_there = |program: &str| folders.iter().any(|dir| Path::new(dir).join(program).exists());
+    PACKAGES.iter().filter(|p| !is_there(p.program)).map(|p| p.name).collect()
+}
+
+/// What a boot has to run.
+pub(crate) struct Job {
+    /// Arguments for this executable, inside.
+    pub(crate) args: Vec<String>,
+    /// After this the machine is switched off, wherever the job stands.
+    pub(crate) limit: Duration,
+}
+
+/// How a boot ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The job ended with this status.
+    Status(u8),
+    /// The machine went away before the job had ended; the kernel's last words.
+    Crashed(String),
+    /// The time limit passed.
+    TooLong(Duration),
+}
+
+/// Boots, runs the job, hands over each line that it prints.
+pub(crate) fn run(job: &Job, mut on_line: impl FnMut(&str)) -> Result<End, String> {
+    let machine = Machine::prepare(job, "pipe")?;
+    let mut child = machine
+        .command()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("cannot start linux.uml: {e}"))?;
+    let lines = lines_of(child.stdout.take().ok_or("no standard output")?);
+    let deadline = Instant::now() + job.limit + Duration::from_secs(10);
+    let mut status = None;
+    loop {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => match line.strip_prefix(STATUS_MARK) {
+                Some(number) => status = number.trim().parse().ok(),
+                None => on_line(&line),
+            },
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                switch_off(&mut child);
+                return Ok(End::TooLong(job.limit));
+            }
+        }
+    }
+    child.wait().map_err(|e| format!("cannot wait for linux.uml: {e}"))?;
+    Ok(status.map_or_else(|| End::Crashed(machine.last_words()), End::Status))
+}
+
+/// Boots with the caller's terminal as console, for work by hand.
+pub(crate) fn interactive(job: &Job) -> Result<ExitStatus, String> {
+    let machine = Machine::prepare(job, "terminal")?;
+    machine.command().status().map_err(|e| format!("cannot start linux.uml: {e}"))
+}
+
+/// The console's lines through a bounded queue, so that a deadline can be kept while reading.
+fn lines_of(console: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = sync_channel(1024);
+    thread::spawn(move || {
+        let mut reader = BufReader::new(console);
+        let mut line = Vec::new();
+        while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
+            let text = String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned();
+            line.clear();
+            if sender.send(text).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Ends a machine that is ours; User Mode Linux takes its own processes with it on SIGTERM.
+fn switch_off(child: &mut Child) {
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let _ = kill(pid, Signal::SIGTERM);
+    for _ in 0..20 {
+        if matches!(child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// A folder with everything that one boot needs; it goes when the boot is over.
+struct Machine {
+    folder: tempfile::TempDir,
+}
+
+impl Machine {
+    fn prepare(job: &Job, console: &str) -> Result<Self, String> {
+        let folder = tempfile::Builder::new()
+            .prefix("evenkeel-lab.")
+            .tempdir()
+            .map_err(|e| format!("cannot make a folder for the boot: {e}"))?;
+        let machine = Self { folder };
+        let init = machine.path("init");
+        write(&init, INIT)?;
+        fs::set_permissions(&init, fs::Permissions::from_mode(0o755))
+            .map_err(|e| format!("{}: {e}", init.display()))?;
+        write(&machine.path("job.sh"), &job_script(job, console)?)?;
+        machine.compile_shim()?;
+        Ok(machine)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn compile_shim(&self) -> Result<(), String> {
+        let source = self.path("xstate_shim.c");
+        write(&source, SHIM)?;
+        let built = Command::new("cc")
+            .args(["-O2", "-shared", "-fPIC", "-o"])
+            .args([self.path("xstate_shim.so"), source])
+            .output()
+            .map_err(|e| format!("cannot start cc: {e}"))?;
+        if built.status.success() {
+            return Ok(());
+        }
+        Err(format!("cc refused xstate_shim.c: {}", String::from_utf8_lossy(&built.stderr)))
+    }
+
+    /// The kernel's own messages go to standard error and from there to a file; the console of the job is tty1.
+    fn command(&self) -> Command {
+        let mut command = Command::new("linux.uml");
+        command
+            .arg(format!("mem={MEMORY_MIB}M"))
+            .args(["rootfstype=hostfs", "rootflags=/", "ro"])
+            .arg(format!("init={}", self.path("init").display()))
+            .args(["con=null", "con1=fd:0,fd:1", "quiet"])
+            .env("PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("LD_PRELOAD", self.path("xstate_shim.so"));
+        if let Ok(log) = fs::File::create(self.path("kernel.log")) {
+            command.stderr(log);
+        }
+        // Its memory is a file; /dev/shm by default, which is 64 MiB in many containers: a page too many is SIGBUS.
+        if free_bytes("/dev/shm") < (MEMORY_MIB << 20) {
+            command.env("TMPDIR", self.folder.path());
+        }
+        command
+    }
+
+    fn last_words(&self) -> String {
+        let log = fs::read(self.path("kernel.log")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+fn free_bytes(folder: &str) -> u64 {
+    nix::sys::statvfs::statvfs(folder).map_or(0, |s| s.blocks_available() * s.fragment_size())
+}
+
+/// Shell text that starts this executable with the job's arguments, where we stand, with the variables that are for it.
+fn job_script(job: &Job, console: &str) -> Result<String, String> {
+    let here = std::env::current_dir().map_err(|e| format!("no current folder: {e}"))?;
+    let executable = std::env::current_exe().map_err(|e| format!("no path of our own: {e}"))?;
+    let words = [executable.display().to_string()].into_iter().chain(job.args.iter().cloned());
+    let session = if console == "pipe" { "" } else { "setsid -c -w " };
+    let exports: String = std::env::vars_os().filter_map(export).collect();
+    Ok(format!(
+        "LIMIT={}\nCONSOLE={console}\n{exports}job() {{ cd {} && {session}{}; }}\n",
+        job.limit.as_secs(),
+        shell_words::quote(&here.display().to_string()),
+        shell_words::join(words),
+    ))
+}
+
+fn export((name, value): (OsString, OsString)) -> Option<String> {
+    let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+    let wanted = ["EVENKEEL_", "RUST_", "PROPTEST_"].iter().any(|prefix| name.starts_with(prefix))
+        || name == "TERM";
+    wanted.then(|| format!("export {name}={}\n", shell_words::quote(&value)))
+}
