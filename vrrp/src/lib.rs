@@ -10,7 +10,7 @@
 //! | [`spec`] | what a router and a group should be |
 //! | [`packet`], [`checksum`] | the wire form, and the checks that need no configuration |
 //! | `receive` | the checks that do |
-//! | `announce` | gratuitous ARP and unsolicited neighbour advertisements as bytes |
+//! | [`announce`] | gratuitous ARP and unsolicited neighbour advertisements as bytes |
 //! | `timing` | the formulas for skew, master-down and hand-over times |
 //! | [`state`], `router` | one router: its states, their deadlines, its rules |
 //! | `group` | the one election of routers that change state together |
@@ -20,6 +20,7 @@
 //! | `io` | sockets and links; decides nothing |
 
 pub mod action;
+pub mod announce;
 pub mod checksum;
 pub mod counters;
 pub mod id;
