@@ -16,3 +16,4 @@
 pub mod link;
 pub mod message;
 pub mod spec_file;
+pub mod supervisor;

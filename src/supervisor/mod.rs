@@ -1,0 +1,703 @@
+//! The parent process: starts the workers, watches them, passes their messages on. It parses nothing, opens no
+//! network connection and runs no script: too small to fail.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the edge: it reads the clock that the watches are given"
+)]
+
+mod child;
+mod guard;
+mod status;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, ExitStatus};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::time::{ClockId, clock_gettime};
+use tracing::{error, info, warn};
+
+use self::child::{Child, Loader};
+pub use self::guard::{Guard, GuardError};
+use self::watch::{Due, OWN_DELAY_MAX, State, Watch};
+use crate::message::{self, Address, Command, Configure, FRAME_MAX, Message, Role};
+use crate::spec_file::{self, Header};
+
+/// How long the vrrp worker waits at start for the lvs worker: whoever takes an address should have a table.
+const TABLE_FIRST: Duration = Duration::from_secs(3);
+/// How long a load child may take.
+const LOAD_WITHIN: Duration = Duration::from_secs(60);
+/// How long workers may take to say that a new configuration is in force.
+const CONFIGURED_WITHIN: Duration = Duration::from_secs(30);
+/// Exit status of a worker that cannot do its work on this host; it has said why.
+pub const EXIT_CANNOT_RUN: u8 = 3;
+
+/// What `evenkeel run` was told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Where everything lives that is written at run time.
+    pub runtime_dir: PathBuf,
+}
+
+/// Runs the director until it is told to stop. Exit status 0 after a stop, 1 when it cannot run here, 2 when the
+/// configuration cannot be used.
+pub fn run(options: Options) -> ExitCode {
+    let guard = match Guard::take(&options.runtime_dir) {
+        Ok(guard) => guard,
+        Err(refused) => {
+            error!("{refused}");
+            return ExitCode::from(1);
+        }
+    };
+    let code = match Supervisor::start(options) {
+        Ok(supervisor) => supervisor.run(),
+        Err(StartError::Config) => ExitCode::from(2),
+        Err(StartError::Io(cause)) => {
+            error!("cannot start: {cause}");
+            ExitCode::from(1)
+        }
+    };
+    drop(guard);
+    code
+}
+
+enum StartError {
+    /// The report has been printed.
+    Config,
+    Io(io::Error),
+}
+
+impl From<io::Error> for StartError {
+    fn from(cause: io::Error) -> Self {
+        Self::Io(cause)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Worker {
+    watch: Watch,
+    child: Option<Child>,
+    /// Processes that this one replaces.
+    restarts: u64,
+    died_at: Option<u64>,
+    /// Said [`Message::Configured`] at least once.
+    configured: bool,
+}
+
+#[derive(Debug)]
+struct Loading {
+    loader: Loader,
+    deadline: Instant,
+    asked_by: Vec<u64>,
+    /// Asked for again meanwhile: read once more afterwards.
+    again: bool,
+}
+
+/// A reload that the workers are taking over.
+#[derive(Debug)]
+struct Applying {
+    outstanding: Vec<Role>,
+    summary: Vec<String>,
+    failures: Vec<String>,
+    asked_by: Vec<u64>,
+    deadline: Instant,
+}
+
+#[derive(Debug)]
+struct Supervisor {
+    options: Options,
+    signals: SignalFd,
+    admin: OwnedFd,
+    specs: OwnedFd,
+    header: Header,
+    loaded_at: std::time::SystemTime,
+    started_at: std::time::SystemTime,
+    workers: BTreeMap<Role, Worker>,
+    vrrp_not_before: Option<Instant>,
+    loading: Option<Loading>,
+    applying: Option<Applying>,
+    stop: Option<Role>,
+    ready: bool,
+    /// Exit status of the director.
+    code: u8,
+    finished: bool,
+    dropped: u64,
+}
+
+impl Supervisor {
+    fn start(options: Options) -> Result<Self, StartError> {
+        let signals = watch_signals()?;
+        let (specs, header) = load_first(&options.config)?;
+        let admin = listen(&options.runtime_dir)?;
+        let now = Instant::now();
+        let mut workers: BTreeMap<Role, Worker> = BTreeMap::new();
+        for role in Role::WORKERS {
+            let worker = workers.entry(role).or_default();
+            if header.has(role) {
+                worker.watch.wanted(now);
+            }
+        }
+        let table_first = header.has(Role::Lvs) && header.has(Role::Vrrp);
+        info!(config = %options.config.display(), pid = std::process::id(), "started");
+        Ok(Self {
+            options,
+            signals,
+            admin,
+            specs,
+            header,
+            loaded_at: std::time::SystemTime::now(),
+            started_at: std::time::SystemTime::now(),
+            workers,
+            vrrp_not_before: table_first.then(|| now + TABLE_FIRST),
+            loading: None,
+            applying: None,
+            stop: None,
+            ready: false,
+            code: 0,
+            finished: false,
+            dropped: 0,
+        })
+    }
+
+    fn run(mut self) -> ExitCode {
+        let mut buffer = Box::new([0; FRAME_MAX]);
+        loop {
+            self.handle_timeouts(Instant::now());
+            if self.finished {
+                // Left behind it would only refuse connections.
+                let _ = std::fs::remove_file(self.options.runtime_dir.join("admin.sock"));
+                return ExitCode::from(self.code);
+            }
+            let until = self.poll_timeout();
+            let woken = match self.wait(until) {
+                Ok(woken) => woken,
+                Err(cause) => {
+                    error!("poll failed: {cause}");
+                    std::thread::sleep(Duration::from_millis(100));
+                    continue;
+                }
+            };
+            self.note_lateness(until, Instant::now());
+            for role in woken.readable {
+                self.handle_frames(role, &mut buffer);
+            }
+            for role in woken.writable {
+                if let Some(child) = self.child(role) {
+                    child.flush();
+                }
+            }
+            if woken.signalled {
+                self.handle_signals();
+            }
+        }
+    }
+
+    // --- waiting ---
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let watches = self.workers.iter().filter_map(|(role, worker)| {
+            let deadline = worker.watch.deadline()?;
+            match (role, worker.watch.state(), self.vrrp_not_before) {
+                (Role::Vrrp, State::Waiting { .. }, Some(not_before)) => {
+                    Some(deadline.max(not_before))
+                }
+                _ => Some(deadline),
+            }
+        });
+        let loading = self.loading.as_ref().map(|loading| loading.deadline);
+        let applying = self.applying.as_ref().map(|applying| applying.deadline);
+        watches.chain(loading).chain(applying).min()
+    }
+
+    fn wait(&self, until: Option<Instant>) -> io::Result<Woken> {
+        let mut roles = Vec::with_capacity(4);
+        let mut watched: Vec<PollFd<'_>> = Vec::with_capacity(4);
+        let link = |child: &Child| -> PollFlags {
+            if child.is_clogged() {
+                PollFlags::POLLIN | PollFlags::POLLOUT
+            } else {
+                PollFlags::POLLIN
+            }
+        };
+        for (role, worker) in &self.workers {
+            if let Some(child) = &worker.child {
+                roles.push(*role);
+                watched.push(PollFd::new(child.link(), link(child)));
+            }
+        }
+        watched.push(PollFd::new(self.signals.as_fd(), PollFlags::POLLIN));
+        let timeout = match until {
+            None => PollTimeout::NONE,
+            Some(until) => {
+                let left = until.saturating_duration_since(Instant::now());
+                // Rounded up: waking a moment early would only spin.
+                let millis = left.as_micros().div_ceil(1000).min(u128::from(u16::MAX));
+                PollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX))
+            }
+        };
+        match poll(&mut watched, timeout) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let events = |fd: &PollFd<'_>| fd.revents().unwrap_or(PollFlags::empty());
+        let mut woken = Woken::default();
+        for (role, fd) in roles.iter().zip(&watched) {
+            if events(fd).intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR) {
+                woken.readable.push(*role);
+            }
+            if events(fd).contains(PollFlags::POLLOUT) {
+                woken.writable.push(*role);
+            }
+        }
+        woken.signalled = watched.last().is_some_and(|fd| !events(fd).is_empty());
+        Ok(woken)
+    }
+
+    fn note_lateness(&mut self, until: Option<Instant>, now: Instant) {
+        let late = until.map_or(Duration::ZERO, |until| now.saturating_duration_since(until));
+        if late > OWN_DELAY_MAX {
+            warn!(
+                late_ms = late.as_millis(),
+                "the supervisor itself did not run; heartbeats start afresh"
+            );
+            self.workers.values_mut().for_each(|worker| worker.watch.parent_was_late(now));
+        }
+    }
+
+    // --- time ---
+
+    fn handle_timeouts(&mut self, now: Instant) {
+        for role in Role::WORKERS {
+            if role == Role::Vrrp && self.must_wait_for_table(now) {
+                continue;
+            }
+            let Some(worker) = self.workers.get_mut(&role) else { continue };
+            match worker.watch.poll(now) {
+                None => {}
+                Some(Due::Start) => self.start_worker(role, now),
+                Some(Due::Ping) => {
+                    self.send(role, &Message::Ping(0), None);
+                }
+                Some(Due::KillHung) => {
+                    error!(worker = %role, "no answer to heartbeats; killed, to be restarted");
+                    worker.child.iter_mut().for_each(Child::kill);
+                }
+                Some(Due::KillStopping) => {
+                    error!(worker = %role, "did not stop in time; killed");
+                    worker.child.iter_mut().for_each(Child::kill);
+                }
+            }
+        }
+        if self.loading.as_ref().is_some_and(|loading| now >= loading.deadline)
+            && let Some(loading) = &mut self.loading
+        {
+            loading.loader.kill();
+            loading.deadline = now + LOAD_WITHIN;
+        }
+        if self.applying.as_ref().is_some_and(|applying| now >= applying.deadline)
+            && let Some(applying) = &mut self.applying
+        {
+            for role in std::mem::take(&mut applying.outstanding) {
+                applying.failures.push(format!("worker {role} did not answer"));
+            }
+            self.finish_reload_if_done();
+        }
+    }
+
+    fn must_wait_for_table(&mut self, now: Instant) -> bool {
+        let waits = self.vrrp_not_before.is_some_and(|not_before| now < not_before);
+        let table_stands = self.workers.get(&Role::Lvs).is_some_and(|lvs| lvs.configured);
+        if !waits || table_stands {
+            self.vrrp_not_before = None;
+        }
+        waits && !table_stands
+    }
+
+    fn start_worker(&mut self, role: Role, now: Instant) {
+        let child = match Child::start(role, &self.options.runtime_dir) {
+            Ok(child) => child,
+            Err(cause) => {
+                error!(worker = %role, "cannot start: {cause}");
+                if let Some(worker) = self.workers.get_mut(&role) {
+                    worker.watch.started(now);
+                    worker.watch.died(now);
+                }
+                return;
+            }
+        };
+        let Some(worker) = self.workers.get_mut(&role) else { return };
+        worker.child = Some(child);
+        worker.watch.started(now);
+        let configure = Configure { reload: false, died_at: worker.died_at };
+        self.send(role, &Message::Configure(configure), self.specs.try_clone().ok());
+        if role == Role::Ops {
+            self.send(role, &Message::Listen, self.admin.try_clone().ok());
+        }
+    }
+
+    // --- messages ---
+
+    fn child(&mut self, role: Role) -> Option<&mut Child> {
+        self.workers.get_mut(&role)?.child.as_mut()
+    }
+
+    fn send(&mut self, to: Role, message: &Message, descriptor: Option<OwnedFd>) {
+        match message::encode(Address { from: Role::Supervisor, to }, message) {
+            Ok(frame) => self.forward(to, frame, descriptor),
+            Err(refused) => error!(worker = %to, "message not sent: {refused}"),
+        }
+    }
+
+    fn forward(&mut self, to: Role, frame: Vec<u8>, descriptor: Option<OwnedFd>) {
+        match self.child(to) {
+            Some(child) => child.send(frame, descriptor),
+            None => self.dropped += 1,
+        }
+    }
+
+    fn handle_frames(&mut self, from: Role, buffer: &mut [u8; FRAME_MAX]) {
+        // Bounded, so that one talkative worker cannot keep the others waiting.
+        for _ in 0..64 {
+            let Some(length) = self.child(from).and_then(|child| child.receive(buffer)) else {
+                return;
+            };
+            let frame = &buffer[..length];
+            match message::address(frame) {
+                Ok(Address { to: Role::Supervisor, .. }) => match message::decode(frame) {
+                    Ok((_, message)) => self.handle_message(from, message),
+                    Err(refused) => warn!(worker = %from, "message refused: {refused}"),
+                },
+                Ok(Address { to, .. }) if self.child(to).is_none() => {
+                    self.answer_for_absent(to, frame)
+                }
+                Ok(Address { to, .. }) => self.forward(to, frame.to_vec(), None),
+                Err(refused) => warn!(worker = %from, "message refused: {refused}"),
+            }
+        }
+    }
+
+    /// A query to a worker that does not run gets `null`, so that nobody waits for it.
+    fn answer_for_absent(&mut self, absent: Role, frame: &[u8]) {
+        self.dropped += 1;
+        if let Ok((Address { from, .. }, Message::Query { id })) = message::decode(frame) {
+            for part in message::answer(id, b"null") {
+                if let Ok(frame) = message::encode(Address { from: absent, to: from }, &part) {
+                    self.forward(from, frame, None);
+                }
+            }
+        }
+    }
+
+    fn handle_message(&mut self, from: Role, message: Message) {
+        match message {
+            Message::Pong(_) => {
+                if let Some(worker) = self.workers.get_mut(&from) {
+                    worker.watch.answered();
+                }
+            }
+            Message::Configured { summary } => self.handle_configured(from, summary),
+            Message::Command { id, command: Command::Reload } => self.reload(Some(id)),
+            Message::Command { id, command: Command::Stop } => {
+                self.done(id, Ok("stopping".to_owned()));
+                self.begin_stop();
+            }
+            Message::Query { id } => {
+                let json = status::render(self);
+                for part in message::answer(id, json.as_bytes()) {
+                    self.send(from, &part, None);
+                }
+            }
+            Message::Ping(_)
+            | Message::Configure(_)
+            | Message::Listen
+            | Message::Stop
+            | Message::CommandDone { .. }
+            | Message::Answer { .. }
+            | Message::Event(_) => warn!(worker = %from, "unexpected message"),
+        }
+    }
+
+    fn handle_configured(&mut self, from: Role, summary: Result<String, String>) {
+        if let (Some(worker), Ok(_)) = (self.workers.get_mut(&from), &summary) {
+            worker.configured = true;
+        }
+        if let Some(applying) = &mut self.applying
+            && applying.outstanding.contains(&from)
+        {
+            applying.outstanding.retain(|role| *role != from);
+            match summary {
+                Ok(line) if line.is_empty() => {}
+                Ok(line) => applying.summary.push(line),
+                Err(why) => applying.failures.push(format!("worker {from}: {why}")),
+            }
+            return self.finish_reload_if_done();
+        }
+        if let Err(why) = summary {
+            error!(worker = %from, "{why}");
+        }
+        let runs = |worker: &Worker| worker.configured || worker.watch.state() == State::Idle;
+        if !self.ready && self.workers.values().all(runs) {
+            self.ready = true;
+            info!("ready");
+            // Fails where nobody listens; nothing depends on it.
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        }
+    }
+
+    fn done(&mut self, id: u64, outcome: Result<String, String>) {
+        self.send(Role::Ops, &Message::CommandDone { id, outcome }, None);
+    }
+
+    // --- reload ---
+
+    fn reload(&mut self, asked_by: Option<u64>) {
+        if self.stop.is_some() {
+            asked_by.into_iter().for_each(|id| self.done(id, Err("stopping".to_owned())));
+            return;
+        }
+        if let Some(loading) = &mut self.loading {
+            loading.again = true;
+            loading.asked_by.extend(asked_by);
+            return;
+        }
+        match Loader::start(&self.options.config) {
+            Ok(loader) => {
+                let deadline = Instant::now() + LOAD_WITHIN;
+                let asked_by = asked_by.into_iter().collect();
+                self.loading = Some(Loading { loader, deadline, asked_by, again: false });
+            }
+            Err(cause) => {
+                error!("reload: cannot start the load child: {cause}");
+                let why = format!("cannot start the load child: {cause}");
+                asked_by.into_iter().for_each(|id| self.done(id, Err(why.clone())));
+            }
+        }
+    }
+
+    fn handle_loaded(&mut self, status: ExitStatus) {
+        let Some(Loading { loader, asked_by, again, .. }) = self.loading.take() else { return };
+        if again {
+            // The file changed while it was being read: only the newest reading counts.
+            self.reload(None);
+            if let Some(loading) = &mut self.loading {
+                loading.asked_by = asked_by;
+            }
+            return;
+        }
+        let (specs, report) = loader.finish();
+        match loaded(status, &specs, &report) {
+            Ok(header) => self.apply(specs, header, asked_by),
+            Err(report) => {
+                error!("reload refused, the running configuration stays:\n{report}");
+                asked_by.into_iter().for_each(|id| self.done(id, Err(report.clone())));
+            }
+        }
+    }
+
+    fn apply(&mut self, specs: OwnedFd, header: Header, asked_by: Vec<u64>) {
+        let now = Instant::now();
+        self.specs = specs;
+        self.header = header;
+        self.loaded_at = std::time::SystemTime::now();
+        let mut outstanding = Vec::new();
+        for role in Role::WORKERS {
+            let runs = self.child(role).is_some();
+            if header.has(role) && runs {
+                outstanding.push(role);
+                let configure = Configure { reload: true, died_at: None };
+                self.send(role, &Message::Configure(configure), self.specs.try_clone().ok());
+            } else if header.has(role) {
+                if let Some(worker) = self.workers.get_mut(&role) {
+                    worker.watch.wanted(now);
+                    outstanding.push(role);
+                }
+            } else {
+                self.stop_worker(role, now);
+            }
+        }
+        let deadline = now + CONFIGURED_WITHIN;
+        let (summary, failures) = (Vec::new(), Vec::new());
+        // A reload that was still being taken over is answered together with this one.
+        let earlier = self.applying.take().map(|applying| applying.asked_by);
+        let asked_by = earlier.into_iter().flatten().chain(asked_by).collect();
+        self.applying = Some(Applying { outstanding, summary, failures, asked_by, deadline });
+        self.finish_reload_if_done();
+    }
+
+    fn finish_reload_if_done(&mut self) {
+        if self.applying.as_ref().is_none_or(|applying| !applying.outstanding.is_empty()) {
+            return;
+        }
+        let Some(applying) = self.applying.take() else { return };
+        let outcome = if applying.failures.is_empty() {
+            let line = applying.summary.join("; ");
+            let line = if line.is_empty() { "no change".to_owned() } else { line };
+            info!("reloaded: {line}");
+            Ok(line)
+        } else {
+            let why = applying.failures.join("; ");
+            error!("reload: {why}");
+            Err(why)
+        };
+        applying.asked_by.into_iter().for_each(|id| self.done(id, outcome.clone()));
+    }
+
+    // --- stop ---
+
+    fn begin_stop(&mut self) {
+        if self.stop.is_none() {
+            info!("stopping");
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+            if let Some(loading) = &mut self.loading {
+                loading.loader.kill();
+            }
+            self.stop_next(Role::Vrrp);
+        }
+    }
+
+    /// The addresses go first, the table second, the witness last.
+    fn stop_next(&mut self, role: Role) {
+        self.stop = Some(role);
+        let now = Instant::now();
+        self.stop_worker(role, now);
+        if self.workers.get(&role).is_none_or(|worker| worker.child.is_none()) {
+            match role {
+                Role::Vrrp => self.stop_next(Role::Lvs),
+                Role::Lvs => self.stop_next(Role::Ops),
+                Role::Ops | Role::Supervisor => {
+                    info!("stopped");
+                    self.finished = true;
+                }
+            }
+        }
+    }
+
+    fn stop_worker(&mut self, role: Role, now: Instant) {
+        let kill_at = now + self.header.child_wait;
+        if let Some(worker) = self.workers.get_mut(&role) {
+            worker.watch.stopping(kill_at);
+        }
+        self.send(role, &Message::Stop, None);
+    }
+
+    // --- signals and children ---
+
+    fn handle_signals(&mut self) {
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            match Signal::try_from(i32::try_from(signal.ssi_signo).unwrap_or(0)) {
+                Ok(Signal::SIGCHLD) => self.reap(),
+                Ok(Signal::SIGHUP) => self.reload(None),
+                Ok(Signal::SIGTERM | Signal::SIGINT) => self.begin_stop(),
+                _ => {}
+            }
+        }
+    }
+
+    fn reap(&mut self) {
+        for role in Role::WORKERS {
+            if let Some(status) = self.child(role).and_then(Child::try_wait) {
+                self.handle_death(role, status);
+            }
+        }
+        if let Some(status) = self.loading.as_mut().and_then(|loading| loading.loader.try_wait()) {
+            self.handle_loaded(status);
+        }
+    }
+
+    fn handle_death(&mut self, role: Role, status: ExitStatus) {
+        // What it said last (why it cannot run, that it is done) still waits in the socket.
+        self.handle_frames(role, &mut Box::new([0; FRAME_MAX]));
+        let now = Instant::now();
+        let Some(worker) = self.workers.get_mut(&role) else { return };
+        let asked = matches!(worker.watch.state(), State::Stopping { .. });
+        let child = worker.child.take();
+        self.dropped += child.map_or(0, |child| child.dropped);
+        worker.watch.died(now);
+        if asked {
+            worker.configured = false;
+            worker.died_at = None;
+            if self.stop == Some(role) {
+                self.stop_next(role);
+            }
+            return;
+        }
+        worker.died_at = monotonic_nanos();
+        worker.restarts += 1;
+        if !worker.configured && status.code() == Some(i32::from(EXIT_CANNOT_RUN)) {
+            error!(worker = %role, "cannot do its work on this host; stopping");
+            self.code = 1;
+            self.begin_stop();
+            return;
+        }
+        error!(worker = %role, %status, "died; restarting");
+    }
+}
+
+#[derive(Debug, Default)]
+struct Woken {
+    readable: Vec<Role>,
+    writable: Vec<Role>,
+    signalled: bool,
+}
+
+/// What a load child left: the header of its specs, or its report. Warnings are logged.
+fn loaded(status: ExitStatus, specs: &OwnedFd, report: &OwnedFd) -> Result<Header, String> {
+    let text = spec_file::read_text(report).unwrap_or_default();
+    match status.code() {
+        Some(0) => {}
+        Some(1) => warn!("the configuration has warnings:\n{text}"),
+        Some(_) => return Err(text),
+        None => return Err(format!("the load child died ({status})\n{text}")),
+    }
+    spec_file::header(specs).map_err(|cause| format!("the load child left no specs: {cause}"))
+}
+
+fn load_first(config: &Path) -> Result<(OwnedFd, Header), StartError> {
+    let mut loader = Loader::start(config)?;
+    let status = loader.wait()?;
+    let (specs, report) = loader.finish();
+    match loaded(status, &specs, &report) {
+        Ok(header) => Ok((specs, header)),
+        Err(report) => {
+            error!("the configuration cannot be used:\n{report}");
+            Err(StartError::Config)
+        }
+    }
+}
+
+/// The admin socket lives here and not in the ops worker, so that it outlasts a restart of that worker.
+fn listen(runtime_dir: &Path) -> io::Result<OwnedFd> {
+    let path = runtime_dir.join("admin.sock");
+    // The lock on the runtime directory is ours, so a socket that is there is a leftover.
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660))?;
+    if let Ok(Some(group)) = nix::unistd::Group::from_name("evenkeel") {
+        std::os::unix::fs::chown(&path, None, Some(group.gid.as_raw()))?;
+    }
+    listener.set_nonblocking(true)?;
+    Ok(OwnedFd::from(listener))
+}
+
+fn watch_signals() -> io::Result<SignalFd> {
+    let watched = [Signal::SIGCHLD, Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT];
+    let mask: SigSet = watched.into_iter().collect();
+    mask.thread_block()?;
+    Ok(SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
+}
+
+/// `CLOCK_MONOTONIC`, the clock that a worker's state file speaks of.
+fn monotonic_nanos() -> Option<u64> {
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).ok()?;
+    u64::try_from(Duration::from(time).as_nanos()).ok()
+}
