@@ -15,5 +15,6 @@
 
 pub mod link;
 pub mod message;
+pub mod ops;
 pub mod spec_file;
 pub mod supervisor;
