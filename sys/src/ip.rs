@@ -21,13 +21,6 @@ pub fn set_multicast_interface_v4(
     set(socket, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &request)
 }
 
-/// Has the kernel fill in and verify the checksum at `offset` of every packet of a raw IPv6 socket, pseudo
-/// header included (IPV6_CHECKSUM, RFC 3542 section 3.1). Only the kernel knows the source address it will
-/// choose.
-pub fn set_checksum_offset_v6(socket: &impl AsFd, offset: u16) -> io::Result<()> {
-    set(socket, libc::IPPROTO_IPV6, libc::IPV6_CHECKSUM, &libc::c_int::from(offset))
-}
-
 /// Reports the hop limit of IPv4 packets received as a control message (IP_RECVTTL). Raw IPv4 sockets see it
 /// in the header besides.
 pub fn set_receive_ttl_v4(socket: &impl AsFd, on: bool) -> io::Result<()> {

@@ -7,7 +7,6 @@
 //!
 //! - [`batch`]: many datagrams per receive call, with destination, hop limit and interface
 //! - [`child`]: what a child process does between fork and exec
-//! - [`fd`]: descriptors that come from another process
 //! - [`ip`]: socket options of IPv4 and IPv6 that the crates do not offer
 //! - [`link`]: link-layer addresses for packet sockets
 //! - [`passing`]: packets that carry a descriptor along
@@ -16,10 +15,7 @@
 
 pub mod batch;
 pub mod child;
-pub mod fd;
 pub mod ip;
 pub mod link;
 pub mod passing;
 pub mod sched;
-
-pub use fd::adopt_received_descriptor;

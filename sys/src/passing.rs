@@ -34,9 +34,11 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Received> {
     let mut descriptor = None;
     for message in received.cmsgs()? {
         if let ControlMessageOwned::ScmRights(numbers) = message {
-            // SAFETY: the kernel has just installed these numbers in this process for this call alone, so
-            // nothing else owns them. All but the last are closed at once by being dropped.
-            descriptor = numbers.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).last();
+            for number in numbers {
+                // SAFETY: the kernel has just installed this number in this process for this call alone, so
+                // nothing else owns it. Should there be several, all but the last are closed by being dropped.
+                descriptor = Some(unsafe { OwnedFd::from_raw_fd(number) });
+            }
         }
     }
     Ok(Received { length: received.bytes, descriptor })
@@ -54,7 +56,7 @@ mod tests {
     fn a_descriptor_arrives_with_its_packet_and_a_closed_end_reads_as_nothing() {
         let flags = SockFlag::SOCK_CLOEXEC;
         let (a, b) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).unwrap();
-        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        let (mut reader, mut writer) = io::pipe().unwrap();
         send(&a, b"with", Some(&OwnedFd::from(reader.try_clone().unwrap()))).unwrap();
         send(&a, b"without", None).unwrap();
         let mut buffer = [0; 16];
