@@ -12,10 +12,22 @@
 //! check is a new file in `spec` and one in `probe`, an arm in each of their `match`es, and whatever new `Failure`s
 //! it can see.
 
+mod checkers;
 mod failure;
+mod fanout;
+mod judge;
+mod lane;
 mod outcome;
+mod probed;
+mod schedule;
+mod snapshot;
 pub mod spec;
 
+pub use checkers::{Action, Checkers, Load, Reconfigured, Report, RunId};
 pub use failure::{Failure, LocalFault, Stage, Unreachable};
+pub use judge::{Judge, Next, Ruling};
+pub use lane::Limits;
 pub use outcome::{Outcome, Verdict, Weight};
+pub use probed::{Counts, Last, Status};
+pub use snapshot::Snapshot;
 pub use spec::{Cadence, CheckSpec, Connection, First, ProbeKey, ProbeKind, Step, Target};

@@ -1,0 +1,367 @@
+//! The engine: which probe starts when, and who hears of what it saw.
+//!
+//! Pure: the caller hands in outcomes and the time, performs the [`Action`]s, and calls [`Checkers::handle_timeout`]
+//! when [`Checkers::poll_timeout`] says so. A probe belongs to its full options and target, not to those who ask: equal
+//! questions are asked once. Knows nothing of what a subscriber is.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::failure::Failure;
+use crate::fanout::Fanout;
+use crate::lane::{Lane, Limits};
+use crate::outcome::{Outcome, Verdict};
+use crate::probed::{Phase, Probed, SavedProbe, Status};
+use crate::schedule::{Schedule, Slot};
+use crate::snapshot::Snapshot;
+use crate::spec::{CheckSpec, ProbeKey, Step, Target};
+
+/// All checks of a director. `S` names one checker of one real server of one virtual server.
+#[derive(Debug)]
+pub struct Checkers<S> {
+    probes: Vec<Option<Probed>>,
+    free: Vec<Slot>,
+    fanout: Fanout<S>,
+    schedule: Schedule,
+    sockets: Lane,
+    scripts: Lane,
+    starts_per_turn: usize,
+    runs: HashMap<RunId, Slot>,
+    next_run: u64,
+    actions: VecDeque<Action<S>>,
+    saved: HashMap<ProbeKey, SavedProbe>,
+    /// Time of the latest input: what is still due now is overdue since then.
+    turned: Option<Instant>,
+}
+
+/// One run of a probe; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RunId(pub u64);
+
+/// What the caller is to do, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action<S> {
+    /// Ask, and hand the outcome to [`Checkers::handle_outcome`].
+    Start {
+        /// The run.
+        run: RunId,
+        /// Whom.
+        target: Target,
+        /// What.
+        spec: Arc<CheckSpec>,
+        /// Which of its questions.
+        step: Step,
+    },
+    /// Stop asking: nobody wants to know any more. An outcome that is already on its way is ignored.
+    Cancel {
+        /// The run.
+        run: RunId,
+    },
+    /// Something else is held of a real server than before.
+    Verdict(Report<S>),
+}
+
+/// A change of verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report<S> {
+    /// Who wants to know.
+    pub subscriber: S,
+    /// Who was asked.
+    pub target: Target,
+    /// What was held.
+    pub before: Verdict,
+    /// What is held now.
+    pub verdict: Verdict,
+    /// Why it is down.
+    pub cause: Option<Arc<Failure>>,
+    /// How long the probe took that decided it.
+    pub took: Duration,
+    /// How long the verdict before had stood.
+    pub held: Duration,
+    /// When it was decided.
+    pub at: Instant,
+}
+
+/// What a reload came to, in probes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reconfigured {
+    /// As before: same target, same options.
+    pub kept: usize,
+    /// New.
+    pub added: usize,
+    /// Nobody wants to know of them any more.
+    pub removed: usize,
+}
+
+/// How much is going on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Probes in all.
+    pub probes: usize,
+    /// In flight.
+    pub in_flight: usize,
+    /// Due, but held back by [`Limits`].
+    pub held_back: usize,
+}
+
+impl<S: Copy + Ord> Checkers<S> {
+    /// Without probes; `seed` decides how they will be spread.
+    #[must_use]
+    pub fn new(limits: Limits, seed: u64) -> Self {
+        let Limits { sockets, scripts, starts_per_turn } = limits;
+        Self {
+            probes: Vec::new(),
+            free: Vec::new(),
+            fanout: Fanout::empty(),
+            schedule: Schedule::seeded(seed),
+            sockets: Lane::new(sockets),
+            scripts: Lane::new(scripts),
+            starts_per_turn: starts_per_turn.max(1),
+            runs: HashMap::new(),
+            next_run: 0,
+            actions: VecDeque::new(),
+            saved: HashMap::new(),
+            turned: None,
+        }
+    }
+
+    /// What a process before this one held; goes into the next [`Checkers::configure`], where options are equal.
+    pub fn restore(&mut self, snapshot: Snapshot) {
+        self.saved = snapshot.into_map();
+    }
+
+    /// Replaces all subscriptions. What is asked as before goes on undisturbed, in flight or not; a
+    /// question that changed keeps the subscriber's verdict until it is answered. A subscriber
+    /// given twice has the later one. Time and memory are linear in the old and the new number
+    /// (but for a sort of the subscribers).
+    pub fn configure(
+        &mut self,
+        wanted: impl IntoIterator<Item = (S, Target, Arc<CheckSpec>)>,
+        now: Instant,
+    ) -> Reconfigured {
+        let mut slots = self.by_key();
+        let before = slots.len();
+        let mut specs: HashSet<_> = slots.keys().map(|key| Arc::clone(&key.spec)).collect();
+        let mut wanted: Vec<_> = wanted.into_iter().collect();
+        // Stable, and backwards: of two with one name the later comes first and stays.
+        wanted.reverse();
+        wanted.sort_by_key(|&(subscriber, ..)| subscriber);
+        wanted.dedup_by_key(|&mut (subscriber, ..)| subscriber);
+        let mut pairs = Vec::with_capacity(wanted.len());
+        for (subscriber, target, spec) in wanted {
+            let key = ProbeKey { target, spec: intern(&mut specs, spec) };
+            let slot = match slots.get(&key) {
+                Some(&slot) => slot,
+                None => self.add(&mut slots, key, subscriber, now),
+            };
+            pairs.push((subscriber, slot));
+        }
+        let added = slots.len() - before;
+        self.fanout = Fanout::new(pairs);
+        self.saved = HashMap::new();
+        let removed = self.remove_unwanted();
+        self.handle_timeout(now);
+        Reconfigured { kept: before - removed, added, removed }
+    }
+
+    /// A run ended. Outcomes of cancelled runs are ignored.
+    pub fn handle_outcome(&mut self, run: RunId, outcome: Outcome, now: Instant) {
+        let Some(slot) = self.runs.remove(&run) else { return };
+        let Some(probe) = slot_mut(&mut self.probes, slot) else { return };
+        let Phase::Running { started, .. } = probe.phase else { return };
+        let before = probe.judge().verdict();
+        let ruling = probe.handle_outcome(outcome, started, now);
+        let due = self.schedule.next(&probe.key.spec.cadence, ruling.next, started, now);
+        probe.phase = Phase::Waiting { due };
+        let forks = probe.key.spec.kind.forks();
+        if let Some(verdict) = ruling.change {
+            let held = probe.turn(now);
+            let took = now.saturating_duration_since(started);
+            for subscriber in self.fanout.of_slot(slot) {
+                self.actions.push_back(Action::Verdict(Report {
+                    subscriber,
+                    target: probe.key.target,
+                    before,
+                    verdict,
+                    cause: probe.cause().cloned(),
+                    took,
+                    held,
+                    at: now,
+                }));
+            }
+        }
+        self.schedule.push(slot, due);
+        self.lane(forks).end();
+        self.start_due(1, now);
+    }
+
+    /// Starts what is due, as far as the bounds allow.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(slot) = self.schedule.pop_due(now) {
+            let Some(probe) = slot_mut(&mut self.probes, slot) else { continue };
+            probe.phase = Phase::Due;
+            let forks = probe.key.spec.kind.forks();
+            self.lane(forks).push(slot);
+        }
+        self.start_due(self.starts_per_turn, now);
+    }
+
+    /// When [`Checkers::handle_timeout`] is to be called next; may lie in the past.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let more = self.sockets.is_open() || self.scripts.is_open();
+        if more { self.turned } else { self.schedule.next_due() }
+    }
+
+    /// The next thing to do.
+    pub fn poll_action(&mut self) -> Option<Action<S>> {
+        self.actions.pop_front()
+    }
+
+    /// What is held for `subscriber`, from the moment it is configured.
+    #[must_use]
+    pub fn verdict(&self, subscriber: S) -> Option<Verdict> {
+        self.probe_of(subscriber).map(|probe| probe.judge().verdict())
+    }
+
+    /// How the probe of `subscriber` stands.
+    #[must_use]
+    pub fn status(&self, subscriber: S) -> Option<Status> {
+        self.probe_of(subscriber).map(Probed::status)
+    }
+
+    /// How all stand, in the order of subscribers.
+    pub fn statuses(&self) -> impl Iterator<Item = (S, Status)> + '_ {
+        self.fanout
+            .iter()
+            .filter_map(|(subscriber, slot)| Some((subscriber, self.probe(slot)?.status())))
+    }
+
+    /// How much is going on.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        Load {
+            probes: self.probes.len() - self.free.len(),
+            in_flight: self.sockets.in_flight() + self.scripts.in_flight(),
+            held_back: self.sockets.waiting() + self.scripts.waiting(),
+        }
+    }
+
+    /// What a state file is to hold.
+    #[must_use]
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        Snapshot::take(self.probes.iter().flatten(), now)
+    }
+
+    fn start_due(&mut self, budget: usize, now: Instant) {
+        self.turned = Some(now);
+        for _ in 0..budget {
+            // Scripts first: they are fewer, and a backlog of sockets must not starve them.
+            let Some(slot) = self.scripts.start().or_else(|| self.sockets.start()) else { return };
+            let Some(probe) = slot_mut(&mut self.probes, slot) else { continue };
+            let run = RunId(self.next_run);
+            self.next_run += 1;
+            probe.phase = Phase::Running { run, started: now };
+            self.runs.insert(run, slot);
+            self.actions.push_back(Action::Start {
+                run,
+                target: probe.key.target,
+                spec: Arc::clone(&probe.key.spec),
+                step: probe.judge().step(),
+            });
+        }
+    }
+
+    fn add(
+        &mut self,
+        slots: &mut HashMap<ProbeKey, Slot>,
+        key: ProbeKey,
+        subscriber: S,
+        now: Instant,
+    ) -> Slot {
+        let first = self.schedule.first(&key.spec.cadence, now);
+        let probe = match (self.saved.remove(&key), self.probe_of(subscriber)) {
+            (Some(saved), _) => Probed::restore(key.clone(), saved, now),
+            (None, Some(old)) if old.key.target == key.target => old.heir(key.clone(), first),
+            (None, Some(_) | None) => Probed::new(key.clone(), first, now),
+        };
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.probes.push(None);
+            Slot(
+                u32::try_from(self.probes.len() - 1).expect("fewer than 2^32 probes fit in memory"),
+            )
+        });
+        if let Phase::Waiting { due } = probe.phase {
+            self.schedule.push(slot, due);
+        }
+        self.probes[slot.index()] = Some(probe);
+        slots.insert(key, slot);
+        slot
+    }
+
+    fn remove_unwanted(&mut self) -> usize {
+        let mut wanted = vec![false; self.probes.len()];
+        for (_, slot) in self.fanout.iter() {
+            wanted[slot.index()] = true;
+        }
+        let before = self.free.len();
+        for (at, wanted) in (0..).zip(&wanted) {
+            if *wanted {
+                continue;
+            }
+            let slot = Slot(at);
+            if let Some(probe) = self.probes[slot.index()].take() {
+                self.free.push(slot);
+                self.cancel(&probe);
+            }
+        }
+        let probes = &self.probes;
+        let keep = |slot: Slot| probes[slot.index()].is_some();
+        self.schedule.retain(keep);
+        self.sockets.retain(keep);
+        self.scripts.retain(keep);
+        self.free.len() - before
+    }
+
+    fn cancel(&mut self, probe: &Probed) {
+        if let Phase::Running { run, .. } = probe.phase {
+            self.runs.remove(&run);
+            self.lane(probe.key.spec.kind.forks()).end();
+            self.actions.push_back(Action::Cancel { run });
+        }
+    }
+
+    fn lane(&mut self, forks: bool) -> &mut Lane {
+        if forks { &mut self.scripts } else { &mut self.sockets }
+    }
+
+    fn by_key(&self) -> HashMap<ProbeKey, Slot> {
+        let live = (0..).zip(&self.probes);
+        live.filter_map(|(at, probe)| Some((probe.as_ref()?.key.clone(), Slot(at)))).collect()
+    }
+
+    fn probe(&self, slot: Slot) -> Option<&Probed> {
+        self.probes.get(slot.index())?.as_ref()
+    }
+
+    fn probe_of(&self, subscriber: S) -> Option<&Probed> {
+        self.probe(self.fanout.slot_of(subscriber)?)
+    }
+}
+
+/// Equal options share one copy.
+fn intern(specs: &mut HashSet<Arc<CheckSpec>>, spec: Arc<CheckSpec>) -> Arc<CheckSpec> {
+    match specs.get(&spec) {
+        Some(known) => Arc::clone(known),
+        None => {
+            specs.insert(Arc::clone(&spec));
+            spec
+        }
+    }
+}
+
+/// Borrows the probes alone, where a method would borrow the whole engine.
+fn slot_mut(probes: &mut [Option<Probed>], slot: Slot) -> Option<&mut Probed> {
+    probes.get_mut(slot.index())?.as_mut()
+}

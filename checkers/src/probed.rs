@@ -1,0 +1,202 @@
+//! What the engine keeps of one probe between two of its runs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::checkers::RunId;
+use crate::failure::Failure;
+use crate::judge::{Judge, Ruling};
+use crate::outcome::{Outcome, Verdict};
+use crate::spec::{CheckSpec, ProbeKey, Target};
+
+/// One probe, whoever wants to know of it.
+#[derive(Debug)]
+pub(crate) struct Probed {
+    pub(crate) key: ProbeKey,
+    pub(crate) phase: Phase,
+    judge: Judge,
+    since: Instant,
+    cause: Option<Arc<Failure>>,
+    last: Option<Last>,
+    counts: Counts,
+}
+
+/// Where a probe is in its loop.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Phase {
+    /// In the schedule.
+    Waiting { due: Instant },
+    /// In a lane, as there was no room when its time came.
+    Due,
+    /// In flight.
+    Running { run: RunId, started: Instant },
+}
+
+/// The latest probe that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Last {
+    /// When it started.
+    pub started: Instant,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Outcomes so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Good answers.
+    pub passed: u64,
+    /// Failures.
+    pub failed: u64,
+    /// Questions that could not be asked.
+    pub not_asked: u64,
+}
+
+/// How a probe stands, for people and metrics.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Who is asked.
+    pub target: Target,
+    /// What, and how often.
+    pub spec: Arc<CheckSpec>,
+    /// What is held.
+    pub verdict: Verdict,
+    /// Up by the rule for starts, no full round of answers yet.
+    pub presumed: bool,
+    /// Since when the verdict stands.
+    pub since: Instant,
+    /// Why it is down, or what its latest probes failed with while it is still up.
+    pub cause: Option<Arc<Failure>>,
+    /// The latest probe that has ended.
+    pub last: Option<Last>,
+    /// Outcomes so far.
+    pub counts: Counts,
+    /// A probe is in flight.
+    pub in_flight: bool,
+}
+
+/// A probe in a state file: instants as ages, so that they mean something in another process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SavedProbe {
+    judge: Judge,
+    since: Duration,
+    cause: Option<Failure>,
+    last: Option<(Duration, Duration)>,
+    counts: Counts,
+    due: Duration,
+}
+
+impl Probed {
+    pub(crate) fn new(key: ProbeKey, due: Instant, now: Instant) -> Self {
+        Self {
+            phase: Phase::Waiting { due },
+            judge: Judge::new(&key.spec),
+            key,
+            since: now,
+            cause: None,
+            last: None,
+            counts: Counts::default(),
+        }
+    }
+
+    /// For a changed question about the same target.
+    pub(crate) fn heir(&self, key: ProbeKey, due: Instant) -> Self {
+        Self {
+            key,
+            phase: Phase::Waiting { due },
+            judge: self.judge.heir(),
+            since: self.since,
+            cause: self.cause.clone(),
+            last: self.last,
+            counts: self.counts,
+        }
+    }
+
+    pub(crate) fn judge(&self) -> &Judge {
+        &self.judge
+    }
+
+    /// Judges an outcome and remembers what it was.
+    pub(crate) fn handle_outcome(
+        &mut self,
+        outcome: Outcome,
+        started: Instant,
+        now: Instant,
+    ) -> Ruling {
+        let ruling = self.judge.handle_outcome(&self.key.spec, &outcome);
+        self.last = Some(Last { started, took: now.saturating_duration_since(started) });
+        match outcome {
+            Outcome::Passed(_) => {
+                self.counts.passed += 1;
+                if self.judge.verdict().is_up() {
+                    self.cause = None;
+                }
+            }
+            Outcome::Failed(failure) => {
+                self.counts.failed += 1;
+                if self.cause.as_deref() != Some(&failure) {
+                    self.cause = Some(Arc::new(failure));
+                }
+            }
+            Outcome::NotAsked(_) => self.counts.not_asked += 1,
+        }
+        ruling
+    }
+
+    /// The verdict changed: gives how long the one before held.
+    pub(crate) fn turn(&mut self, now: Instant) -> Duration {
+        let held = now.saturating_duration_since(self.since);
+        self.since = now;
+        held
+    }
+
+    pub(crate) fn cause(&self) -> Option<&Arc<Failure>> {
+        self.cause.as_ref()
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        Status {
+            target: self.key.target,
+            spec: Arc::clone(&self.key.spec),
+            verdict: self.judge.verdict(),
+            presumed: self.judge.is_presumed(),
+            since: self.since,
+            cause: self.cause.clone(),
+            last: self.last,
+            counts: self.counts,
+            in_flight: matches!(self.phase, Phase::Running { .. }),
+        }
+    }
+
+    pub(crate) fn save(&self, now: Instant) -> SavedProbe {
+        let age = |then| now.saturating_duration_since(then);
+        SavedProbe {
+            judge: self.judge,
+            since: age(self.since),
+            cause: self.cause.as_deref().cloned(),
+            last: self.last.map(|Last { started, took }| (age(started), took)),
+            counts: self.counts,
+            due: match self.phase {
+                Phase::Waiting { due } => due.saturating_duration_since(now),
+                Phase::Due | Phase::Running { .. } => Duration::ZERO,
+            },
+        }
+    }
+
+    pub(crate) fn restore(key: ProbeKey, saved: SavedProbe, now: Instant) -> Self {
+        let SavedProbe { judge, since, cause, last, counts, due } = saved;
+        let at = |age| now.checked_sub(age).unwrap_or(now);
+        let due = now + due.min(key.spec.cadence.delay_loop);
+        Self {
+            judge: judge.checked(&key.spec),
+            key,
+            phase: Phase::Waiting { due },
+            since: at(since),
+            cause: cause.map(Arc::new),
+            last: last.map(|(age, took)| Last { started: at(age), took }),
+            counts,
+        }
+    }
+}

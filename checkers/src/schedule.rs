@@ -1,0 +1,114 @@
+//! When each probe is due: one heap for all of them, and the arithmetic of the first, the next and the repeated probe.
+//!
+//! Knows no clock: every instant comes from the caller, and the same seed gives the same spread.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::{Duration, Instant};
+
+use crate::judge::Next;
+use crate::spec::{Cadence, First};
+
+/// keepalived waits so long before the first probe of all.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// Probes never follow each other faster than this, whatever `delay_loop` says.
+const SHORTEST_LOOP: Duration = Duration::from_millis(1);
+
+/// The due times of all probes. Each slot is in it at most once: whoever pushes sees to that.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    heap: BinaryHeap<Reverse<(Instant, Slot)>>,
+    random: Random,
+}
+
+/// Where a probe is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Slot(pub(crate) u32);
+
+impl Slot {
+    /// As an index.
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Schedule {
+    /// Empty.
+    #[must_use]
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self { heap: BinaryHeap::new(), random: Random(seed) }
+    }
+
+    /// When a new probe starts for the first time.
+    pub(crate) fn first(&mut self, cadence: &Cadence, now: Instant) -> Instant {
+        match cadence.first {
+            First::Spread => now + FIRST + self.random.up_to(cadence.warmup),
+            First::AtOnce => now,
+        }
+    }
+
+    /// When a probe that ran from `started` to `ended` starts again.
+    pub(crate) fn next(
+        &mut self,
+        cadence: &Cadence,
+        next: Next,
+        started: Instant,
+        ended: Instant,
+    ) -> Instant {
+        match next {
+            Next::Loop => {
+                let due = started + cadence.delay_loop + self.random.up_to(cadence.jitter);
+                due.max(ended + SHORTEST_LOOP)
+            }
+            Next::Retry => ended + cadence.delay_before_retry.max(SHORTEST_LOOP),
+            Next::AtOnce => ended,
+        }
+    }
+
+    /// The probe in `slot` is due at `at`.
+    pub(crate) fn push(&mut self, slot: Slot, at: Instant) {
+        self.heap.push(Reverse((at, slot)));
+    }
+
+    /// A probe that is due, the longest overdue first.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Slot> {
+        let &Reverse((at, slot)) = self.heap.peek()?;
+        (at <= now).then(|| {
+            self.heap.pop();
+            slot
+        })
+    }
+
+    /// When the next probe is due.
+    #[must_use]
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.heap.peek().map(|&Reverse((at, _))| at)
+    }
+
+    /// Forgets the slots that `keep` refuses. Linear.
+    pub(crate) fn retain(&mut self, keep: impl Fn(Slot) -> bool) {
+        self.heap.retain(|&Reverse((_, slot))| keep(slot));
+    }
+}
+
+/// Steele, Lea and Flood's SplitMix64: a spread needs no better, and the seed is all its state.
+#[derive(Debug)]
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform from zero to `bound`, both included.
+    fn up_to(&mut self, bound: Duration) -> Duration {
+        let steps = bound.as_nanos().min(u128::from(u64::MAX)) + 1;
+        let nanos = (u128::from(self.next()) * steps) >> 64;
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
