@@ -48,7 +48,7 @@ impl Capture {
         let log = host.keeper.log(&format!("capture on {host}"));
         let words =
             ["tcpdump", "-i", "eth0", "-U", "--immediate-mode", "-Z", "root", "-w", "-", FILTER];
-        let (process, output) = host.spawn_piped(&words.map(str::to_owned), &log);
+        let (process, _, output) = host.spawn_piped(&words.map(str::to_owned), &log);
         let packets = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&packets);
         thread::spawn(move || read_pcap(output, &sink));

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -82,21 +82,21 @@ impl Host {
         Process::new(child, &self.keeper)
     }
 
-    /// Starts a process whose standard output we read ourselves; errors go to a log file.
+    /// Starts a process that we talk with through its standard input and output; errors go to a log file.
     pub(crate) fn spawn_piped(
         &self,
         words: &[String],
         log: &Path,
-    ) -> (Process, std::process::ChildStdout) {
+    ) -> (Process, ChildStdin, ChildStdout) {
         let mut child = self
             .command(words)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::options().append(true).open(log).unwrap())
             .spawn()
             .unwrap_or_else(|e| panic!("{}: {words:?}: {e}", self.name));
-        let output = child.stdout.take().unwrap();
-        (Process::new(child, &self.keeper), output)
+        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        (Process::new(child, &self.keeper), input, output)
     }
 
     /// `ip netns exec` replaces itself by the program, so the child's id is the program's.

@@ -13,6 +13,7 @@
 //! | `kernel_view` | what ipvsadm and ip say |
 //! | `capture` | packets with the kernel's own times |
 //! | `responder`, `client` | a real server with switchable behaviour, a client that misses nothing |
+//! | `tool` | the programs behind those two, each run inside its host |
 //! | `scenarios` | the tests, a file per theme |
 //! | `demo` | the story that `cargo xtask demo` tells |
 #![expect(
@@ -23,17 +24,24 @@
 
 mod boot;
 mod capture;
+mod client;
 mod daemon;
 mod host;
 mod keeper;
 mod kernel;
 mod kernel_view;
+mod responder;
 mod runner;
 mod scenarios;
+mod tool;
 mod topology;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    runner::main()
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.split_first() {
+        Some((first, rest)) if first == "--tool" => tool::main(rest),
+        _ => runner::main(args),
+    }
 }

@@ -34,6 +34,7 @@ pub(crate) enum Sharing {
 }
 
 /// One promise and how it is shown.
+#[derive(Clone, Copy)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) sharing: Sharing,
@@ -83,8 +84,8 @@ impl Options {
 }
 
 /// The whole program as a test binary.
-pub(crate) fn main() -> ExitCode {
-    match Options::parse(std::env::args().skip(1)) {
+pub(crate) fn main(args: Vec<String>) -> ExitCode {
+    match Options::parse(args.into_iter()) {
         Ok(options) => run(&options),
         Err(message) => {
             eprintln!("lab: {message}");

@@ -6,5 +6,5 @@ use crate::runner::Scenario;
 
 /// Every scenario there is.
 pub(crate) fn all() -> Vec<Scenario> {
-    [lab::SCENARIOS].into_iter().flatten().collect()
+    [lab::SCENARIOS].into_iter().flatten().copied().collect()
 }
