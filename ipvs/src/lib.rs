@@ -16,20 +16,44 @@
 //! The words are the kernel's: a virtual server is a service, a real server is a destination. Nothing
 //! here knows of checks, configuration or VRRP.
 
+pub mod attr;
+mod daemon;
 mod destination;
 mod diff;
+mod error;
+mod info;
+#[cfg(feature = "io")]
+mod kernel;
 mod key;
+pub mod message;
 mod name;
 mod op;
+pub mod record;
+mod request;
+mod rule;
 mod service;
+#[cfg(feature = "io")]
+mod socket;
+mod stats;
 mod table;
+mod timeouts;
+#[cfg(feature = "io")]
+mod window;
 
+pub use daemon::{SyncDaemon, SyncRole};
 pub use destination::{
     Checksum, Destination, DestinationKey, Forwarding, Tunnel, Weight, WeightRange,
 };
 pub use diff::{diff, diff_service};
+pub use error::{Error, Request};
+pub use info::Info;
+#[cfg(feature = "io")]
+pub use kernel::Kernel;
 pub use key::{Family, ParseKeyError, Protocol, ServiceKey};
-pub use name::{NameError, PersistenceEngine, Scheduler};
+pub use name::{InterfaceName, NameError, PersistenceEngine, Scheduler};
 pub use op::Op;
+pub use request::MaskMismatch;
 pub use service::{Netmask, Persistence, Service, ServiceFlags, Settings};
+pub use stats::{Connections, DestinationCounters, Rates, ServiceCounters, Stats};
 pub use table::Table;
+pub use timeouts::Timeouts;

@@ -1,4 +1,4 @@
-//! Names of kernel modules inside IPVS: schedulers and persistence engines.
+//! Short names that the kernel takes: schedulers, persistence engines and interfaces.
 //!
 //! The kernel loads `ip_vs_NAME` for a scheduler and `ip_vs_pe_NAME` for an engine when a service asks
 //! for one, so any name that fits is taken here and the kernel alone knows which exist.
@@ -8,12 +8,15 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Longest name in bytes: `IP_VS_SCHEDNAME_MAXLEN` and `IP_VS_PENAME_MAXLEN` (16) less the NUL.
+/// Longest name in bytes: `IP_VS_SCHEDNAME_MAXLEN`, `IP_VS_PENAME_MAXLEN` and `IFNAMSIZ` (16 each) less
+/// the NUL.
 const MAX_LEN: usize = 15;
 
 /// A name that the kernel cannot take.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no kernel module name: 1 to 15 letters, digits, `-`, `_` or `.` are wanted")]
+#[error(
+    "`{0}` is no name for the kernel: 1 to 15 bytes without space, control character or `/` are wanted"
+)]
 pub struct NameError(String);
 
 /// The bytes of a name, padded with NUL: no allocation, since each of many services carries one.
@@ -32,7 +35,7 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Name, NameError> {
         let fits = (1..=MAX_LEN).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+            && !text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '/');
         if !fits {
             return Err(NameError(text.to_owned()));
         }
@@ -105,6 +108,11 @@ kernel_name! {
 kernel_name! {
     /// A persistence engine: what besides the client's address ties connections together (`sip`).
     PersistenceEngine
+}
+
+kernel_name! {
+    /// A network interface.
+    InterfaceName
 }
 
 #[cfg(test)]

@@ -1,0 +1,197 @@
+//! A generic netlink socket that asks the kernel and gathers its answers; it knows nothing of IPVS.
+//!
+//! It blocks, and may: the kernel carries out a request inside `send`, so that its answer is there when
+//! `send` returns (1 to 20 us each). Waiting is bounded all the same, since an answer may be lost when the
+//! socket has no room for it.
+
+use std::io;
+use std::time::Duration;
+
+use netlink_packet_core::{
+    DecodeError, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkMessage,
+    NetlinkPayload, NetlinkSerializable,
+};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
+use nix::libc;
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::TimeVal;
+
+use crate::error::Error;
+use crate::window::{Answer, Window};
+
+/// Room for answers. The default (208 KiB) holds some 256 acknowledgements; this holds thousands, so that
+/// a batch of [`BATCH`] never loses one.
+const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The kernel never puts more than 32 KiB into one part of a dump.
+const READ_BUFFER: usize = 1 << 16;
+
+/// Requests in one `send`. More gain nothing: the kernel's own work prevails.
+pub(crate) const BATCH: usize = 64;
+
+/// Why a request has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// The socket had no room.
+    Overrun,
+    /// Nothing came in time.
+    NoAnswer,
+    /// More bytes came than there was room for.
+    Truncated(usize),
+}
+
+/// How an exchange went for one request.
+pub(crate) type Outcome = Result<Answer, Lost>;
+
+/// A socket to the kernel of the network namespace that it was opened in.
+pub(crate) struct Conversation {
+    socket: Socket,
+    sequence: u32,
+    buffer: Vec<u8>,
+    /// Answers may still come that nobody waits for, or a dump is half read: begin anew.
+    spoiled: bool,
+}
+
+impl Conversation {
+    pub(crate) fn open() -> Result<Conversation, Error> {
+        Ok(Conversation {
+            socket: open()?,
+            sequence: 0,
+            buffer: vec![0; READ_BUFFER],
+            spoiled: false,
+        })
+    }
+
+    /// Carries out requests, at most [`BATCH`] in one go; contents go to `each` with the request's index.
+    pub(crate) fn ask<M>(
+        &mut self,
+        requests: Vec<M>,
+        each: impl FnMut(usize, Result<M, DecodeError>),
+    ) -> Result<Vec<Outcome>, Error>
+    where
+        M: NetlinkSerializable + NetlinkDeserializable,
+    {
+        self.exchange(requests, NLM_F_REQUEST | NLM_F_ACK, each)
+    }
+
+    /// Reads a list. One that lost a part is lost as a whole.
+    pub(crate) fn dump<M>(
+        &mut self,
+        request: M,
+        mut each: impl FnMut(Result<M, DecodeError>),
+    ) -> Result<Outcome, Error>
+    where
+        M: NetlinkSerializable + NetlinkDeserializable,
+    {
+        let flags = NLM_F_REQUEST | NLM_F_DUMP;
+        let outcomes = self.exchange(vec![request], flags, |_, content| each(content))?;
+        if self.spoiled {
+            return Ok(Err(Lost::Overrun));
+        }
+        Ok(outcomes.into_iter().next().unwrap_or(Err(Lost::NoAnswer)))
+    }
+
+    fn exchange<M>(
+        &mut self,
+        requests: Vec<M>,
+        flags: u16,
+        mut each: impl FnMut(usize, Result<M, DecodeError>),
+    ) -> Result<Vec<Outcome>, Error>
+    where
+        M: NetlinkSerializable + NetlinkDeserializable,
+    {
+        if self.spoiled {
+            self.socket = open()?;
+            self.spoiled = false;
+        }
+        let mut window = Window::new(self.sequence.wrapping_add(1), requests.len());
+        self.send(requests, flags)?;
+        let mut lost = None;
+        while window.is_open() {
+            match self.receive(lost.is_some()) {
+                Ok(len) if len > self.buffer.len() => lost = Some(Lost::Truncated(len)),
+                Ok(len) => {
+                    if window.handle(&self.buffer[..len], &mut each).is_err() {
+                        lost = lost.or(Some(Lost::NoAnswer));
+                    }
+                }
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::ENOBUFS) => lost = Some(Lost::Overrun),
+                    Some(libc::EAGAIN) => {
+                        lost = lost.or(Some(Lost::NoAnswer));
+                        break;
+                    }
+                    _ => {
+                        self.spoiled = true;
+                        return Err(Error::Socket { step: "receive", source: error });
+                    }
+                },
+            }
+        }
+        self.spoiled = lost.is_some();
+        let lost = lost.unwrap_or(Lost::NoAnswer);
+        Ok(window.into_answers().into_iter().map(|answer| answer.ok_or(lost)).collect())
+    }
+
+    fn send<M: NetlinkSerializable>(&mut self, requests: Vec<M>, flags: u16) -> Result<(), Error> {
+        let mut bytes = Vec::new();
+        for request in requests {
+            self.sequence = self.sequence.wrapping_add(1);
+            let mut message = NetlinkMessage::new(
+                netlink_packet_core::NetlinkHeader::default(),
+                NetlinkPayload::InnerMessage(request),
+            );
+            message.header.flags = flags;
+            message.header.sequence_number = self.sequence;
+            message.finalize();
+            // Attributes are padded to 4 bytes, so the next header begins where this message ends.
+            let start = bytes.len();
+            bytes.resize(start + message.buffer_len(), 0);
+            message.serialize(&mut bytes[start..]);
+        }
+        retry(|| self.socket.send(&bytes, 0))
+            .map(drop)
+            .map_err(|source| Error::Socket { step: "send", source })
+    }
+
+    /// Reads once and returns the length of what there was. After a loss it does not wait: all that will
+    /// come is there.
+    fn receive(&mut self, lost: bool) -> io::Result<usize> {
+        let flags = libc::MSG_TRUNC | if lost { libc::MSG_DONTWAIT } else { 0 };
+        retry(|| {
+            let (len, from) = self.socket.recv_from(&mut &mut self.buffer[..], flags)?;
+            // Port 0 is the kernel. Another process may write to us too; its words count for nothing.
+            Ok(if from.port_number() == 0 { len } else { 0 })
+        })
+    }
+}
+
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+fn open() -> Result<Socket, Error> {
+    let failed = |step| move |source| Error::Socket { step, source };
+    let mut socket = Socket::new(NETLINK_GENERIC).map_err(failed("open"))?;
+    socket.bind_auto().map_err(failed("bind"))?;
+    socket.connect(&SocketAddr::new(0, 0)).map_err(failed("connect to the kernel"))?;
+    socket.set_cap_ack(true).map_err(failed("ask for short acknowledgements"))?;
+    socket.set_ext_ack(true).map_err(failed("ask for error texts"))?;
+    let patience = TimeVal::new(PATIENCE.as_secs() as libc::time_t, 0);
+    setsockopt(&socket, sockopt::ReceiveTimeout, &patience)
+        .map_err(|errno| failed("limit waiting")(errno.into()))?;
+    // Beyond net.core.rmem_max with CAP_NET_ADMIN, which IPVS wants anyway; else as far as it goes.
+    if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+        setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)
+            .map_err(|errno| failed("size the receive buffer")(errno.into()))?;
+    }
+    Ok(socket)
+}
