@@ -1,14 +1,14 @@
 //! What a set of routers is told about the world. Values only.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use crate::counters::Counters;
 use crate::id::{Family, IfName, Priority, RouterId};
 use crate::packet::Advertisement;
-use crate::spec::RouterSpec;
+use crate::spec::{ChecksumForm, RouterSpec};
 use crate::state::State;
 
 /// What the IP header of a received packet says.
@@ -110,7 +110,9 @@ pub struct MasterView {
     /// Its priority; 0 when it released.
     pub priority: u8,
     /// Its interval.
-    pub interval: std::time::Duration,
+    pub interval: Duration,
+    /// The form of its checksum.
+    pub checksum: ChecksumForm,
     /// When its last advertisement came.
     pub heard: Instant,
 }

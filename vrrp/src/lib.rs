@@ -23,14 +23,19 @@ pub mod action;
 pub mod announce;
 pub mod checksum;
 pub mod counters;
+mod group;
 pub mod id;
 pub mod input;
 #[cfg(feature = "io")]
 pub mod io;
+mod oddity;
 pub mod packet;
+mod receive;
+mod router;
 pub mod routers;
 pub mod spec;
 pub mod state;
+mod timing;
 
 pub use action::{Action, Addresses, Cause, Notice};
 pub use counters::{Counters, Refused};

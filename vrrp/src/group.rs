@@ -1,0 +1,502 @@
+//! Routers that change state only together, and the one election that they hold: nobody becomes Master before every
+//! member has missed its Master for long enough, one that hears a better Master takes all to Backup, one that fails
+//! takes all to Fault. A lone router is a group of one; there is no other path.
+//!
+//! Every change goes through [`Group::become_master`], [`Group::leave_master`], [`Group::fail`] or a member's return to
+//! rest; each asks for effects in the order: watch, advertise, hold or release, announce, tell.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::action::{Action, Addresses, Cause};
+use crate::id::RouterId;
+use crate::input::{Held, Link, Received, ResumeAs, Tracking};
+use crate::packet::Refusal;
+use crate::router::{Heard, Router};
+use crate::state::{Backup, Phase, State};
+
+/// See the module. There is at least one member.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    /// `None` for a router that no sync group names.
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) members: Vec<Router>,
+    /// The state last told.
+    pub(crate) told: State,
+    /// Stopping or removed: what ends its members, and keeps them from starting again.
+    pub(crate) ending: Option<Cause>,
+}
+
+impl Group {
+    pub(crate) fn new(name: Option<Arc<str>>, members: Vec<Router>, told: State) -> Self {
+        Self { name, members, told, ending: None }
+    }
+
+    /// The state of the group as a whole.
+    pub(crate) fn state(&self) -> State {
+        let has = |state| self.members.iter().any(|member| member.state() == state);
+        let order = [State::HandingOver, State::Fault, State::Master, State::Initialize];
+        order.into_iter().find(|state| has(*state)).unwrap_or(State::Backup)
+    }
+
+    /// Everything is handed over and released, for good.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ending.is_some() && self.members.iter().all(|m| m.state() == State::Initialize)
+    }
+
+    /// When the group becomes Master if nothing is heard until then: the last member to give up its Master decides. A
+    /// member that still hears one, or may not serve yet, keeps all of them back.
+    pub(crate) fn election_at(&self) -> Option<Instant> {
+        if self.ending.is_some() {
+            return None;
+        }
+        let mut latest = None;
+        for member in &self.members {
+            latest = latest.max(Some(member.candidate_at()?));
+        }
+        latest
+    }
+
+    /// The next moment at which there is something to do.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let own = self.members.iter().filter_map(Router::poll_timeout).min();
+        own.into_iter().chain(self.election_at()).min()
+    }
+
+    // Inputs
+
+    pub(crate) fn handle_advertisement(
+        &mut self,
+        member: usize,
+        received: &Received<'_>,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) -> Result<(), Refusal> {
+        let router = &mut self.members[member];
+        match router.hear(received, now, out)? {
+            Heard::Nothing => {}
+            Heard::OtherHolds => {
+                if router.state() == State::Backup {
+                    router.release(out);
+                }
+            }
+            Heard::Answer => router.advertise_now(now, out),
+            Heard::Insist => {
+                if !router.spec.lower_prio_no_advert {
+                    router.advertise_now(now, out);
+                }
+                // The lesser Master of one member means that the hosts of all may be misled (keepalived).
+                self.members.iter_mut().for_each(|member| member.insist(now, out));
+            }
+            Heard::Better { master, priority } => {
+                let cause = Cause::Yielded { master, priority };
+                self.leave_master(Leaving::Yields, member, cause, now, out);
+            }
+        }
+        self.tell(out);
+        Ok(())
+    }
+
+    pub(crate) fn handle_link(
+        &mut self,
+        member: usize,
+        link: Link,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) {
+        self.members[member].link = Some(link);
+        self.settle(now, out);
+    }
+
+    pub(crate) fn handle_tracking(
+        &mut self,
+        member: usize,
+        tracking: Tracking,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) {
+        self.members[member].track(tracking, now, out);
+        self.settle(now, out);
+    }
+
+    pub(crate) fn handle_announcement(
+        &mut self,
+        member: usize,
+        address: IpAddr,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) {
+        if self.members[member].see(address) {
+            self.come_to_rest(member, Cause::HandedOver, now, out);
+            self.tell(out);
+        }
+    }
+
+    pub(crate) fn handle_held(
+        &mut self,
+        member: usize,
+        held: Held,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) {
+        match held {
+            Held::All => {}
+            Held::Failed => {
+                self.members[member].counters.hold_failed += 1;
+                self.step_back(member, Cause::HoldFailed, now, out);
+            }
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+        if self.election_at().is_some_and(|at| at <= now) {
+            let last = self.members.iter().enumerate().max_by_key(|(_, m)| m.candidate_at());
+            let (decider, cause) = last.map_or((0, Cause::Owner), |(n, m)| (n, m.election_cause()));
+            self.become_master(decider, cause, now, out);
+        }
+        // All members' advertisements first: they leave as one batch.
+        self.members.iter_mut().for_each(|member| member.advertise_if_due(now, out));
+        self.members.iter_mut().for_each(|member| member.announce_if_due(now, out));
+        for member in 0..self.members.len() {
+            if let Phase::HandingOver(handing_over) = &self.members[member].phase
+                && handing_over.until <= now
+            {
+                let unseen = handing_over.unseen.len();
+                self.members[member].counters.hand_over_timed_out += 1;
+                self.come_to_rest(member, Cause::HandOverTimedOut { unseen }, now, out);
+            }
+        }
+        self.tell(out);
+    }
+
+    pub(crate) fn resume(
+        &mut self,
+        member: usize,
+        resume: ResumeAs,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) {
+        let router = &mut self.members[member];
+        if router.state() == State::Initialize && self.ending.is_none() {
+            router.resume = Some(resume);
+            router.holding = true;
+            self.settle(now, out);
+        }
+    }
+
+    /// Leaves to others what they will take, and does not take it back from them.
+    pub(crate) fn step_back(
+        &mut self,
+        member: usize,
+        cause: Cause,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) {
+        if self.members[member].state() == State::Master {
+            self.members.iter_mut().for_each(|member| member.stepped_back = true);
+            self.leave_master(Leaving::Releases, member, cause, now, out);
+            self.tell(out);
+        }
+    }
+
+    /// Hands over what it holds and does not start again.
+    pub(crate) fn end(&mut self, cause: Cause, now: Instant, out: &mut VecDeque<Action>) {
+        self.ending = Some(cause);
+        self.leave_master_all(|_| cause, Leaving::Releases, now, out);
+        for router in &mut self.members {
+            match &mut router.phase {
+                // Initialize may hold what the process before left.
+                Phase::Initialize => router.release(out),
+                Phase::Backup(_) | Phase::Fault => {
+                    router.release(out);
+                    router.enter(Phase::Initialize, cause, now, out);
+                }
+                Phase::HandingOver(handing_over) => handing_over.yielded = None,
+                Phase::Master(_) => {}
+            }
+        }
+        self.tell(out);
+    }
+
+    // Decisions
+
+    /// Brings every member to where links and tracking want it.
+    pub(crate) fn settle(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+        if self.ending.is_none() {
+            let faults = self.members.iter().enumerate();
+            let fault = faults.filter_map(|(n, m)| m.fault().map(|cause| (n, cause))).next();
+            match fault {
+                Some((member, cause)) => self.fail(member, cause, now, out),
+                None => self.start(now, out),
+            }
+        }
+        self.tell(out);
+    }
+
+    /// A member cannot serve, so that none may.
+    fn fail(&mut self, member: usize, cause: Cause, now: Instant, out: &mut VecDeque<Action>) {
+        let cause_of = self.cause_for_all(member, cause);
+        let cause_of = |router: &Router| router.fault().unwrap_or_else(|| cause_of(router));
+        self.leave_master_all(cause_of, Leaving::Releases, now, out);
+        for router in &mut self.members {
+            let cause = cause_of(router);
+            match &mut router.phase {
+                Phase::Fault | Phase::Master(_) => {}
+                Phase::Initialize | Phase::Backup(_) => {
+                    router.release(out);
+                    router.resume = None;
+                    router.enter(Phase::Fault, cause, now, out);
+                }
+                Phase::HandingOver(handing_over) => {
+                    handing_over.yielded = None;
+                    // Nobody can be heard any more.
+                    if !router.can_send() {
+                        out.push_back(Action::Unwatch { router: router.id() });
+                        router.release(out);
+                        router.enter(Phase::Fault, cause, now, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Nothing fails: whoever waits for that may go on.
+    fn start(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+        let has = |state| self.members.iter().any(|member| member.state() == state);
+        let is_resuming =
+            |m: &Router| m.state() == State::Initialize && m.resume == Some(ResumeAs::Master);
+        if self.members.iter().all(is_resuming) {
+            // The table and the hosts still point here. Trackers report later what they find.
+            if self.members.iter().all(|member| member.link.is_some()) {
+                self.resume_as_master(now, out);
+            }
+        } else if has(State::Master) {
+            self.join_master(now, out);
+        } else {
+            self.start_as_backup(now, out);
+        }
+    }
+
+    fn start_as_backup(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+        let is_free = |m: &Router| match m.phase {
+            Phase::Initialize => m.link.is_some() && !m.tracking.pending,
+            Phase::Fault => !m.tracking.pending,
+            Phase::Backup(_) | Phase::Master(_) | Phase::HandingOver(_) => false,
+        };
+        // An owner waits for nobody and is never seen as Backup (RFC 9568 section 6.4.1).
+        if self.members.iter().all(|m| is_free(m) && m.priority.is_owner()) {
+            return self.become_master(0, Cause::Owner, now, out);
+        }
+        for router in &mut self.members {
+            if !is_free(router) {
+                continue;
+            }
+            router.resume = None;
+            router.stepped_back = false;
+            router.unlearn();
+            let (backup, cause) = match router.phase {
+                Phase::Initialize => (router.first_backup(now), Cause::Started),
+                _ => (router.backup(now), Cause::Recovered),
+            };
+            router.enter(Phase::Backup(backup), cause, now, out);
+        }
+    }
+
+    /// A configuration made routers of different state one group while one is Master. Those that know of no Master
+    /// join; where one may have another Master, all step down and hold an election.
+    fn join_master(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+        let masters = |m: &&Router| m.state() == State::Master;
+        let Some(master) = self.members.iter().find(masters).map(Router::id) else { return };
+        let cause = Cause::Member { router: master };
+        let may_differ = |m: &Router| matches!(m.phase, Phase::Backup(_) | Phase::HandingOver(_));
+        if let Some(member) = self.members.iter().position(may_differ) {
+            let cause = Cause::Member { router: self.members[member].id() };
+            return self.leave_master_all(|_| cause, Leaving::Releases, now, out);
+        }
+        let waits = |m: &Router| {
+            matches!(m.phase, Phase::Initialize | Phase::Fault)
+                && (m.link.is_none() || m.tracking.pending)
+        };
+        if !self.members.iter().any(waits) {
+            self.become_master_all(|_| cause, now, out);
+        }
+    }
+
+    /// RFC 9568 section 6.4.2, on Active_Down_Timer; the order is keepalived's.
+    fn become_master(
+        &mut self,
+        decider: usize,
+        cause: Cause,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) {
+        let router = self.members[decider].id();
+        let cause_of = |member: &Router| match cause {
+            _ if member.id() == router => cause,
+            Cause::Owner => cause,
+            _ => Cause::Member { router },
+        };
+        self.become_master_all(cause_of, now, out);
+    }
+
+    /// Every member that is not Master yet.
+    fn become_master_all(
+        &mut self,
+        cause_of: impl Fn(&Router) -> Cause,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) {
+        let mut joining: Vec<_> =
+            self.members.iter_mut().filter(|m| m.state() != State::Master).collect();
+        for router in &mut joining {
+            if router.state() == State::HandingOver {
+                out.push_back(Action::Unwatch { router: router.id() });
+            }
+        }
+        for router in &mut joining {
+            router.unlearn();
+            router.advertise(router.priority.into(), out);
+        }
+        joining.iter_mut().for_each(|router| router.hold(out));
+        for router in &mut joining {
+            router.announce(Addresses::All, router.spec.announce.repeat, out);
+        }
+        for router in joining {
+            router.resume = None;
+            router.stepped_back = false;
+            router.master = None;
+            let phase = Phase::Master(router.master_from(now));
+            router.enter(phase, cause_of(router), now, out);
+        }
+    }
+
+    /// Goes on where the process before us ended: hosts need not be told, addresses at most corrected.
+    fn resume_as_master(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+        for router in &mut self.members {
+            router.advertise(router.priority.into(), out);
+        }
+        self.members.iter_mut().for_each(|router| router.hold(out));
+        for router in &mut self.members {
+            router.resume = None;
+            let mut master = router.master_from(now);
+            master.announce_again = None;
+            router.enter(Phase::Master(master), Cause::Resumed, now, out);
+        }
+    }
+
+    fn leave_master(
+        &mut self,
+        leaving: Leaving,
+        member: usize,
+        cause: Cause,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) {
+        if leaving == Leaving::Yields && self.members[member].spec.higher_prio_send_advert {
+            let priority = self.members[member].priority.into();
+            self.members[member].advertise(priority, out);
+        }
+        let cause_of = self.cause_for_all(member, cause);
+        self.leave_master_all(cause_of, leaving, now, out);
+    }
+
+    /// Every member that is Master, make before break: those that can, keep their addresses until the next Master has
+    /// announced them.
+    fn leave_master_all(
+        &mut self,
+        cause_of: impl Fn(&Router) -> Cause,
+        leaving: Leaving,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) {
+        let is_ending = self.ending.is_some();
+        let is_faulty = self.members.iter().any(|member| member.fault().is_some());
+        let mut masters: Vec<_> =
+            self.members.iter_mut().filter(|m| m.state() == State::Master).collect();
+        // Watch before the word goes out: the answer may be quick.
+        for router in masters.iter().filter(|router| router.will_hand_over()) {
+            out.push_back(Action::Watch { router: router.id() });
+        }
+        if leaving == Leaving::Releases {
+            // RFC 9568 section 6.4.3, on Shutdown.
+            for router in masters.iter_mut().filter(|router| router.can_send()) {
+                router.advertise(0, out);
+            }
+        }
+        for router in masters.iter_mut().filter(|router| !router.will_hand_over()) {
+            router.release(out);
+        }
+        for router in masters {
+            let next = match leaving {
+                Leaving::Yields => router.yielded(now),
+                Leaving::Releases => router.backup(now),
+            };
+            let phase = if router.will_hand_over() {
+                let yielded = (leaving == Leaving::Yields).then_some(next);
+                Phase::HandingOver(router.handing_over(yielded, now))
+            } else {
+                rest(is_ending, is_faulty, next)
+            };
+            router.enter(phase, cause_of(router), now, out);
+        }
+    }
+
+    /// Handing over ends: releases, and goes where the group stands by now.
+    fn come_to_rest(
+        &mut self,
+        member: usize,
+        cause: Cause,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) {
+        let is_ending = self.ending.is_some();
+        let is_faulty = self.members.iter().any(|member| member.fault().is_some());
+        let router = &mut self.members[member];
+        let Phase::HandingOver(handing_over) = &mut router.phase else { return };
+        let yielded = handing_over.yielded.take();
+        let next = yielded.unwrap_or_else(|| router.backup(now));
+        out.push_back(Action::Unwatch { router: router.id() });
+        router.release(out);
+        router.enter(rest(is_ending, is_faulty, next), cause, now, out);
+    }
+
+    /// `cause` for the member that it happened to, for the others that member.
+    fn cause_for_all(&self, member: usize, cause: Cause) -> impl Fn(&Router) -> Cause + use<> {
+        let router: RouterId = self.members[member].id();
+        move |other| if other.id() == router { cause } else { Cause::Member { router } }
+    }
+
+    /// Tells the group's state, where it has a name and changed.
+    fn tell(&mut self, out: &mut VecDeque<Action>) {
+        let to = self.state();
+        let from = std::mem::replace(&mut self.told, to);
+        if let Some(name) = &self.name
+            && from != to
+        {
+            out.push_back(Action::GroupChanged { name: name.clone(), from, to });
+        }
+    }
+}
+
+/// How a Master leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaving {
+    /// Another one is Master already, and is silent at its own risk: if it goes, we go on.
+    Yields,
+    /// Nobody is: priority 0 calls for one.
+    Releases,
+}
+
+/// Where a router is that is neither Master nor handing over.
+fn rest(is_ending: bool, is_faulty: bool, backup: Backup) -> Phase {
+    match (is_ending, is_faulty) {
+        (true, _) => Phase::Initialize,
+        (false, true) => Phase::Fault,
+        (false, false) => Phase::Backup(backup),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,514 @@
+//! One virtual router: what it knows, and what an advertisement, a link or the time means to it alone. It never changes
+//! its own state: a router is always a member of a group, if only of one, and the [`crate::group`] decides.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::action::{Action, Addresses, Cause, Notice};
+use crate::counters::Counters;
+use crate::id::{Priority, RouterId, Version};
+use crate::input::{Link, MasterView, Received, ResumeAs, Tracking};
+use crate::oddity::Oddities;
+use crate::packet::Refusal;
+use crate::receive;
+use crate::spec::{RouterSpec, Wish};
+use crate::state::{Backup, HandingOver, Master, Phase, Silence, State};
+use crate::timing;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Router {
+    pub(crate) spec: RouterSpec,
+    pub(crate) phase: Phase,
+    pub(crate) since: Instant,
+    /// `None` until the first report.
+    pub(crate) link: Option<Link>,
+    pub(crate) tracking: Tracking,
+    /// The effective priority.
+    pub(crate) priority: Priority,
+    /// The addresses are on the interface, or asked to be.
+    pub(crate) holding: bool,
+    /// How to start, when the process before us left the addresses.
+    pub(crate) resume: Option<ResumeAs>,
+    /// Resigned or failed to hold: leaves every Master alone, until there is none.
+    pub(crate) stepped_back: bool,
+    pub(crate) master: Option<MasterView>,
+    pub(crate) counters: Counters,
+    /// The Master's interval (version 3; RFC 9568 section 6.1, Active_Adver_Interval).
+    learned: Option<Duration>,
+    oddities: Oddities,
+}
+
+/// What an advertisement asks of the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Nothing.
+    Nothing,
+    /// Another Master is there: addresses left over from the process before us have to go.
+    OtherHolds,
+    /// Say at once that we are Master.
+    Answer,
+    /// Say at once that we are Master, to the hosts too.
+    Insist,
+    /// Yield.
+    Better {
+        /// To whom.
+        master: IpAddr,
+        /// Its priority.
+        priority: u8,
+    },
+}
+
+impl Router {
+    pub(crate) fn new(spec: RouterSpec, now: Instant) -> Self {
+        Self {
+            priority: spec.priority.adjusted(0),
+            spec,
+            phase: Phase::Initialize,
+            since: now,
+            link: None,
+            tracking: Tracking::default(),
+            holding: false,
+            resume: None,
+            stepped_back: false,
+            master: None,
+            counters: Counters::default(),
+            learned: None,
+            oddities: Oddities::default(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> RouterId {
+        self.spec.id
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.phase.state()
+    }
+
+    pub(crate) fn source(&self) -> Option<IpAddr> {
+        self.link.and_then(|link| link.source)
+    }
+
+    /// What keeps it from serving.
+    pub(crate) fn fault(&self) -> Option<Cause> {
+        match self.link {
+            Some(Link { up: false, .. }) if self.spec.track_primary => Some(Cause::LinkDown),
+            Some(Link { source: None, .. }) if self.spec.track_primary => Some(Cause::NoSource),
+            _ if self.tracking.fault => Some(Cause::Tracking),
+            _ => None,
+        }
+    }
+
+    /// An advertisement would leave.
+    pub(crate) fn can_send(&self) -> bool {
+        self.link.is_some_and(|link| link.up && link.source.is_some())
+    }
+
+    /// There is somebody to wait for, and something to wait with.
+    pub(crate) fn will_hand_over(&self) -> bool {
+        self.spec.hand_over && self.holding && self.can_send() && !self.spec.announced.is_empty()
+    }
+
+    /// The interval of the Master: ours, unless version 3 has learned another.
+    fn interval(&self) -> Duration {
+        match self.spec.version {
+            Version::V2 => self.spec.advert_int,
+            Version::V3 => self.learned.unwrap_or(self.spec.advert_int),
+        }
+    }
+
+    fn skew(&self) -> Duration {
+        timing::skew(self.spec.version, self.priority, self.interval())
+    }
+
+    fn master_down(&self) -> Duration {
+        let RouterSpec { version, down_timer_adverts, .. } = self.spec;
+        timing::master_down(version, self.priority, self.interval(), down_timer_adverts)
+    }
+
+    /// Backup from now on, with a whole master-down time to go. An owner waits for nobody (keepalived; RFC 9568 section
+    /// 6.4.1).
+    pub(crate) fn backup(&self, now: Instant) -> Backup {
+        let wait = if self.priority.is_owner() && !self.stepped_back {
+            Duration::ZERO
+        } else {
+            self.master_down()
+        };
+        Backup { master_down: now + wait, silence: Silence::Nobody, preempt_at: None }
+    }
+
+    /// Backup for the first time.
+    pub(crate) fn first_backup(&self, now: Instant) -> Backup {
+        let mut backup = self.backup(now);
+        if self.spec.wish == Wish::Master && !self.priority.is_owner() {
+            let wait = timing::wishful_start(self.spec.version, self.spec.advert_int);
+            backup.master_down = now + wait;
+        }
+        backup
+    }
+
+    /// Backup after a Master that is better than us was heard.
+    pub(crate) fn yielded(&self, now: Instant) -> Backup {
+        Backup { master_down: now + self.master_down(), silence: Silence::Nobody, preempt_at: None }
+    }
+
+    pub(crate) fn handing_over(&self, yielded: Option<Backup>, now: Instant) -> HandingOver {
+        let wait = timing::hand_over(self.spec.version, self.priority, self.interval());
+        HandingOver { until: now + wait, unseen: self.spec.announced.clone(), yielded }
+    }
+
+    pub(crate) fn master_from(&self, now: Instant) -> Master {
+        let announce = &self.spec.announce;
+        let has_second = announce.repeat > 0 && !announce.delay.is_zero();
+        Master {
+            advertise: now + self.spec.advert_int,
+            announce_again: has_second.then(|| now + announce.delay),
+            refresh: self.next_refresh(now),
+            insist_again: None,
+        }
+    }
+
+    fn next_refresh(&self, now: Instant) -> Option<Instant> {
+        let announce = &self.spec.announce;
+        let refreshes = announce.refresh_repeat > 0 && !announce.refresh.is_zero();
+        refreshes.then(|| now + announce.refresh)
+    }
+
+    /// Back to our own interval (RFC 9568 section 6.4.2).
+    pub(crate) fn unlearn(&mut self) {
+        self.learned = None;
+    }
+
+    /// When this router would have no objection to becoming Master.
+    pub(crate) fn candidate_at(&self) -> Option<Instant> {
+        match &self.phase {
+            _ if self.tracking.pending => None,
+            Phase::Backup(backup) => Some(backup.master_down),
+            Phase::HandingOver(handing_over) => {
+                handing_over.yielded.as_ref().map(|backup| backup.master_down)
+            }
+            Phase::Initialize | Phase::Master(_) | Phase::Fault => None,
+        }
+    }
+
+    /// Why its master-down timer ran out.
+    pub(crate) fn election_cause(&self) -> Cause {
+        let silence = match &self.phase {
+            Phase::Backup(Backup { silence, .. })
+            | Phase::HandingOver(HandingOver { yielded: Some(Backup { silence, .. }), .. }) => {
+                *silence
+            }
+            Phase::Initialize | Phase::Master(_) | Phase::HandingOver(_) | Phase::Fault => {
+                Silence::Nobody
+            }
+        };
+        match silence {
+            Silence::Nobody if self.priority.is_owner() => Cause::Owner,
+            Silence::Nobody => Cause::MasterDown { master: self.master.map(|m| m.address) },
+            Silence::Released(master) => Cause::MasterReleased { master },
+            Silence::Lesser(master, priority) => Cause::Preempted { master, priority },
+        }
+    }
+
+    /// Checks an advertisement and, if it passes, takes it in.
+    pub(crate) fn hear(
+        &mut self,
+        received: &Received<'_>,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) -> Result<Heard, Refusal> {
+        if let Err(refusal) = receive::check(received, &self.spec, self.source()) {
+            if matches!(refusal, Refusal::Own { .. }) {
+                self.oddities.look_at_own(received, &self.spec, out);
+            }
+            return Err(refusal);
+        }
+        self.counters.received += 1;
+        let advertisement = &received.advertisement;
+        let source = received.header.source;
+        if advertisement.priority == 0 {
+            self.counters.received_release += 1;
+        } else {
+            let is_new = self.master.is_none_or(|master| master.address != source);
+            self.oddities.look(received, &self.spec, is_new, &mut self.counters, out);
+        }
+        let last = MasterView {
+            address: source,
+            priority: advertisement.priority,
+            interval: advertisement.interval,
+            checksum: advertisement.checksum,
+            heard: now,
+        };
+        Ok(match &self.phase {
+            Phase::Initialize | Phase::Fault => {
+                self.counters.received_idle += 1;
+                Heard::Nothing
+            }
+            Phase::Master(_) => self.hear_as_master(last, out),
+            Phase::Backup(_) | Phase::HandingOver(_) => self.hear_as_backup(last, now),
+        })
+    }
+
+    /// RFC 9568 section 6.4.3, with keepalived's answer to a lesser Master.
+    fn hear_as_master(&mut self, other: MasterView, out: &mut VecDeque<Action>) -> Heard {
+        if other.priority == 0 {
+            return Heard::Answer;
+        }
+        let ours = (u8::from(self.priority), self.source());
+        // Of one family here, so that addresses compare as numbers in network byte order.
+        if (other.priority, Some(other.address)) > ours {
+            self.learn(other);
+            return Heard::Better { master: other.address, priority: other.priority };
+        }
+        self.counters.lesser_master += 1;
+        let notice = Notice::LesserMaster { source: other.address, priority: other.priority };
+        out.push_back(Action::Noticed { router: self.id(), notice });
+        Heard::Insist
+    }
+
+    /// RFC 9568 section 6.4.2, with keepalived's preempt_delay.
+    fn hear_as_backup(&mut self, other: MasterView, now: Instant) -> Heard {
+        if other.priority == 0 {
+            self.master = Some(other);
+            let skew = self.skew();
+            self.listen(|backup| {
+                backup.master_down = now + skew;
+                backup.silence = Silence::Released(other.address);
+            });
+            return Heard::Nothing;
+        }
+        // Equal counts as better here: addresses are not compared (RFC 9568 section 6.4.2).
+        let is_lesser = other.priority < u8::from(self.priority);
+        let preempts = (self.spec.preempt || self.spec.priority.is_owner()) && !self.stepped_back;
+        let is_delayed = self.is_preempt_delayed(is_lesser && preempts, now);
+        self.master = Some(other);
+        if is_lesser && preempts && !is_delayed {
+            self.listen(|backup| backup.silence = Silence::Lesser(other.address, other.priority));
+        } else {
+            self.learn(other);
+            let master_down = now + self.master_down();
+            self.listen(|backup| {
+                backup.master_down = master_down;
+                backup.silence = Silence::Nobody;
+            });
+        }
+        Heard::OtherHolds
+    }
+
+    /// keepalived's clock for `preempt_delay`: it starts with the first advertisement of a lesser Master and ends with
+    /// one of our rank.
+    fn is_preempt_delayed(&mut self, is_lesser: bool, now: Instant) -> bool {
+        let delay = self.spec.preempt_delay;
+        let mut is_delayed = false;
+        self.listen(|backup| {
+            if !is_lesser {
+                backup.preempt_at = None;
+            } else if !delay.is_zero() {
+                is_delayed = now < *backup.preempt_at.get_or_insert(now + delay);
+            }
+        });
+        is_delayed
+    }
+
+    fn learn(&mut self, master: MasterView) {
+        self.master = Some(master);
+        self.learned = Some(master.interval);
+    }
+
+    /// Changes the timer that waits for silence, where one runs.
+    fn listen(&mut self, change: impl FnOnce(&mut Backup)) {
+        match &mut self.phase {
+            Phase::Backup(backup) => change(backup),
+            Phase::HandingOver(HandingOver { until, yielded: Some(backup), .. }) => {
+                change(backup);
+                // The one that we yield to leaves again: keep what we hold until we are Master again.
+                if matches!(backup.silence, Silence::Released(_)) {
+                    *until = backup.master_down.max(*until);
+                }
+            }
+            Phase::Initialize | Phase::Master(_) | Phase::HandingOver(_) | Phase::Fault => {}
+        }
+    }
+
+    /// Takes what tracking says. A running master-down timer moves by as much as the master-down time does (keepalived).
+    pub(crate) fn track(&mut self, tracking: Tracking, now: Instant, out: &mut VecDeque<Action>) {
+        let before = self.master_down();
+        self.tracking = tracking;
+        self.reprioritise(out);
+        self.shift_timer(before, now);
+    }
+
+    fn reprioritise(&mut self, out: &mut VecDeque<Action>) {
+        let from = self.priority;
+        self.priority = self.spec.priority.adjusted(self.tracking.adjustment);
+        if from != self.priority {
+            let (router, to) = (self.id(), self.priority);
+            out.push_back(Action::PriorityChanged { router, from, to });
+        }
+    }
+
+    fn shift_timer(&mut self, before: Duration, now: Instant) {
+        let after = self.master_down();
+        self.listen(|backup| {
+            let shifted = (backup.master_down + after).checked_sub(before);
+            backup.master_down = shifted.unwrap_or(now);
+        });
+    }
+
+    /// Takes a changed configuration; state and timers stay.
+    pub(crate) fn reconfigure(
+        &mut self,
+        spec: RouterSpec,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) {
+        let before = self.master_down();
+        let old = std::mem::replace(&mut self.spec, spec);
+        self.reprioritise(out);
+        self.shift_timer(before, now);
+        let next = now + self.spec.advert_int;
+        let refresh = self.next_refresh(now);
+        if let Phase::Master(master) = &mut self.phase {
+            master.advertise = master.advertise.min(next);
+            if old.announce != self.spec.announce {
+                master.refresh = refresh;
+            }
+        }
+        if !matches!(self.phase, Phase::Master(_)) {
+            return;
+        }
+        // What else the addresses are (prefix, device, label) only the caller knows and compares.
+        out.push_back(Action::Readdress { router: self.id() });
+        let added = |address: &IpAddr| !old.announced.contains(address);
+        let new: Vec<_> = self.spec.announced.iter().copied().filter(added).collect();
+        if !new.is_empty() {
+            self.announce(Addresses::Only(new), self.spec.announce.repeat, out);
+        }
+    }
+
+    /// Asks for an advertisement now.
+    pub(crate) fn advertise(&mut self, priority: u8, out: &mut VecDeque<Action>) {
+        self.counters.sent += 1;
+        if priority == 0 {
+            self.counters.sent_release += 1;
+        }
+        out.push_back(Action::Advertise { router: self.id(), priority });
+    }
+
+    /// Asks for an advertisement now and puts the next one off by an interval.
+    pub(crate) fn advertise_now(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+        self.advertise(self.priority.into(), out);
+        let next = now + self.spec.advert_int;
+        if let Phase::Master(master) = &mut self.phase {
+            master.advertise = next;
+        }
+    }
+
+    /// Asks for announcements, unless configured to none.
+    pub(crate) fn announce(&self, addresses: Addresses, repeat: u8, out: &mut VecDeque<Action>) {
+        if repeat > 0 && !self.spec.announced.is_empty() {
+            out.push_back(Action::Announce { router: self.id(), addresses, repeat });
+        }
+    }
+
+    /// The advertisement that is due; keeps the beat unless a whole interval was lost.
+    pub(crate) fn advertise_if_due(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+        let interval = self.spec.advert_int;
+        let Phase::Master(master) = &mut self.phase else { return };
+        if master.advertise <= now {
+            let next = master.advertise + interval;
+            master.advertise = if next <= now { now + interval } else { next };
+            self.advertise(self.priority.into(), out);
+        }
+    }
+
+    /// The announcements that are due.
+    pub(crate) fn announce_if_due(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+        let refresh = self.next_refresh(now);
+        let announce = self.spec.announce;
+        let Phase::Master(master) = &mut self.phase else { return };
+        let mut repeat = 0;
+        if master.announce_again.take_if(|at| *at <= now).is_some() {
+            repeat = announce.repeat;
+        }
+        if master.insist_again.take_if(|at| *at <= now).is_some() {
+            repeat = repeat.max(announce.lower_prio_repeat);
+        }
+        if master.refresh.is_some_and(|at| at <= now) {
+            master.refresh = refresh;
+            repeat = repeat.max(announce.refresh_repeat);
+        }
+        self.announce(Addresses::All, repeat, out);
+    }
+
+    /// Announces against a lesser Master, now and once more later (keepalived's `garp_lower_prio_*`).
+    pub(crate) fn insist(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+        let announce = self.spec.announce;
+        self.announce(Addresses::All, announce.lower_prio_repeat, out);
+        let again = announce.lower_prio_repeat > 0 && !announce.lower_prio_delay.is_zero();
+        if let Phase::Master(master) = &mut self.phase {
+            master.insist_again = again.then(|| now + announce.lower_prio_delay);
+        }
+    }
+
+    /// Somebody else announced this address: true when that was the last one we waited for.
+    pub(crate) fn see(&mut self, address: IpAddr) -> bool {
+        let Phase::HandingOver(handing_over) = &mut self.phase else { return false };
+        let before = handing_over.unseen.len();
+        handing_over.unseen.retain(|unseen| *unseen != address);
+        before > 0 && handing_over.unseen.is_empty()
+    }
+
+    /// Asks to remove the addresses, if they are there.
+    pub(crate) fn release(&mut self, out: &mut VecDeque<Action>) {
+        if std::mem::take(&mut self.holding) {
+            out.push_back(Action::Release { router: self.id() });
+        }
+    }
+
+    /// Asks for the addresses to be there.
+    pub(crate) fn hold(&mut self, out: &mut VecDeque<Action>) {
+        let router = self.id();
+        out.push_back(if std::mem::replace(&mut self.holding, true) {
+            Action::Readdress { router }
+        } else {
+            Action::Hold { router }
+        });
+    }
+
+    /// Is now in `phase`, and says so.
+    pub(crate) fn enter(
+        &mut self,
+        phase: Phase,
+        cause: Cause,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) {
+        let (from, to) = (self.state(), phase.state());
+        self.phase = phase;
+        self.since = now;
+        match (from, to) {
+            (State::Master, _) => self.counters.left_master += 1,
+            (_, State::Master) => self.counters.became_master += 1,
+            _ => {}
+        }
+        let (router, priority) = (self.id(), self.priority);
+        out.push_back(Action::Changed { router, from, to, priority, cause });
+    }
+
+    /// The next moment at which it alone has something to do.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Initialize | Phase::Fault | Phase::Backup(_) => None,
+            Phase::HandingOver(handing_over) => Some(handing_over.until),
+            Phase::Master(master) => {
+                [Some(master.advertise), master.announce_again, master.refresh, master.insist_again]
+                    .into_iter()
+                    .flatten()
+                    .min()
+            }
+        }
+    }
+}
