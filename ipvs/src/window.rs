@@ -137,3 +137,129 @@ fn message_attribute(attributes: &[u8]) -> Option<Box<str>> {
     let text = text.strip_suffix(b"\0").unwrap_or(text);
     Some(String::from_utf8_lossy(text).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_core::{NLM_F_MULTIPART, NLMSG_DONE, NLMSG_ERROR};
+    use netlink_packet_generic::GenlMessage;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::{Command, Message};
+
+    type Content = GenlMessage<Message>;
+
+    /// A message of the kernel: header in host order, then the payload, padded to four bytes.
+    fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = u32::try_from(HEADER_LEN + payload.len()).unwrap().to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend(sequence.to_ne_bytes());
+        bytes.extend(0_u32.to_ne_bytes());
+        bytes.extend(payload);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    /// An answer to the request `sequence`, with its header echoed as `cap_ack` has it.
+    fn answer(sequence: u32, code: i32) -> Vec<u8> {
+        let mut payload = code.to_ne_bytes().to_vec();
+        payload.extend(message(32, 5, sequence, &[]));
+        message(NLMSG_ERROR, NLM_F_CAPPED, sequence, &payload)
+    }
+
+    fn answers(window: &mut Window, bytes: &[u8]) -> Vec<(usize, bool)> {
+        let mut contents = Vec::new();
+        window
+            .handle::<Content>(bytes, |index, content| contents.push((index, content.is_ok())))
+            .unwrap();
+        contents
+    }
+
+    fn refused(errno: i32) -> Option<Answer> {
+        Some(Answer::Refused { errno, said: None })
+    }
+
+    #[test]
+    fn each_answer_finds_its_request_whatever_the_order() {
+        let mut window = Window::new(u32::MAX, 3);
+        let bytes = [answer(1, -17), answer(u32::MAX, 0), answer(0, -2)].concat();
+        assert_eq!(answers(&mut window, &bytes), []);
+        assert!(!window.is_open());
+        assert_eq!(window.into_answers(), [Some(Answer::Done), refused(2), refused(17)]);
+    }
+
+    #[test]
+    fn answers_to_earlier_requests_are_passed_over() {
+        let mut window = Window::new(10, 2);
+        answers(
+            &mut window,
+            &[answer(9, -1), answer(12, -1), answer(11, 0), answer(11, -5)].concat(),
+        );
+        assert!(window.is_open());
+        assert_eq!(window.into_answers(), [None, Some(Answer::Done)]);
+    }
+
+    #[test]
+    fn a_dump_is_open_until_its_end() {
+        let mut window = Window::new(1, 1);
+        // GET_INFO has no attributes, so its generic header is a whole content.
+        let content = message(32, NLM_F_MULTIPART, 1, &[Command::GetInfo as u8, 1, 0, 0]);
+        assert_eq!(answers(&mut window, &content), [(0, true)]);
+        assert!(window.is_open());
+        let nonsense = message(32, NLM_F_MULTIPART, 1, &[99, 1, 0, 0]);
+        assert_eq!(answers(&mut window, &nonsense), [(0, false)]);
+        answers(&mut window, &message(NLMSG_DONE, NLM_F_MULTIPART, 1, &0_i32.to_ne_bytes()));
+        assert_eq!(window.into_answers(), [Some(Answer::Done)]);
+    }
+
+    #[test]
+    fn a_dump_that_the_kernel_breaks_off_is_refused() {
+        let mut window = Window::new(1, 1);
+        answers(&mut window, &message(NLMSG_DONE, NLM_F_MULTIPART, 1, &(-16_i32).to_ne_bytes()));
+        assert_eq!(window.into_answers(), [refused(16)]);
+    }
+
+    #[test]
+    fn the_words_of_the_kernel_are_kept() {
+        let said = [&[12, 0, 1, 0][..], b"too bad\0"].concat();
+        let request = message(32, 5, 1, &[1, 1, 0, 0]);
+        let words = Some(Answer::Refused { errno: 22, said: Some("too bad".into()) });
+        for (flags, echoed) in [(NLM_F_CAPPED, &request[..HEADER_LEN]), (0, &request[..])] {
+            let payload = [&(-22_i32).to_ne_bytes()[..], echoed, &said].concat();
+            let mut window = Window::new(1, 1);
+            answers(&mut window, &message(NLMSG_ERROR, flags | NLM_F_ACK_TLVS, 1, &payload));
+            assert_eq!(window.into_answers(), std::slice::from_ref(&words));
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_messages_are_refused() {
+        let mut window = Window::new(1, 1);
+        let mut cut = answer(1, 0);
+        cut.truncate(30);
+        for bytes in [&[0; 16][..], &[1, 2, 3], &cut] {
+            assert!(window.handle::<Content>(bytes, |_, _| {}).is_err());
+        }
+        assert_eq!(window.into_answers(), [None]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4000) })]
+
+        #[test]
+        fn random_answers_never_panic(
+            kind in 0_u16..5,
+            flags in any::<u16>(),
+            sequence in 0_u32..4,
+            payload in proptest::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let mut window = Window::new(1, 2);
+            let bytes = message(kind, flags, sequence, &payload);
+            let handled = window.handle::<Content>(&bytes, |_, _| ());
+            prop_assert!(handled.is_ok());
+            let _ = window.handle::<Content>(&payload, |_, _| ());
+            prop_assert!(window.into_answers().len() == 2);
+        }
+    }
+}
