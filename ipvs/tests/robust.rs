@@ -1,6 +1,8 @@
 //! Whatever bytes come, the decoders give a value or a refusal and never panic; what they accept, they emit
 //! and read again the same.
 
+use std::sync::LazyLock;
+
 use ipvs::message::Message;
 use ipvs::record::{DestinationRecord, ServiceRecord};
 use ipvs::{Family, Info, SyncDaemon, Timeouts};
@@ -20,16 +22,23 @@ fn decode(bytes: &[u8]) -> bool {
     let _ = SyncDaemon::read(&message);
     let _ = Timeouts::read(&message);
     let _ = Info::read(&message);
-    let mut again = vec![0; message.buffer_len()];
-    message.emit(&mut again);
+    // Compared as emitted: netlink-packet-core emits an unknown attribute that has both flags, nested and
+    // network order, with one of them.
+    let once = emit(&message);
     let header = GenlHeader { cmd: message.command(), version: message.version() };
-    let second = Message::parse_with_param(&again[..], header);
-    assert_eq!(second.ok(), Some(message), "emitted {again:02x?}");
+    let again = Message::parse_with_param(&once[..], header).map(|again| emit(&again));
+    assert_eq!(again.ok(), Some(once));
     true
 }
 
-/// The bytes of every captured message, longest alternatives included.
-fn captured() -> Vec<Vec<u8>> {
+fn emit(message: &Message) -> Vec<u8> {
+    let mut bytes = vec![0; message.buffer_len()];
+    message.emit(&mut bytes);
+    bytes
+}
+
+/// The bytes of every captured message.
+static CAPTURED: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     include_str!("captured.txt")
         .lines()
         .filter_map(|line| line.strip_prefix("> ").or(line.strip_prefix("< ")))
@@ -40,18 +49,18 @@ fn captured() -> Vec<Vec<u8>> {
                 .collect()
         })
         .collect()
-}
+});
 
 #[test]
 fn every_captured_message_decodes() {
-    for bytes in captured() {
-        assert!(decode(&bytes), "{bytes:02x?}");
+    for bytes in CAPTURED.iter() {
+        assert!(decode(bytes), "{bytes:02x?}");
     }
 }
 
 #[test]
 fn a_message_cut_anywhere_is_a_value_or_a_refusal() {
-    for bytes in captured() {
+    for bytes in CAPTURED.iter() {
         let whole = (0..=bytes.len()).filter(|&len| decode(&bytes[..len])).max();
         assert_eq!(whole, Some(bytes.len()));
     }
@@ -74,8 +83,7 @@ proptest! {
         changes in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..6),
         cut in any::<Index>(),
     ) {
-        let all = captured();
-        let mut bytes = which.get(&all).clone();
+        let mut bytes = which.get(&CAPTURED).clone();
         for (place, value) in changes {
             let place = place.index(bytes.len());
             bytes[place] = value;
