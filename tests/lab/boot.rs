@@ -25,29 +25,31 @@ const MEMORY_MIB: u64 = 1024;
 /// What starts the console's last line; the job's exit status follows.
 const STATUS_MARK: char = '\u{1e}';
 
-/// A Debian package and a program by which to see whether it is there.
-pub(crate) struct Package {
-    pub(crate) name: &'static str,
-    program: &'static str,
+/// Debian packages that the lab runs on the host and inside: name, program, what wants it.
+const PACKAGES: &str = include_str!("packages.txt");
+
+/// Says which packages are missing and how to get them.
+pub(crate) fn check_packages() -> Result<(), String> {
+    let missing = missing_packages().join(" ");
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "this kernel has no IPVS (or we are not root), and to boot one that has it these packages are missing: \
+         {missing}\ninstall them with: sudo apt-get install --no-install-recommends {missing}"
+    ))
 }
 
-/// What the lab runs on the host and inside.
-pub(crate) const PACKAGES: &[Package] = &[
-    Package { name: "user-mode-linux", program: "linux.uml" },
-    Package { name: "gcc", program: "cc" },
-    Package { name: "kmod", program: "modprobe" },
-    Package { name: "iproute2", program: "ip" },
-    Package { name: "procps", program: "sysctl" },
-    Package { name: "ipvsadm", program: "ipvsadm" },
-    Package { name: "keepalived", program: "keepalived" },
-    Package { name: "tcpdump", program: "tcpdump" },
-];
-
 /// The packages whose program is not on this machine.
-pub(crate) fn missing_packages() -> Vec<&'static str> {
+fn missing_packages() -> Vec<&'static str> {
     let folders = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
     let is_there = |program: &str| folders.iter().any(|dir| Path::new(dir).join(program).exists());
-    PACKAGES.iter().filter(|p| !is_there(p.program)).map(|p| p.name).collect()
+    let rows = PACKAGES.lines().filter(|line| !line.starts_with('#'));
+    let missing = |row: &'static str| {
+        let (name, rest) = row.split_once(char::is_whitespace)?;
+        (!is_there(rest.split_whitespace().next()?)).then_some(name)
+    };
+    rows.filter_map(missing).collect()
 }
 
 /// What a boot has to run.

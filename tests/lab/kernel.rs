@@ -37,8 +37,8 @@ const MODULES: &[&str] = &[
     "af_packet",
 ];
 
-/// Loads what the lab uses. What is built in or absent is no error: the test that needs it says so.
-pub(crate) fn load_modules() {
+/// Loads what the lab uses; of all that only IPVS must be there, what else is absent the test that needs it says.
+pub(crate) fn prepare() -> Result<(), String> {
     for module in MODULES {
         let _ = Command::new("modprobe")
             .args(["-q", module])
@@ -47,10 +47,14 @@ pub(crate) fn load_modules() {
             .stderr(Stdio::null())
             .status();
     }
+    if has_ipvs() {
+        return Ok(());
+    }
+    Err("this kernel has no IPVS: /proc/net/ip_vs does not exist after modprobe ip_vs".to_owned())
 }
 
 /// True when this kernel has IPVS, after a try to load it.
-pub(crate) fn has_ipvs() -> bool {
+fn has_ipvs() -> bool {
     let table = Path::new("/proc/net/ip_vs");
     if !table.exists() {
         let _ = Command::new("modprobe").args(["-q", "ip_vs"]).stderr(Stdio::null()).status();

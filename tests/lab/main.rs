@@ -26,6 +26,7 @@ mod boot;
 mod capture;
 mod client;
 mod daemon;
+mod demo;
 mod host;
 mod keeper;
 mod kernel;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.split_first() {
         Some((first, rest)) if first == "--tool" => tool::main(rest),
+        Some((first, _)) if first.starts_with("--demo") => demo::main(&args),
         _ => runner::main(args),
     }
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::host::{Host, Process, holds_within};
 use crate::tool;
 use crate::tool::responder::{Count, Mode, Order};
@@ -10,7 +12,7 @@ use crate::tool::responder::{Count, Mode, Order};
 /// A running server.
 pub(crate) struct Responder {
     control: PathBuf,
-    _process: Process,
+    process: Process,
 }
 
 impl Responder {
@@ -29,12 +31,18 @@ impl Responder {
         let answers = || tool::responder::order(&control, &Order::Count).is_ok();
         let is_up = holds_within(Duration::from_secs(5), Duration::from_millis(20), answers);
         assert!(is_up, "responder on {host} does not listen on {addresses:?}");
-        Self { control, _process: process }
+        Self { control, process }
     }
 
     /// From now on new connections are treated so.
     pub(crate) fn switch(&self, mode: Mode) {
         tool::responder::order(&self.control, &Order::Mode(mode)).unwrap();
+    }
+
+    /// `kill -9`: its port is closed, its connections are reset.
+    pub(crate) fn kill(self) {
+        self.process.signal(Signal::SIGKILL);
+        assert!(self.process.ends_within(Duration::from_secs(2)), "the responder does not die");
     }
 
     pub(crate) fn count(&self) -> Count {

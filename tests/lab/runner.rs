@@ -103,26 +103,20 @@ fn run(options: &Options) -> ExitCode {
     if options.inside || kernel::is_enough() {
         return run_here(options, arguments);
     }
-    let missing = boot::missing_packages();
-    if !missing.is_empty() {
-        eprintln!(
-            "lab: this kernel has no IPVS (or we are not root), and to boot one that has it these packages are \
-             missing: {0}\nlab: install them with: sudo apt-get install --no-install-recommends {0}",
-            missing.join(" ")
-        );
-        return ExitCode::from(2);
+    match boot::check_packages() {
+        Ok(()) => run_booted(options),
+        Err(message) => {
+            eprintln!("lab: {message}");
+            ExitCode::from(2)
+        }
     }
-    run_booted(options)
 }
 
 // ---- inside, or on a kernel that is good enough ----
 
 fn run_here(options: &Options, mut arguments: Arguments) -> ExitCode {
-    kernel::load_modules();
-    if !kernel::has_ipvs() {
-        eprintln!(
-            "lab: this kernel has no IPVS: /proc/net/ip_vs does not exist after modprobe ip_vs"
-        );
+    if let Err(message) = kernel::prepare() {
+        eprintln!("lab: {message}");
         return ExitCode::from(2);
     }
     keep_panic_messages();

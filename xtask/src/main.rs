@@ -1,2 +1,42 @@
-//! Skeleton.
-fn main() {}
+//! The project's own commands, one file each: `cargo xtask NAME`.
+//!
+//! They install what Debian packages are missing, build, and start; what they start decides by itself.
+
+mod demo;
+mod packages;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// evenkeel's project commands
+#[derive(Parser)]
+#[command(name = "cargo xtask", max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show a pair of directors at work on a real kernel, each step measured (some 5 minutes the first time)
+    Demo(demo::Options),
+    /// Run every check that a change must pass: format, lints, docs, unit, property and lab tests
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Test(options) => test::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

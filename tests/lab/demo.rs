@@ -1,0 +1,440 @@
+//! The story that `cargo xtask demo` tells: a pair of directors and two web servers, real output, each step measured.
+//!
+//! Each step says what it should show; the story ends with a table of what it did show. A step that does not makes
+//! the exit status non-zero.
+
+use std::io::Write;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::boot::{self, End, Job};
+use crate::capture::Capture;
+use crate::client::{Client, PACE, Report};
+use crate::daemon::{Daemon, Kind};
+use crate::host::{Host, holds_within};
+use crate::keeper::Keeper;
+use crate::responder::Responder;
+use crate::topology::{Forwarding, Plan, Topology};
+use crate::{kernel, kernel_view};
+
+const VIP: &str = "10.0.0.100";
+const TARGET: &str = "10.0.0.100:80";
+const SERVICE: &str = "-t 10.0.0.100:80";
+const VRID: u8 = 51;
+/// The configuration of a director, as people write it.
+fn config(priority: u8, weights: [u32; 2]) -> String {
+    let [first, second] = weights;
+    format!(
+        "vrrp_instance web {{
+    interface eth0
+    virtual_router_id {VRID}
+    version 3
+    priority {priority}
+    advert_int 0.1
+    virtual_ipaddress {{
+        {VIP}/32
+    }}
+}}
+virtual_server {VIP} 80 {{
+    delay_loop 1
+    lb_algo wrr
+    lb_kind DR
+    protocol TCP
+    retry 1
+    delay_before_retry 1
+    real_server 10.0.0.11 80 {{
+        weight {first}
+        HTTP_GET {{ url {{ path / status_code 200 }} connect_timeout 1 }}
+    }}
+    real_server 10.0.0.12 80 {{
+        weight {second}
+        HTTP_GET {{ url {{ path / status_code 200 }} connect_timeout 1 }}
+    }}
+}}
+"
+    )
+}
+
+/// One line of the closing table.
+struct Row {
+    step: &'static str,
+    measured: String,
+    wanted: &'static str,
+    is_good: bool,
+}
+
+struct Story {
+    net: Topology,
+    capture: Capture,
+    directors: [Daemon; 2],
+    servers: [Option<Responder>; 2],
+    rows: Vec<Row>,
+}
+
+/// `--demo` tells the story, `--demo-shell` leaves it at a prompt; `keepalived` behind it puts Debian's daemon into
+/// the director's role, to see how the same story goes there.
+pub(crate) fn main(args: &[String]) -> ExitCode {
+    let has = |word: &str| args.iter().any(|arg| arg == word);
+    let is_shell = has("--demo-shell");
+    if has("--inside") || kernel::is_enough() {
+        let kind = if has("keepalived") { Kind::Keepalived } else { Kind::Evenkeel };
+        return match kernel::prepare() {
+            Ok(()) if is_shell => shell(kind),
+            Ok(()) => run(kind),
+            Err(message) => complain(&message),
+        };
+    }
+    if let Err(message) = boot::check_packages() {
+        return complain(&message);
+    }
+    let args = args.iter().cloned().chain(["--inside".to_owned()]).collect();
+    boot_and_relay(args, is_shell)
+}
+
+fn boot_and_relay(args: Vec<String>, is_shell: bool) -> ExitCode {
+    let limit = Duration::from_secs(if is_shell { 24 * 3600 } else { 300 });
+    let job = Job { args, limit };
+    print!("This kernel has no IPVS for us; booting one that has it ... ");
+    let _ = std::io::stdout().flush();
+    let start = Instant::now();
+    if is_shell {
+        println!();
+        return boot::interactive(&job).map_or_else(|e| complain(&e), |_| ExitCode::SUCCESS);
+    }
+    let mut is_up = false;
+    let end = boot::run(&job, |line| {
+        if !std::mem::replace(&mut is_up, true) {
+            println!("up after {}", seconds(start.elapsed()));
+        }
+        println!("{line}");
+    });
+    match end {
+        Ok(End::Status(0)) => ExitCode::SUCCESS,
+        Ok(End::Status(_)) => ExitCode::FAILURE,
+        Ok(End::Crashed(words)) => complain(&format!("the booted kernel went away:\n{words}")),
+        Ok(End::TooLong(limit)) => complain(&format!("not over after {limit:?}")),
+        Err(message) => complain(&message),
+    }
+}
+
+fn complain(message: &str) -> ExitCode {
+    eprintln!("demo: {message}");
+    ExitCode::FAILURE
+}
+
+fn run(kind: Kind) -> ExitCode {
+    let keeper = Arc::new(Keeper::new("demo"));
+    std::panic::set_hook(Box::new(|info| println!("\n  NOT SO: {info}")));
+    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let mut story = Story::begin(&keeper, kind);
+        story.tell();
+        story.rows
+    }));
+    let code = match told {
+        Ok(rows) => close(&rows),
+        Err(_) => {
+            println!("\nThe story broke off. What the programs said:\n{}", keeper.logs());
+            ExitCode::FAILURE
+        }
+    };
+    keeper.end();
+    code
+}
+
+/// Builds the same network, starts the same programs, and leaves them to the person at the prompt.
+fn shell(kind: Kind) -> ExitCode {
+    let keeper = Arc::new(Keeper::new("demo"));
+    let story = Story::begin(&keeper, kind);
+    story.wait_until_up();
+    let profile = keeper.folder().join("profile");
+    let name = |host: &str| story.net.host(host).namespace.clone();
+    let names = ["d1", "d2", "r1", "r2", "c1"].map(|host| format!("{host}) ns={};;", name(host)));
+    let text = format!(
+        "on() {{ case $1 in {} *) echo 'hosts: d1 d2 r1 r2 c1'; return 1;; esac; shift; ip netns exec $ns \"$@\"; }}\n\
+         PS1='lab# '\n",
+        names.join(" ")
+    );
+    std::fs::write(&profile, text).unwrap();
+    println!("{SHELL_HELP}");
+    let status = Command::new("bash").arg("--rcfile").arg(&profile).arg("-i").status();
+    keeper.end();
+    if status.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+const SHELL_HELP: &str = "
+Two directors d1 d2, two web servers r1 r2, a client c1; the virtual address is 10.0.0.100. Try:
+  on d1 ipvsadm -Ln                          the table
+  on d2 ip -br addr                          who holds the address
+  on c1 curl -s http://10.0.0.100/           a request (the answer is the server's name)
+  on d1 ip link set eth0 down                take the first director off the network
+  on c1 tcpdump -ni eth0 proto 112           the advertisements
+exit (or Ctrl-D) ends the lab.";
+
+impl Story {
+    fn begin(keeper: &Arc<Keeper>, kind: Kind) -> Self {
+        let plan = Plan::new().directors(2).servers(2, Forwarding::Direct).clients(1).vips(&[VIP]);
+        let net = plan.build(keeper);
+        let capture = Capture::start(net.host("c1"));
+        let servers = ["r1", "r2"].map(|name| Some(Responder::start(net.host(name))));
+        let start = |name, priority| Daemon::start(kind, net.host(name), &config(priority, [3, 1]));
+        let directors = [start("d1", 150), start("d2", 100)];
+        Self { net, capture, directors, servers, rows: Vec::new() }
+    }
+
+    fn tell(&mut self) {
+        self.start();
+        self.spread();
+        self.server_dies();
+        self.server_returns();
+        self.weight_changes();
+        self.director_is_cut_off();
+        self.director_returns();
+        self.planned_stop();
+    }
+
+    fn d1(&self) -> &Host {
+        self.net.host("d1")
+    }
+
+    fn d2(&self) -> &Host {
+        self.net.host("d2")
+    }
+
+    fn load(&self) -> Client {
+        Client::asking(self.net.host("c1"), TARGET, PACE)
+    }
+
+    fn wait_until_up(&self) {
+        let is_up = || {
+            kernel_view::holds(self.d1(), VIP)
+                && ["d1", "d2"].iter().all(|d| self.weights_on(d).len() == 2)
+        };
+        assert!(holds_within(Duration::from_secs(15), POLL, is_up), "the pair does not come up");
+    }
+
+    fn weights_on(&self, director: &str) -> Vec<u32> {
+        kernel_view::weights(self.net.host(director), SERVICE).into_values().collect()
+    }
+
+    /// How long until the table of the first director has these weights.
+    fn until_weights(&self, wanted: &[u32]) -> Duration {
+        let start = Instant::now();
+        let came = holds_within(Duration::from_secs(20), POLL, || self.weights_on("d1") == wanted);
+        assert!(came, "the table has weights {:?}, wanted {wanted:?}", self.weights_on("d1"));
+        start.elapsed()
+    }
+
+    fn show(&self, host: &Host, line: &str) {
+        println!("\n  {host}# {line}");
+        for text in host.run(line).lines() {
+            println!("  {text}");
+        }
+    }
+
+    fn note(&mut self, step: &'static str, measured: String, wanted: &'static str, is_good: bool) {
+        println!(
+            "\n  {} {measured} (should be: {wanted})",
+            if is_good { "ok:" } else { "NOT SO:" }
+        );
+        self.rows.push(Row { step, measured, wanted, is_good });
+    }
+
+    // ---- the steps ----
+
+    fn start(&mut self) {
+        title("Two directors start with this file (the second with priority 100)");
+        print!("\n{}", indent(&config(150, [3, 1])));
+        let start = Instant::now();
+        self.wait_until_up();
+        let took = start.elapsed();
+        self.show(self.d1(), "ipvsadm -Ln");
+        self.show(self.d1(), "ip -br addr show eth0");
+        self.show(self.d2(), "ip -br addr show eth0");
+        let is_single = kernel_view::holds(self.d1(), VIP) != kernel_view::holds(self.d2(), VIP);
+        let measured = format!("both tables full, address on d1, after {}", seconds(took));
+        self.note(
+            "start of the pair",
+            measured,
+            "within 5 s, one master",
+            is_single && took < Duration::from_secs(5),
+        );
+    }
+
+    fn spread(&mut self) {
+        title("A client opens a connection every 2 ms; weights are 3 and 1");
+        let report = self.loaded(|_| thread::sleep(Duration::from_secs(2)));
+        let [r1, r2] = ["r1", "r2"].map(|name| report.servers.get(name).copied().unwrap_or(0));
+        println!("\n  r1 answered {r1}, r2 answered {r2}");
+        let is_good = report.failed() == 0 && r2 > 100 && r1.abs_diff(3 * r2) <= 4;
+        let measured = format!("{r1} : {r2} answers, {} failed", report.failed());
+        self.note("requests by weight", measured, "3 : 1, none failed", is_good);
+    }
+
+    fn server_dies(&mut self) {
+        title("The second web server dies (kill -9)");
+        let mut client = self.load();
+        if let Some(server) = self.servers[1].take() {
+            server.kill();
+        }
+        let took = self.until_weights(&[3]);
+        let during = client.phase();
+        thread::sleep(Duration::from_secs(1));
+        let after = client.stop();
+        self.show(self.d1(), "ipvsadm -Ln");
+        println!("\n  connections refused until then: {}", during.refused);
+        let is_good = took < Duration::from_secs(5) && after.failed() == 0;
+        let measured = format!(
+            "removed after {}; from then on {} of {} failed",
+            seconds(took),
+            after.failed(),
+            after.total
+        );
+        self.note("a server dies", measured, "within 5 s, then none failed", is_good);
+    }
+
+    fn server_returns(&mut self) {
+        title("It comes back");
+        let mut took = Duration::ZERO;
+        let report = self.loaded(|story| {
+            story.servers[1] = Some(Responder::start(story.net.host("r2")));
+            took = story.until_weights(&[3, 1]);
+        });
+        self.show(self.d1(), "ipvsadm -Ln");
+        let is_good = took < Duration::from_secs(5) && report.failed() == 0;
+        let measured =
+            format!("back after {}; {} of {} failed", seconds(took), report.failed(), report.total);
+        self.note("it comes back", measured, "within 5 s, none failed", is_good);
+    }
+
+    fn weight_changes(&mut self) {
+        title("The weights become 1 and 3: edit the file, SIGHUP");
+        let mut took = Duration::ZERO;
+        let report = self.loaded(|story| {
+            story.directors[0].reload(&config(150, [1, 3]));
+            story.directors[1].reload(&config(100, [1, 3]));
+            took = story.until_weights(&[1, 3]);
+            thread::sleep(Duration::from_secs(1));
+        });
+        self.show(self.d1(), "ipvsadm -Ln");
+        let is_good = took < Duration::from_secs(3) && report.failed() == 0;
+        let measured = format!(
+            "changed after {}; {} of {} failed",
+            seconds(took),
+            report.failed(),
+            report.total
+        );
+        self.note("weights by reload", measured, "within 3 s, none failed", is_good);
+    }
+
+    fn director_is_cut_off(&mut self) {
+        title("The first director drops off the network");
+        let report = self.loaded(|story| {
+            thread::sleep(Duration::from_millis(500));
+            story.net.cut("d1");
+            thread::sleep(Duration::from_secs(2));
+        });
+        self.show(self.d2(), "ip -br addr show eth0");
+        self.show(self.d2(), "ipvsadm -Ln");
+        let takeover = self.capture.takeover(VRID, self.d1(), VIP);
+        let took = takeover.map(|(last, claim)| claim.at.saturating_sub(last.at));
+        let limit = Duration::from_millis(500);
+        let is_good = took.is_some_and(|took| took < limit)
+            && kernel_view::holds(self.d2(), VIP)
+            && report.gap < limit + Duration::from_millis(100);
+        let measured = format!(
+            "address claimed {} after the last advertisement; client gap {}",
+            took.map_or("never".to_owned(), millis),
+            millis(report.gap)
+        );
+        self.note("a director is cut off", measured, "361 ms by the protocol, under 500 ms here", is_good);
+    }
+
+    fn director_returns(&mut self) {
+        title("It is plugged in again and, having the higher priority, takes over");
+        let report = self.loaded(|story| {
+            story.net.mend("d1");
+            let is_back =
+                || kernel_view::holds(story.d1(), VIP) && !kernel_view::holds(story.d2(), VIP);
+            assert!(holds_within(Duration::from_secs(10), POLL, is_back), "d1 does not take over");
+            thread::sleep(Duration::from_secs(1));
+        });
+        self.show(self.d1(), "ip -br addr show eth0");
+        let is_good = report.gap < Duration::from_millis(500);
+        let measured = format!(
+            "client gap {}, {} of {} failed",
+            millis(report.gap),
+            report.failed(),
+            report.total
+        );
+        self.note("it is plugged in again", measured, "no gap over 500 ms", is_good);
+    }
+
+    fn planned_stop(&mut self) {
+        title("The first director is stopped for maintenance (SIGTERM)");
+        let report = self.loaded(|story| {
+            thread::sleep(Duration::from_millis(500));
+            story.directors[0].stop();
+            thread::sleep(Duration::from_secs(1));
+        });
+        self.show(self.d1(), "ipvsadm -Ln");
+        self.show(self.d1(), "ip -br addr show eth0");
+        self.show(self.d2(), "ip -br addr show eth0");
+        let is_clean =
+            kernel_view::rules(self.d1()).is_empty() && !kernel_view::holds(self.d1(), VIP);
+        let is_good = is_clean && kernel_view::holds(self.d2(), VIP) && report.failed() == 0;
+        let measured = format!(
+            "{} of {} failed, client gap {}",
+            report.failed(),
+            report.total,
+            millis(report.gap)
+        );
+        self.note("planned stop", measured, "none refused, reset or late", is_good);
+    }
+
+    /// What a client saw while this happened.
+    fn loaded(&mut self, mut happening: impl FnMut(&mut Self)) -> Report {
+        let client = self.load();
+        happening(self);
+        client.stop()
+    }
+}
+
+/// Between two looks at the table; a look costs some 20 ms of the one CPU.
+const POLL: Duration = Duration::from_millis(60);
+
+fn title(text: &str) {
+    println!("\n\x1b[1m== {text}\x1b[0m");
+    let _ = std::io::stdout().flush();
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+fn millis(time: Duration) -> String {
+    format!("{} ms", time.as_millis())
+}
+
+/// The closing table.
+fn close(rows: &[Row]) -> ExitCode {
+    title("What was measured");
+    let width = |text: fn(&Row) -> &str| rows.iter().map(|row| text(row).len()).max().unwrap_or(0);
+    let (steps, values) = (width(|row| row.step), width(|row| &row.measured));
+    for Row { step, measured, wanted, is_good } in rows {
+        let word = if *is_good { "ok" } else { "NOT SO" };
+        println!("  {word:6}  {step:steps$}  {measured:values$}  {wanted}");
+    }
+    let bad = rows.iter().filter(|row| !row.is_good).count();
+    if bad == 0 {
+        println!("\n  Every step showed what it should.");
+        return ExitCode::SUCCESS;
+    }
+    println!("\n  {bad} of {} steps did not show what they should.", rows.len());
+    ExitCode::FAILURE
+}
