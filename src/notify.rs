@@ -3,7 +3,6 @@
 //! keepalived forks without waiting, so scripts of successive transitions can overtake each other; here a MASTER
 //! script has ended before the BACKUP script of the same instance begins. Runs on a worker's ordinary thread, never
 //! on the path of a takeover. Dropping a [`Notifier`] leaves running scripts alone: they belong to the operator.
-#![expect(clippy::disallowed_methods, reason = "the edge: it starts the tasks that wait for scripts")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::process::{ExitStatus, Stdio};

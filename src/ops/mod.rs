@@ -1,9 +1,5 @@
 //! The ops worker: what operators talk to. It runs without privileges, holds no address and no table, and decides
 //! nothing: it passes questions and commands on and keeps the last events.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the edge: it starts the tasks that serve the socket"
-)]
 
 pub mod api;
 mod desk;

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child as Process, Command, ExitStatus, Stdio};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use sys::passing;
 
 use crate::link;
@@ -21,63 +20,56 @@ const QUEUE: usize = 1024;
 
 /// A running worker.
 #[derive(Debug)]
-pub struct Child {
+pub(super) struct Child {
     process: Process,
     link: OwnedFd,
     waiting: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
     /// Frames that did not fit its queue.
-    pub dropped: u64,
+    pub(super) dropped: u64,
 }
 
 impl Child {
     /// Starts `evenkeel worker ROLE` from this very binary.
-    pub fn start(role: Role, runtime_dir: &Path) -> io::Result<Self> {
+    pub(super) fn start(role: Role, runtime_dir: &Path) -> io::Result<Self> {
         let (ours, theirs) = link::pair()?;
         let process = Command::new("/proc/self/exe")
             .args(["worker", role.name(), "--runtime-dir"])
             .arg(runtime_dir)
+            // A signal from the terminal is for the supervisor alone.
+            .process_group(0)
             .stdin(Stdio::from(theirs))
             .spawn()?;
         Ok(Self { process, link: ours, waiting: VecDeque::new(), dropped: 0 })
     }
 
     /// Its process id.
-    pub fn pid(&self) -> u32 {
+    pub(super) fn pid(&self) -> u32 {
         self.process.id()
     }
 
     /// How it ended, if it did.
-    pub fn try_wait(&mut self) -> Option<ExitStatus> {
+    pub(super) fn try_wait(&mut self) -> Option<ExitStatus> {
         self.process.try_wait().ok().flatten()
     }
 
     /// SIGKILL.
-    pub fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         // Fails only when it has ended already.
         let _ = self.process.kill();
     }
 
-    /// Passes a signal on.
-    pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap_or(0));
-        if pid.as_raw() > 0 {
-            // Fails only when it has ended already.
-            let _ = kill(pid, signal);
-        }
-    }
-
     /// Its end of the link, for polling.
-    pub fn link(&self) -> BorrowedFd<'_> {
+    pub(super) fn link(&self) -> BorrowedFd<'_> {
         self.link.as_fd()
     }
 
     /// Frames wait until it reads.
-    pub fn is_clogged(&self) -> bool {
+    pub(super) fn is_clogged(&self) -> bool {
         !self.waiting.is_empty()
     }
 
     /// Sends a frame, in order with those that wait.
-    pub fn send(&mut self, frame: Vec<u8>, descriptor: Option<OwnedFd>) {
+    pub(super) fn send(&mut self, frame: Vec<u8>, descriptor: Option<OwnedFd>) {
         if self.waiting.len() >= QUEUE {
             self.dropped += 1;
             return;
@@ -87,7 +79,7 @@ impl Child {
     }
 
     /// Sends what waits, as far as it goes. An error means that the worker is gone: its exit will say so.
-    pub fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         while let Some((frame, descriptor)) = self.waiting.front() {
             match passing::send(&self.link, frame, descriptor.as_ref()) {
                 Ok(()) => drop(self.waiting.pop_front()),
@@ -98,7 +90,7 @@ impl Child {
     }
 
     /// The next frame it sent; `None` when there is none now.
-    pub fn receive(&self, buffer: &mut [u8; FRAME_MAX]) -> Option<usize> {
+    pub(super) fn receive(&self, buffer: &mut [u8; FRAME_MAX]) -> Option<usize> {
         let received = passing::receive(&self.link, buffer).ok()?;
         (received.length > 0).then_some(received.length)
     }
@@ -106,7 +98,7 @@ impl Child {
 
 /// A load child that reads and checks the configuration.
 #[derive(Debug)]
-pub struct Loader {
+pub(super) struct Loader {
     process: Process,
     specs: OwnedFd,
     report: OwnedFd,
@@ -115,7 +107,7 @@ pub struct Loader {
 impl Loader {
     /// Starts `evenkeel load FILE`: specs to its standard output, diagnostics to its standard error, both memory
     /// files of ours.
-    pub fn start(config: &Path) -> io::Result<Self> {
+    pub(super) fn start(config: &Path) -> io::Result<Self> {
         let specs = crate::spec_file::create()?;
         let report = crate::spec_file::create()?;
         let process = Command::new("/proc/self/exe")
@@ -128,28 +120,23 @@ impl Loader {
         Ok(Self { process, specs, report })
     }
 
-    /// Its process id.
-    pub fn pid(&self) -> u32 {
-        self.process.id()
-    }
-
     /// How it ended, if it did.
-    pub fn try_wait(&mut self) -> Option<ExitStatus> {
+    pub(super) fn try_wait(&mut self) -> Option<ExitStatus> {
         self.process.try_wait().ok().flatten()
     }
 
     /// Waits for the end: at start there is nothing else to do.
-    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+    pub(super) fn wait(&mut self) -> io::Result<ExitStatus> {
         self.process.wait()
     }
 
     /// SIGKILL.
-    pub fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         let _ = self.process.kill();
     }
 
     /// Specs and report.
-    pub fn finish(self) -> (OwnedFd, OwnedFd) {
+    pub(super) fn finish(self) -> (OwnedFd, OwnedFd) {
         (self.specs, self.report)
     }
 }

@@ -7,7 +7,7 @@
 
 mod child;
 mod guard;
-mod status;
+pub mod status;
 mod watch;
 
 use std::collections::BTreeMap;

@@ -3,17 +3,17 @@
 use std::time::{Duration, Instant};
 
 /// How often a worker is asked whether it is there.
-pub const PING_EVERY: Duration = Duration::from_secs(1);
+pub(super) const PING_EVERY: Duration = Duration::from_secs(1);
 /// How long an answer may take before the worker counts as hung and is killed.
-pub const PONG_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const PONG_WITHIN: Duration = Duration::from_secs(10);
 /// Longest pause before a restart, as in keepalived.
-pub const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+pub(super) const BACK_OFF_MAX: Duration = Duration::from_secs(60);
 /// A parent that wakes up later than this was itself not running: nobody's silence counts then.
-pub const OWN_DELAY_MAX: Duration = Duration::from_millis(500);
+pub(super) const OWN_DELAY_MAX: Duration = Duration::from_millis(500);
 
 /// Where the worker is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub(super) enum State {
     /// The configuration has no work for it.
     Idle,
     /// Died; comes back at that time.
@@ -39,7 +39,7 @@ pub enum State {
 
 /// What the parent has to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
+pub(super) enum Due {
     /// Start a process.
     Start,
     /// Send a ping.
@@ -52,7 +52,7 @@ pub enum Due {
 
 /// One worker's watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Watch {
+pub(super) struct Watch {
     state: State,
     back_off: Duration,
 }
@@ -65,31 +65,31 @@ impl Default for Watch {
 
 impl Watch {
     /// Where it is.
-    pub fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         self.state
     }
 
     /// The configuration has work for it: start as soon as possible, unless it runs or waits already.
-    pub fn wanted(&mut self, now: Instant) {
+    pub(super) fn wanted(&mut self, now: Instant) {
         if self.state == State::Idle {
             self.state = State::Waiting { until: now };
         }
     }
 
     /// A process was started.
-    pub fn started(&mut self, now: Instant) {
+    pub(super) fn started(&mut self, now: Instant) {
         self.state = State::Running { since: now, ping_at: now + PING_EVERY, pong_by: None };
     }
 
     /// An answer came.
-    pub fn answered(&mut self) {
+    pub(super) fn answered(&mut self) {
         if let State::Running { pong_by, .. } = &mut self.state {
             *pong_by = None;
         }
     }
 
     /// The worker was asked to stop and has until `kill_at`.
-    pub fn stopping(&mut self, kill_at: Instant) {
+    pub(super) fn stopping(&mut self, kill_at: Instant) {
         self.state = match self.state {
             State::Running { .. } => State::Stopping { kill_at },
             State::Idle | State::Waiting { .. } => State::Idle,
@@ -99,7 +99,7 @@ impl Watch {
 
     /// The process is gone. After a life longer than the current back-off the restart is immediate; the pause
     /// then grows 0, 1, 2, 4 ... 60 s (keepalived's respawn rule).
-    pub fn died(&mut self, now: Instant) {
+    pub(super) fn died(&mut self, now: Instant) {
         self.state = match self.state {
             State::Running { since, .. } => {
                 if now.saturating_duration_since(since) > self.back_off.max(PING_EVERY) {
@@ -115,7 +115,7 @@ impl Watch {
     }
 
     /// When [`Watch::poll`] has something next.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Idle => None,
             State::Waiting { until } => Some(until),
@@ -125,7 +125,7 @@ impl Watch {
     }
 
     /// What is due. The caller performs it and, for [`Due::Start`], reports [`Watch::started`].
-    pub fn poll(&mut self, now: Instant) -> Option<Due> {
+    pub(super) fn poll(&mut self, now: Instant) -> Option<Due> {
         match &mut self.state {
             State::Idle => None,
             State::Waiting { until } => (now >= *until).then_some(Due::Start),
@@ -154,7 +154,7 @@ impl Watch {
     }
 
     /// The parent itself was late: what it did not hear in that time proves nothing.
-    pub fn parent_was_late(&mut self, now: Instant) {
+    pub(super) fn parent_was_late(&mut self, now: Instant) {
         if let State::Running { pong_by: Some(by), .. } = &mut self.state {
             *by = now + PONG_WITHIN;
         }

@@ -1,0 +1,40 @@
+//! `evenkeel load FILE`: the short-lived child of the supervisor that reads and checks the configuration. Specs go
+//! to standard output, which is a memory file; what is wrong goes to standard error.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::config;
+use crate::lvs::spec::LvsSpec;
+use crate::message::Role;
+use crate::router::spec::RouterWorkerSpec;
+use crate::spec_file::Sections;
+
+/// Exit status 0 clean, 1 with warnings, 2 when it cannot run.
+pub(super) fn run(file: &Path) -> ExitCode {
+    let loaded = config::load(file);
+    eprint!("{}", loaded.report());
+    let Some(config) = &loaded.config else { return ExitCode::from(2) };
+    match write(config) {
+        Ok(()) => loaded.exit_code(),
+        Err(cause) => {
+            eprintln!("cannot leave the specs: {cause}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn write(config: &config::model::Config) -> io::Result<()> {
+    let mut sections = Sections::default();
+    if !config.instances.is_empty() {
+        sections.set(Role::Vrrp, &RouterWorkerSpec::from(config))?;
+    }
+    if !config.virtual_servers.is_empty() {
+        sections.set(Role::Lvs, &LvsSpec::from(config))?;
+    }
+    sections.set(Role::Ops, &config.global)?;
+    let memory = io::stdout().as_fd().try_clone_to_owned()?;
+    sections.write(memory, config.global.child_wait_time)
+}

@@ -1,0 +1,46 @@
+//! `run`, `reload` and `stop`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::client;
+use crate::ops::api::Outcome;
+use crate::supervisor::{self, Options};
+
+/// `evenkeel run`.
+pub(super) fn run(config: PathBuf, runtime_dir: PathBuf) -> ExitCode {
+    // Absolute, so that a reload means the same file whatever happens to the working directory.
+    let config = std::path::absolute(&config).unwrap_or(config);
+    let runtime_dir = std::path::absolute(&runtime_dir).unwrap_or(runtime_dir);
+    supervisor::run(Options { config, runtime_dir })
+}
+
+/// `evenkeel reload`: exit status 0 when it is in force, 1 when nothing changed because of what is printed.
+pub(super) fn reload(runtime_dir: &Path) -> ExitCode {
+    command(runtime_dir, "/v1/reload", "reloaded")
+}
+
+/// `evenkeel stop`: returns when the director has begun to hand over.
+pub(super) fn stop(runtime_dir: &Path) -> ExitCode {
+    command(runtime_dir, "/v1/stop", "stop")
+}
+
+fn command(runtime_dir: &Path, path: &str, done: &str) -> ExitCode {
+    let answer = client::post(runtime_dir, path).and_then(|body| {
+        serde_json::from_slice(&body).map_err(client::ClientError::Unreadable)
+    });
+    match answer {
+        Ok(Outcome::Done(line)) => {
+            println!("{done}: {line}");
+            ExitCode::SUCCESS
+        }
+        Ok(Outcome::Refused(why)) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+        Err(cause) => {
+            eprintln!("evenkeel: {cause}");
+            ExitCode::FAILURE
+        }
+    }
+}

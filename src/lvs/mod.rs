@@ -1,0 +1,25 @@
+//! The lvs worker: all checks, their verdicts, the plan and the kernel's table.
+#![expect(clippy::disallowed_methods, reason = "the edge: its loop reads the clock for the pure parts")]
+
+mod applier;
+pub mod plan;
+pub mod spec;
+mod state_file;
+pub mod status;
+mod worker;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::runtime::Builder;
+use tracing::error;
+
+/// Runs the worker until the supervisor stops it or is gone.
+pub fn run(runtime_dir: &Path) -> ExitCode {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let ran = runtime.and_then(|runtime| runtime.block_on(worker::run(runtime_dir)));
+    ran.unwrap_or_else(|cause| {
+        error!("the lvs worker cannot go on: {cause}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,157 @@
+//! The plan, case by case: weights in the table as `ipvsadm -Ln` would show them.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipvs::{DestinationKey, Forwarding, Protocol, Scheduler, ServiceKey, Settings};
+
+use super::super::spec::SorrySpec;
+use super::*;
+
+const UP: Verdict = Verdict::UP;
+const DOWN: Verdict = Verdict::Down;
+
+fn key(host: u8) -> DestinationKey {
+    DestinationKey::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, host)), 80)
+}
+
+fn server(host: u8, weight: u16) -> ServerSpec {
+    ServerSpec {
+        key: key(host),
+        destination: Destination::new(Forwarding::Route, Weight::from(weight)),
+        inhibit: false,
+        notify_up: None,
+        notify_down: None,
+        checks: Box::new([]),
+    }
+}
+
+/// Real servers 10.0.0.3 and following with these weights.
+fn spec(weights: &[u16]) -> ServiceSpec {
+    let addr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 100));
+    ServiceSpec {
+        key: ServiceKey::Address { protocol: Protocol::Tcp, addr, port: 80 },
+        settings: Settings::new("wlc".parse::<Scheduler>().unwrap()),
+        quorum: 1,
+        hysteresis: 0,
+        omega: false,
+        quorum_up: None,
+        quorum_down: None,
+        sorry: None,
+        ha_suspend: false,
+        servers: (3..).zip(weights).map(|(host, weight)| server(host, *weight)).collect(),
+    }
+}
+
+fn sorry(inhibit: bool) -> Option<SorrySpec> {
+    let destination = Destination::new(Forwarding::Route, Weight::ONE);
+    Some(SorrySpec { key: key(200), destination, inhibit })
+}
+
+fn facts(verdicts: &[&[Verdict]], quorum_met: Option<bool>) -> Facts {
+    Facts { verdicts: verdicts.iter().map(|checks| checks.to_vec()).collect(), quorum_met }
+}
+
+/// The last byte of each address, with its weight.
+fn rows(planned: &Planned) -> Vec<(u8, u32)> {
+    let row = |(key, row): (&DestinationKey, &Destination)| match key.addr {
+        IpAddr::V4(addr) => (addr.octets()[3], row.weight.value()),
+        IpAddr::V6(_) => panic!("no IPv6 here"),
+    };
+    planned.service.destinations.iter().map(row).collect()
+}
+
+#[test]
+fn live_servers_have_their_weight_and_failed_ones_are_out() {
+    let planned = plan(&spec(&[1, 5, 3]), &facts(&[&[UP], &[DOWN], &[]], None));
+    assert_eq!(rows(&planned), [(3, 1), (5, 3)]);
+    assert_eq!((planned.live_weight, planned.quorum_met), (4, true));
+}
+
+#[test]
+fn one_failed_check_of_several_takes_a_server_out() {
+    let planned = plan(&spec(&[1, 1]), &facts(&[&[UP, DOWN, UP], &[UP, UP]], None));
+    assert_eq!(rows(&planned), [(4, 1)]);
+}
+
+#[test]
+fn inhibit_on_failure_keeps_the_row_with_weight_zero() {
+    let mut spec = spec(&[2, 2]);
+    spec.servers[0].inhibit = true;
+    assert_eq!(rows(&plan(&spec, &facts(&[&[DOWN], &[UP]], None))), [(3, 0), (4, 2)]);
+}
+
+#[test]
+fn the_weights_that_checks_ask_for_add_up_and_never_fall_below_zero() {
+    let exactly = |weight| Verdict::Up { weight: Asked::Exactly(weight) };
+    let spec = spec(&[10]);
+    for (checks, weight) in [
+        (vec![exactly(3)], 3),
+        (vec![exactly(0)], 0),
+        (vec![exactly(12), exactly(7)], 9),
+        (vec![exactly(2), exactly(1)], 0),
+    ] {
+        let planned = plan(&spec, &facts(&[&checks], None));
+        assert_eq!(rows(&planned), [(3, weight)], "{checks:?}");
+    }
+}
+
+#[test]
+fn the_sorry_server_serves_alone_while_the_quorum_is_lost() {
+    let mut spec = spec(&[1, 1, 1]);
+    (spec.quorum, spec.sorry) = (2, sorry(false));
+    let lost = plan(&spec, &facts(&[&[UP], &[DOWN], &[DOWN]], Some(true)));
+    assert_eq!((rows(&lost), lost.quorum_met, lost.sorry), (vec![(200, 1)], false, true));
+    let back = plan(&spec, &facts(&[&[UP], &[UP], &[DOWN]], Some(false)));
+    assert_eq!((rows(&back), back.quorum_met), (vec![(3, 1), (4, 1)], true));
+}
+
+#[test]
+fn without_a_sorry_server_live_servers_stay_below_the_quorum() {
+    let mut spec = spec(&[1, 1]);
+    spec.quorum = 2;
+    let planned = plan(&spec, &facts(&[&[UP], &[DOWN]], Some(true)));
+    assert_eq!((rows(&planned), planned.quorum_met), (vec![(3, 1)], false));
+}
+
+#[test]
+fn an_inhibited_sorry_server_waits_with_weight_zero() {
+    let mut spec = spec(&[4]);
+    spec.sorry = sorry(true);
+    spec.servers[0].inhibit = true;
+    assert_eq!(rows(&plan(&spec, &facts(&[&[UP]], None))), [(3, 4), (200, 0)]);
+    assert_eq!(rows(&plan(&spec, &facts(&[&[DOWN]], None))), [(3, 0), (200, 1)]);
+}
+
+#[test]
+fn a_sorry_server_that_is_also_a_real_server_keeps_its_row() {
+    let mut spec = spec(&[4, 2]);
+    spec.sorry = sorry(true).map(|spare| SorrySpec { key: key(3), ..spare });
+    assert_eq!(rows(&plan(&spec, &facts(&[&[UP], &[UP]], None))), [(3, 4), (4, 2)]);
+    assert_eq!(rows(&plan(&spec, &facts(&[&[DOWN], &[DOWN]], None))), [(3, 1)]);
+}
+
+#[test]
+fn the_quorum_counts_weights_with_a_dead_band() {
+    let mut spec = spec(&[4, 3, 2, 1]);
+    (spec.quorum, spec.hysteresis) = (5, 2);
+    let live = |up: [bool; 4], before| {
+        let verdicts = up.map(|up| vec![if up { UP } else { DOWN }]).to_vec();
+        let planned = plan(&spec, &Facts { verdicts, quorum_met: before });
+        (planned.live_weight, planned.quorum_met)
+    };
+    // Lost below 3, back at 7; from the start the quorum itself counts.
+    assert_eq!(live([false, true, false, false], Some(true)), (3, true));
+    assert_eq!(live([false, false, true, false], Some(true)), (2, false));
+    assert_eq!(live([true, false, true, false], Some(false)), (6, false));
+    assert_eq!(live([true, true, false, false], Some(false)), (7, true));
+    assert_eq!(live([true, false, false, true], None), (5, true));
+    assert_eq!(live([true, false, false, false], None), (4, false));
+}
+
+#[test]
+fn without_any_live_weight_the_quorum_is_never_met() {
+    let mut spec = spec(&[0, 0]);
+    spec.hysteresis = 1;
+    let planned = plan(&spec, &facts(&[&[UP], &[UP]], Some(true)));
+    assert_eq!((rows(&planned), planned.quorum_met), (vec![(3, 0), (4, 0)], false));
+}

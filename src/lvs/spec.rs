@@ -1,0 +1,236 @@
+//! What the lvs worker needs of a configuration: services with the kernel's types, and check parameters held once
+//! however many real servers share them. Derived in the load child; the worker never sees the model.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use checkers::{CheckSpec, Target};
+use ipvs::{Destination, DestinationKey, ServiceKey, Settings, Timeouts, Weight};
+use serde::{Deserialize, Serialize};
+
+use crate::config::model::{
+    Checker, Config, FlushOnStop, Global, RealServer, Script, SorryServer, SyncDaemon, VirtualServer,
+};
+
+/// Everything the worker acts on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LvsSpec {
+    /// How often the kernel's table is read again; zero never.
+    pub resync: Duration,
+    /// Connection timeouts to set.
+    pub timeouts: Option<Timeouts>,
+    /// Clear the whole table at start.
+    pub flush: bool,
+    /// What a stop removes, and how.
+    pub flush_on_stop: FlushOnStop,
+    /// Connection synchronisation.
+    pub sync_daemon: Option<SyncDaemon>,
+    /// Run notify scripts for the state that real servers begin with.
+    pub initial_notifies: bool,
+    /// Log every failed probe, not only changes.
+    pub log_all_failures: bool,
+    /// Distinct check parameters; [`CheckRef`] points here.
+    pub checks: Vec<CheckSpec>,
+    /// Virtual servers in file order.
+    pub services: Vec<ServiceSpec>,
+}
+
+/// One virtual server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSpec {
+    /// What the kernel knows it by.
+    pub key: ServiceKey,
+    /// Scheduler, flags, persistence.
+    pub settings: Settings,
+    /// Sum of live weights that it takes to be up.
+    pub quorum: u32,
+    /// Dead band around the quorum.
+    pub hysteresis: u32,
+    /// Run notify scripts at a stop.
+    pub omega: bool,
+    /// `quorum_up`.
+    pub quorum_up: Option<Script>,
+    /// `quorum_down`.
+    pub quorum_down: Option<Script>,
+    /// Who serves when the quorum is lost.
+    pub sorry: Option<SorrySpec>,
+    /// Checks run only while the address is local.
+    pub ha_suspend: bool,
+    /// Real servers, sorted by key.
+    pub servers: Vec<ServerSpec>,
+}
+
+/// The sorry server of a virtual server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SorrySpec {
+    /// Address and port.
+    pub key: DestinationKey,
+    /// As it stands in the table while it serves.
+    pub destination: Destination,
+    /// It stays with weight 0 while it is not needed (`sorry_server_inhibit`).
+    pub inhibit: bool,
+}
+
+/// One real server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerSpec {
+    /// Address and port.
+    pub key: DestinationKey,
+    /// As it stands in the table while it is up; the weight is the configured one.
+    pub destination: Destination,
+    /// Weight 0 instead of removal.
+    pub inhibit: bool,
+    /// `notify_up`.
+    pub notify_up: Option<Box<Script>>,
+    /// `notify_down`.
+    pub notify_down: Option<Box<Script>>,
+    /// All must pass.
+    pub checks: Box<[CheckRef]>,
+}
+
+/// One check of a real server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckRef {
+    /// Who is asked.
+    pub target: Target,
+    /// Index into [`LvsSpec::checks`].
+    pub check: u32,
+}
+
+impl From<&Config> for LvsSpec {
+    fn from(config: &Config) -> Self {
+        let Global {
+            lvs_resync,
+            lvs_timeouts,
+            lvs_flush,
+            lvs_flush_on_stop,
+            lvs_sync_daemon,
+            rs_init_notifies,
+            checker_log_all_failures,
+            ..
+        } = &config.global;
+        let mut checks = Checks::default();
+        let services =
+            config.virtual_servers.iter().map(|server| service(server, &mut checks)).collect();
+        Self {
+            resync: *lvs_resync,
+            timeouts: lvs_timeouts.map(|given| Timeouts {
+                tcp: seconds(given.tcp),
+                tcp_fin: seconds(given.tcp_fin),
+                udp: seconds(given.udp),
+            }),
+            flush: *lvs_flush,
+            flush_on_stop: *lvs_flush_on_stop,
+            sync_daemon: lvs_sync_daemon.clone(),
+            initial_notifies: *rs_init_notifies,
+            log_all_failures: *checker_log_all_failures,
+            checks: checks.list,
+            services,
+        }
+    }
+}
+
+/// 0 leaves what the kernel has.
+fn seconds(given: u32) -> Option<Duration> {
+    (given > 0).then(|| Duration::from_secs(given.into()))
+}
+
+/// Check parameters, each kept once.
+#[derive(Debug, Default)]
+struct Checks {
+    list: Vec<CheckSpec>,
+    places: HashMap<CheckSpec, u32>,
+}
+
+impl Checks {
+    fn place(&mut self, spec: &CheckSpec) -> u32 {
+        if let Some(place) = self.places.get(spec) {
+            return *place;
+        }
+        let place = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+        self.list.push(spec.clone());
+        self.places.insert(spec.clone(), place);
+        place
+    }
+}
+
+fn service(server: &VirtualServer, checks: &mut Checks) -> ServiceSpec {
+    let VirtualServer {
+        key,
+        scheduler,
+        flags,
+        forwarding: _,
+        persistence,
+        persistence_engine,
+        alpha: _,
+        omega,
+        quorum,
+        hysteresis,
+        quorum_up,
+        quorum_down,
+        sorry_server,
+        ha_suspend,
+        smtp_alert: _,
+        real_servers,
+    } = server;
+    ServiceSpec {
+        key: *key,
+        settings: Settings {
+            scheduler: *scheduler,
+            flags: *flags,
+            persistence: *persistence,
+            engine: *persistence_engine,
+        },
+        quorum: *quorum,
+        hysteresis: *hysteresis,
+        omega: *omega,
+        quorum_up: quorum_up.clone(),
+        quorum_down: quorum_down.clone(),
+        sorry: sorry_server.as_ref().map(sorry),
+        ha_suspend: *ha_suspend,
+        servers: sorted(real_servers.iter().map(|server| real_server(server, checks)).collect()),
+    }
+}
+
+fn sorted(mut servers: Vec<ServerSpec>) -> Vec<ServerSpec> {
+    servers.sort_by_key(|server| server.key);
+    servers
+}
+
+fn sorry(server: &SorryServer) -> SorrySpec {
+    let SorryServer { key, forwarding, inhibit } = server;
+    let destination = Destination::new(*forwarding, Weight::ONE);
+    SorrySpec { key: *key, destination, inhibit: *inhibit }
+}
+
+fn real_server(server: &RealServer, checks: &mut Checks) -> ServerSpec {
+    let RealServer {
+        key,
+        weight,
+        forwarding,
+        upper_threshold,
+        lower_threshold,
+        inhibit_on_failure,
+        notify_up,
+        notify_down,
+        smtp_alert: _,
+        checkers,
+    } = server;
+    let check = |checker: &Checker| CheckRef {
+        target: checker.target,
+        check: checks.place(&checker.spec),
+    };
+    ServerSpec {
+        key: *key,
+        destination: Destination {
+            forwarding: *forwarding,
+            weight: *weight,
+            upper_threshold: *upper_threshold,
+            lower_threshold: *lower_threshold,
+        },
+        inhibit: *inhibit_on_failure,
+        notify_up: notify_up.clone().map(Box::new),
+        notify_down: notify_down.clone().map(Box::new),
+        checks: checkers.iter().map(check).collect(),
+    }
+}
