@@ -1,0 +1,200 @@
+//! `evenkeel status`: one screen, or the whole answer as JSON.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::client::{self, ClientError};
+use crate::lvs::status::{LvsStatus, RealServerStatus, VirtualServerStatus};
+use crate::router::status::{InstanceStatus, VrrpStatus};
+use crate::supervisor::status::DirectorStatus;
+
+/// What `/v1/status` answers: a part is `null` where its process has no work or does not answer.
+#[derive(Debug, Deserialize)]
+struct Status {
+    director: Option<DirectorStatus>,
+    vrrp: Option<VrrpStatus>,
+    lvs: Option<LvsStatus>,
+}
+
+/// Exit status 0 when a director answered.
+pub(super) fn run(runtime_dir: &Path, json: bool) -> ExitCode {
+    let answer = client::get(runtime_dir, "/v1/status").and_then(|body| {
+        if json {
+            return Ok(String::from_utf8_lossy(&body).into_owned());
+        }
+        let status = serde_json::from_slice(&body).map_err(ClientError::Unreadable)?;
+        Ok(render(&status))
+    });
+    match answer {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(cause) => {
+            eprintln!("evenkeel: {cause}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn render(status: &Status) -> String {
+    let mut page = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_page(&mut page, status);
+    page
+}
+
+fn write_page(page: &mut String, status: &Status) -> std::fmt::Result {
+    if let Some(director) = &status.director {
+        writeln!(page, "evenkeel {}, pid {}, {}", director.version, director.pid, director.config)?;
+        for worker in &director.workers {
+            let restarts = match worker.restarts {
+                0 => String::new(),
+                count => format!(", restarted {count} times"),
+            };
+            let pid = worker.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+            writeln!(page, "  worker {:<5} {}{pid}{restarts}", worker.role, worker.state)?;
+        }
+    }
+    if let Some(vrrp) = &status.vrrp {
+        writeln!(page, "\nVRRP instances")?;
+        for instance in &vrrp.instances {
+            write_instance(page, instance)?;
+        }
+        for group in &vrrp.sync_groups {
+            writeln!(page, "  sync group {}: {}", group.name, group.state)?;
+        }
+        for script in &vrrp.scripts {
+            let last = script.last.as_deref().unwrap_or("not run yet");
+            let (name, runs, failures) = (&script.name, script.runs, script.failures);
+            writeln!(page, "  script {name}: {last} ({runs} runs, {failures} failed)")?;
+        }
+    }
+    if let Some(lvs) = &status.lvs {
+        writeln!(page, "\nVirtual servers ({} probes, {} drifts repaired)", lvs.probes, lvs.drifts)?;
+        for server in &lvs.virtual_servers {
+            write_virtual_server(page, server)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_instance(page: &mut String, instance: &InstanceStatus) -> std::fmt::Result {
+    let InstanceStatus { name, state, interface, virtual_router_id: vrid, .. } = instance;
+    let held = duration(instance.for_ms);
+    write!(page, "  {name} {state} for {held}, {interface} vrid {vrid}, priority ")?;
+    match (instance.priority, instance.effective_priority) {
+        (base, now) if base == now => write!(page, "{now}")?,
+        (base, now) => write!(page, "{now} (configured {base})")?,
+    }
+    if let Some(master) = &instance.master {
+        let ago = duration(master.heard_ms_ago);
+        write!(page, "; master {} has {}, heard {ago} ago", master.address, master.priority)?;
+    }
+    writeln!(page)?;
+    for address in &instance.addresses {
+        let here = if address.present { "held" } else { "not here" };
+        let (ip, length, dev) = (address.address, address.prefix_length, &address.interface);
+        writeln!(page, "    {ip}/{length} dev {dev}: {here}")?;
+    }
+    Ok(())
+}
+
+fn write_virtual_server(page: &mut String, server: &VirtualServerStatus) -> std::fmt::Result {
+    let VirtualServerStatus { key, scheduler, live_weight, quorum, .. } = server;
+    let sorry = if server.sorry { ", sorry server serves" } else { "" };
+    let state = word(server.up);
+    writeln!(page, "  {key} {scheduler} {state}, live weight {live_weight}, quorum {quorum}{sorry}")?;
+    if let Some(why) = &server.lagging {
+        writeln!(page, "    the kernel's table lags behind: {why}")?;
+    }
+    server.real_servers.iter().try_for_each(|server| write_real_server(page, server))
+}
+
+fn write_real_server(page: &mut String, server: &RealServerStatus) -> std::fmt::Result {
+    let weight = server.weight.map_or_else(|| "out".to_owned(), |weight| format!("weight {weight}"));
+    write!(page, "    -> {} {} {weight}", server.key, word(server.up))?;
+    for check in &server.checks {
+        write!(page, "; {} {} for {}", check.kind, word(check.up), duration(check.for_ms))?;
+        if let Some(cause) = &check.cause {
+            write!(page, " ({cause})")?;
+        }
+    }
+    writeln!(page)
+}
+
+fn word(up: bool) -> &'static str {
+    if up { "UP" } else { "DOWN" }
+}
+
+/// `0.4s`, `59s`, `3m07s`, `2h05m`, `4d03h`.
+fn duration(millis: u64) -> String {
+    let seconds = Duration::from_millis(millis).as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..=9 => format!("{seconds}.{}s", millis % 1000 / 100),
+        10..=59 => format!("{seconds}s"),
+        60..=3599 => format!("{minutes}m{:02}s", seconds % 60),
+        3600..=86_399 => format!("{hours}h{:02}m", minutes % 60),
+        _ => format!("{days}d{:02}h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lvs::status::CheckStatus;
+
+    #[test]
+    fn durations_are_as_long_as_they_need_to_be() {
+        let all = [0, 400, 59_999, 187_000, 7_500_000, 356_400_000].map(duration);
+        assert_eq!(all, ["0.0s", "0.4s", "59s", "3m07s", "2h05m", "4d03h"]);
+    }
+
+    #[test]
+    fn a_page_names_each_server_with_weight_and_cause() {
+        let check = CheckStatus {
+            kind: "HTTP_GET".into(),
+            target: "10.0.0.3:80".into(),
+            up: false,
+            for_ms: 4_200,
+            cause: Some("503, wanted 200-299".into()),
+            probes: 9,
+            failures: 3,
+        };
+        let server = VirtualServerStatus {
+            key: "TCP 10.0.0.100:80".into(),
+            scheduler: "wlc".into(),
+            up: true,
+            live_weight: 2,
+            quorum: 1,
+            sorry: false,
+            lagging: None,
+            real_servers: vec![
+                RealServerStatus {
+                    key: "10.0.0.3:80".into(),
+                    up: false,
+                    weight: None,
+                    checks: vec![check],
+                },
+                RealServerStatus {
+                    key: "10.0.0.4:80".into(),
+                    up: true,
+                    weight: Some(2),
+                    checks: Vec::new(),
+                },
+            ],
+        };
+        let lvs = LvsStatus { virtual_servers: vec![server], probes: 1, in_flight: 0, drifts: 0 };
+        let page = render(&Status { director: None, vrrp: None, lvs: Some(lvs) });
+        let wanted = "\nVirtual servers (1 probes, 0 drifts repaired)\n  \
+            TCP 10.0.0.100:80 wlc UP, live weight 2, quorum 1\n    \
+            -> 10.0.0.3:80 DOWN out; HTTP_GET DOWN for 4.2s (503, wanted 200-299)\n    \
+            -> 10.0.0.4:80 UP weight 2\n";
+        assert_eq!(page, wanted);
+    }
+}
