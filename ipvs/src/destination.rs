@@ -167,3 +167,20 @@ impl fmt::Display for Weight {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twenty_thousand_destinations_fit_a_megabyte() {
+        assert!(size_of::<(DestinationKey, Destination)>() <= 44);
+    }
+
+    #[test]
+    fn a_weight_is_what_the_kernel_takes() {
+        assert_eq!(Weight::try_from(0_u32), Ok(Weight::ZERO));
+        assert_eq!(Weight::try_from(0x7fff_ffff_u32), Ok(Weight::MAX));
+        assert_eq!(Weight::try_from(0x8000_0000_u32), Err(WeightRange(0x8000_0000)));
+    }
+}

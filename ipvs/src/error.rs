@@ -50,7 +50,7 @@ pub enum Error {
     /// Answers were lost for want of room in the socket. What was asked may be done: read again.
     #[error("{0}: answers of the kernel were lost (ENOBUFS); read the table again")]
     Overrun(Request),
-    /// The kernel gave no answer in time. What was asked may be done: read again.
+    /// The kernel gave no answer, as when it was interrupted. What was asked may be done: read again.
     #[error("{0}: the kernel gave no answer; read the table again")]
     NoAnswer(Request),
     /// An answer larger than our buffer.
@@ -110,7 +110,7 @@ impl Error {
 
     /// Whether the socket is to blame, so that what comes after is not worth sending.
     pub(crate) fn is_of_socket(&self) -> bool {
-        matches!(self, Error::NoAnswer(_) | Error::NotSent(_) | Error::Socket { .. })
+        matches!(self, Error::NotSent(_) | Error::Socket { .. })
     }
 }
 
@@ -137,6 +137,8 @@ impl fmt::Display for Request {
 /// Why the kernel refused, in its words and in ours.
 fn refusal(request: &Request, errno: i32, said: Option<&str>) -> String {
     let mut text = io::Error::from_raw_os_error(errno).to_string();
+    // The standard library adds "(os error 17)" to the C library's words.
+    text.truncate(text.find(" (os error").unwrap_or(text.len()));
     for more in [said, hint(request, errno)].into_iter().flatten() {
         text.push_str("; ");
         text.push_str(more);
@@ -159,7 +161,8 @@ fn hint(request: &Request, errno: i32) -> Option<&'static str> {
                 Some("the lower threshold is above the upper one")
             }
             (Op::NewDest { .. } | Op::SetDest { .. }, EINVAL) => Some(
-                "the address must be unicast; one of the other family needs a tunnel and no sync daemon",
+                "the address must be unicast (none is where no interface is up); one of the other family needs a \
+                 tunnel, and no sync daemon may run beside it",
             ),
             _ => None,
         },

@@ -1,20 +1,24 @@
 //! The kernel's IPVS table: what it holds, how two of them differ, and how to read and write it.
 //!
 //! A [`Table`] is the one value that the plan and the kernel both speak. [`diff`] turns two tables into
-//! [`Op`]s in an order that never leaves a service empty; with the feature `io` (default) `Kernel`
+//! [`Op`]s in an order that never leaves a service empty; with the feature `io` (default) a `Kernel`
 //! carries them out over generic netlink and reads the table back.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `key` | [`ServiceKey`]: which packets a service takes |
-//! | `name` | [`Scheduler`], [`PersistenceEngine`]: names of kernel modules |
-//! | `service` | [`Service`]: how a service spreads its connections |
-//! | `destination` | [`Destination`]: one real server of a service |
-//! | `table` | [`Table`]: all services |
-//! | `op`, `diff` | one change, and the changes from one table to another |
+//! | `name` | [`Scheduler`], [`PersistenceEngine`], [`InterfaceName`] |
+//! | `service`, `destination`, `table` | [`Service`], [`Destination`], [`Table`]: what is wanted or is |
+//! | `stats` | [`ServiceCounters`], [`Connections`]: what the kernel counts |
+//! | `daemon`, `timeouts`, `info` | [`SyncDaemon`], [`Timeouts`], [`Info`]: what belongs to no service |
+//! | `op`, `diff`, `rule` | [`Op`]: one change, the changes between two tables, their form as `ipvsadm` rules |
+//! | [`attr`], [`message`] | the codec: attributes and messages of the netlink family `IPVS` |
+//! | `request`, [`record`] | values to messages, messages to values |
+//! | `error` | [`Error`]: what can go wrong, and what to do about it |
+//! | `window`, `socket`, `kernel` | answers matched to requests, the socket, `Kernel` (feature `io`) |
 //!
 //! The words are the kernel's: a virtual server is a service, a real server is a destination. Nothing
-//! here knows of checks, configuration or VRRP.
+//! here knows of checks, configuration or VRRP. All but `socket` and `kernel` is pure.
 
 pub mod attr;
 mod daemon;

@@ -1,11 +1,11 @@
 //! A generic netlink socket that asks the kernel and gathers its answers; it knows nothing of IPVS.
 //!
-//! It blocks, and may: the kernel carries out a request inside `send`, so that its answer is there when
-//! `send` returns (1 to 20 us each). Waiting is bounded all the same, since an answer may be lost when the
-//! socket has no room for it.
+//! It blocks in `send`, and may: there the kernel carries out the requests (1 to 20 us each), and queues
+//! their answers before `send` returns; each further part of a dump is queued while the part before it is
+//! read. So reading never waits, and an answer that is not there will never come: it was lost for want of
+//! room, or the kernel was interrupted (`EINTR`), which netlink does not tell.
 
 use std::io;
-use std::time::Duration;
 
 use netlink_packet_core::{
     DecodeError, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkMessage,
@@ -14,7 +14,6 @@ use netlink_packet_core::{
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
 use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
-use nix::sys::time::TimeVal;
 
 use crate::error::Error;
 use crate::window::{Answer, Window};
@@ -22,9 +21,6 @@ use crate::window::{Answer, Window};
 /// Room for answers. The default (208 KiB) holds some 256 acknowledgements; this holds thousands, so that
 /// a batch of [`BATCH`] never loses one.
 const RECEIVE_BUFFER: usize = 1 << 20;
-
-/// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The kernel never puts more than 32 KiB into one part of a dump.
 const READ_BUFFER: usize = 1 << 16;
@@ -37,7 +33,7 @@ pub(crate) const BATCH: usize = 64;
 pub(crate) enum Lost {
     /// The socket had no room.
     Overrun,
-    /// Nothing came in time.
+    /// Nothing came.
     NoAnswer,
     /// More bytes came than there was room for.
     Truncated(usize),
@@ -52,7 +48,7 @@ pub(crate) struct Conversation {
     sequence: u32,
     buffer: Vec<u8>,
     /// Answers may still come that nobody waits for, or a dump is half read: begin anew.
-    spoiled: bool,
+    spoiled: Option<Lost>,
 }
 
 impl Conversation {
@@ -61,7 +57,7 @@ impl Conversation {
             socket: open()?,
             sequence: 0,
             buffer: vec![0; READ_BUFFER],
-            spoiled: false,
+            spoiled: None,
         })
     }
 
@@ -88,8 +84,8 @@ impl Conversation {
     {
         let flags = NLM_F_REQUEST | NLM_F_DUMP;
         let outcomes = self.exchange(vec![request], flags, |_, content| each(content))?;
-        if self.spoiled {
-            return Ok(Err(Lost::Overrun));
+        if let Some(lost) = self.spoiled {
+            return Ok(Err(lost));
         }
         Ok(outcomes.into_iter().next().unwrap_or(Err(Lost::NoAnswer)))
     }
@@ -103,15 +99,15 @@ impl Conversation {
     where
         M: NetlinkSerializable + NetlinkDeserializable,
     {
-        if self.spoiled {
+        if self.spoiled.is_some() {
             self.socket = open()?;
-            self.spoiled = false;
+            self.spoiled = None;
         }
         let mut window = Window::new(self.sequence.wrapping_add(1), requests.len());
         self.send(requests, flags)?;
         let mut lost = None;
         while window.is_open() {
-            match self.receive(lost.is_some()) {
+            match self.receive() {
                 Ok(len) if len > self.buffer.len() => lost = Some(Lost::Truncated(len)),
                 Ok(len) => {
                     if window.handle(&self.buffer[..len], &mut each).is_err() {
@@ -125,13 +121,13 @@ impl Conversation {
                         break;
                     }
                     _ => {
-                        self.spoiled = true;
+                        self.spoiled = Some(Lost::NoAnswer);
                         return Err(Error::Socket { step: "receive", source: error });
                     }
                 },
             }
         }
-        self.spoiled = lost.is_some();
+        self.spoiled = lost;
         let lost = lost.unwrap_or(Lost::NoAnswer);
         Ok(window.into_answers().into_iter().map(|answer| answer.ok_or(lost)).collect())
     }
@@ -157,10 +153,9 @@ impl Conversation {
             .map_err(|source| Error::Socket { step: "send", source })
     }
 
-    /// Reads once and returns the length of what there was. After a loss it does not wait: all that will
-    /// come is there.
-    fn receive(&mut self, lost: bool) -> io::Result<usize> {
-        let flags = libc::MSG_TRUNC | if lost { libc::MSG_DONTWAIT } else { 0 };
+    /// Reads once and returns the length of what there was.
+    fn receive(&mut self) -> io::Result<usize> {
+        let flags = libc::MSG_TRUNC | libc::MSG_DONTWAIT;
         retry(|| {
             let (len, from) = self.socket.recv_from(&mut &mut self.buffer[..], flags)?;
             // Port 0 is the kernel. Another process may write to us too; its words count for nothing.
@@ -185,13 +180,81 @@ fn open() -> Result<Socket, Error> {
     socket.connect(&SocketAddr::new(0, 0)).map_err(failed("connect to the kernel"))?;
     socket.set_cap_ack(true).map_err(failed("ask for short acknowledgements"))?;
     socket.set_ext_ack(true).map_err(failed("ask for error texts"))?;
-    let patience = TimeVal::new(PATIENCE.as_secs() as libc::time_t, 0);
-    setsockopt(&socket, sockopt::ReceiveTimeout, &patience)
-        .map_err(|errno| failed("limit waiting")(errno.into()))?;
     // Beyond net.core.rmem_max with CAP_NET_ADMIN, which IPVS wants anyway; else as far as it goes.
     if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
         setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)
             .map_err(|errno| failed("size the receive buffer")(errno.into()))?;
     }
     Ok(socket)
+}
+
+/// These run on any Linux: `nlctrl`, the family of families, answers everyone.
+#[cfg(test)]
+mod tests {
+    use netlink_packet_generic::GenlMessage;
+    use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
+    use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
+
+    use super::*;
+
+    fn find(family: &str) -> GenlMessage<GenlCtrl> {
+        GenlMessage::from_payload(GenlCtrl {
+            cmd: GenlCtrlCmd::GetFamily,
+            nlas: vec![GenlCtrlAttrs::FamilyName(family.to_owned())],
+        })
+    }
+
+    fn ask(conversation: &mut Conversation, families: &[&str]) -> (Vec<Outcome>, Vec<usize>) {
+        let mut contents = Vec::new();
+        let requests = families.iter().map(|family| find(family)).collect();
+        let outcomes = conversation
+            .ask(requests, |index, content| {
+                assert!(content.is_ok());
+                contents.push(index);
+            })
+            .unwrap();
+        (outcomes, contents)
+    }
+
+    #[test]
+    fn each_of_a_batch_gets_its_own_answer() {
+        let mut conversation = Conversation::open().unwrap();
+        let mut families = ["nlctrl"; BATCH];
+        families[7] = "no such family";
+        for _ in 0..3 {
+            let (outcomes, contents) = ask(&mut conversation, &families);
+            assert_eq!(contents, (0..BATCH).filter(|&index| index != 7).collect::<Vec<_>>());
+            for (index, outcome) in outcomes.into_iter().enumerate() {
+                let refused = matches!(outcome, Ok(Answer::Refused { errno: libc::ENOENT, .. }));
+                assert_eq!(refused, index == 7, "{outcome:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_dump_comes_whole() {
+        let mut conversation = Conversation::open().unwrap();
+        let request = GenlCtrl { cmd: GenlCtrlCmd::GetFamily, nlas: Vec::new() };
+        let mut families = 0;
+        let outcome = conversation
+            .dump(GenlMessage::from_payload(request), |content| families += content.iter().len());
+        assert_eq!(outcome.unwrap(), Ok(Answer::Done));
+        assert!(families > 0);
+    }
+
+    #[test]
+    fn lost_answers_are_told_and_what_follows_goes_well() {
+        let mut conversation = Conversation::open().unwrap();
+        // The kernel rounds up to its least, which holds a few answers.
+        setsockopt(&conversation.socket, sockopt::RcvBuf, &1).unwrap();
+        let (outcomes, _) = ask(&mut conversation, &["nlctrl"; BATCH]);
+        assert_eq!(outcomes.len(), BATCH);
+        let lost = outcomes.iter().filter(|outcome| **outcome == Err(Lost::Overrun)).count();
+        let done = outcomes.iter().filter(|outcome| **outcome == Ok(Answer::Done)).count();
+        assert!(lost > 0 && lost + done == BATCH, "{outcomes:?}");
+
+        let (outcomes, contents) = ask(&mut conversation, &["nlctrl"; BATCH]);
+        assert_eq!(outcomes, vec![Ok(Answer::Done); BATCH]);
+        assert_eq!(contents.len(), BATCH);
+    }
 }
