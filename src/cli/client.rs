@@ -34,6 +34,9 @@ pub(super) enum ClientError {
     /// The connection broke.
     #[error("the director broke off: {0}")]
     BrokenOff(#[from] hyper::Error),
+    /// The connection ended before the answer.
+    #[error("the director closed the connection without an answer")]
+    Closed,
     /// It took too long.
     #[error("the director did not answer within {} s", PATIENCE.as_secs())]
     TooLate,
@@ -86,7 +89,7 @@ async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, 
         biased;
         body = answer => Ok(body?.to_vec()),
         ended = &mut connection => match ended {
-            Ok(()) => Err(ClientError::TooLate),
+            Ok(()) => Err(ClientError::Closed),
             Err(cause) => Err(cause.into()),
         },
     }

@@ -48,7 +48,7 @@ where
         use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
         SystemTime.format_time(&mut writer)?;
         write!(writer, " {:>5} {}: ", event.metadata().level(), self.role)?;
-        context.format_fields(writer.by_ref(), event)?;
+        context.field_format().format_fields(writer.by_ref(), event)?;
         writeln!(writer)
     }
 }

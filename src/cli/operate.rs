@@ -1,11 +1,16 @@
 //! `run`, `reload` and `stop`.
+#![expect(clippy::disallowed_methods, reason = "the edge: `stop` waits for the director's end")]
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use super::client;
 use crate::ops::api::Outcome;
 use crate::supervisor::{self, Options};
+
+/// How long `stop` waits: longer than the supervisor lets its workers take.
+const STOP_WITHIN: Duration = Duration::from_secs(60);
 
 /// `evenkeel run`.
 pub(super) fn run(config: PathBuf, runtime_dir: PathBuf) -> ExitCode {
@@ -20,9 +25,19 @@ pub(super) fn reload(runtime_dir: &Path) -> ExitCode {
     command(runtime_dir, "/v1/reload", "reloaded")
 }
 
-/// `evenkeel stop`: returns when the director has begun to hand over.
+/// `evenkeel stop`: returns when the director has handed over and is gone; its socket goes last.
 pub(super) fn stop(runtime_dir: &Path) -> ExitCode {
-    command(runtime_dir, "/v1/stop", "stop")
+    let code = command(runtime_dir, "/v1/stop", "stop");
+    let socket = runtime_dir.join("admin.sock");
+    let deadline = Instant::now() + STOP_WITHIN;
+    while code == ExitCode::SUCCESS && socket.exists() {
+        if Instant::now() > deadline {
+            eprintln!("evenkeel: still stopping after {} s", STOP_WITHIN.as_secs());
+            return ExitCode::FAILURE;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    code
 }
 
 fn command(runtime_dir: &Path, path: &str, done: &str) -> ExitCode {

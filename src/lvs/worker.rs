@@ -37,15 +37,35 @@ pub(super) struct Subject {
     check: u16,
 }
 
-impl applier::Kernel for ipvs::Kernel {
+/// The kernel behind the applier, opened anew when its socket or the module has gone.
+struct Socket(ipvs::Kernel);
+
+impl Socket {
+    /// After such an error no further request can succeed: the module was unloaded, and has another family number
+    /// when it comes back, or the socket is broken.
+    fn reopen_after(&mut self, error: &ipvs::Error) {
+        use ipvs::Error::{Socket, Unavailable};
+        if matches!(error, Unavailable | Socket { .. })
+            && let Ok(kernel) = ipvs::Kernel::open()
+        {
+            self.0 = kernel;
+        }
+    }
+}
+
+impl applier::Kernel for Socket {
     type Error = ipvs::Error;
 
     fn apply(&mut self, ops: &[Op]) -> Vec<Result<(), ipvs::Error>> {
-        self.apply(ops)
+        let outcomes = self.0.apply(ops);
+        if let Some(error) = outcomes.iter().find_map(|outcome| outcome.as_ref().err()) {
+            self.reopen_after(error);
+        }
+        outcomes
     }
 
     fn read(&mut self, keys: &[ServiceKey]) -> Result<Table, ipvs::Error> {
-        self.dump_services(keys)
+        self.0.dump_services(keys).inspect_err(|error| self.reopen_after(error))
     }
 }
 
@@ -65,7 +85,7 @@ pub(super) struct Worker {
     checkers: Checkers<Subject>,
     runner: Runner,
     served: BTreeMap<ServiceKey, Served>,
-    applier: Applier<ipvs::Kernel>,
+    applier: Applier<Socket>,
     notifier: Notifier,
     state_file: StateFile,
     write_at: Option<Instant>,
@@ -150,7 +170,7 @@ impl Worker {
         checkers.restore(saved.checks);
         let mut worker = Self {
             link,
-            applier: Applier::new(kernel, table, spec.resync, now),
+            applier: Applier::new(Socket(kernel), table, spec.resync, now),
             spec: LvsSpec { services: Vec::new(), ..spec.clone() },
             checks: Vec::new(),
             checkers,
@@ -338,7 +358,7 @@ impl Worker {
         let first = self.checks.is_empty() && self.served.is_empty();
         if let Some(timeouts) = &spec.timeouts
             && (first || self.spec.timeouts != spec.timeouts)
-            && let Err(cause) = self.applier.kernel().set_timeouts(timeouts)
+            && let Err(cause) = self.applier.kernel().0.set_timeouts(timeouts)
         {
             warn!("lvs_timeouts: {cause}");
         }
@@ -492,7 +512,7 @@ impl Worker {
         served.values().for_each(|served| self.farewell(served, false));
         let now = Instant::now();
         if self.spec.flush_on_stop == FlushOnStop::All {
-            if let Err(cause) = self.applier.kernel().flush() {
+            if let Err(cause) = self.applier.kernel().0.flush() {
                 warn!("lvs_flush_on_stop: {cause}");
             }
         } else {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
@@ -19,6 +20,9 @@ use crate::message::{Command, Message, Role};
 const ASKS: usize = 64;
 /// An answer that grows beyond this is not one of ours.
 const ANSWER_MAX: usize = 256 * 1024 * 1024;
+
+/// How long answers may still go out when the director stops.
+const FAREWELL: Duration = Duration::from_millis(100);
 
 /// What the API asks of the desk.
 #[derive(Debug)]
@@ -68,7 +72,11 @@ impl Desk {
                 biased;
                 incoming = self.link.receive() => match incoming? {
                     None => return Ok(()),
-                    Some(Incoming { message: Message::Stop, .. }) => return Ok(()),
+                    Some(Incoming { message: Message::Stop, .. }) => {
+                        // Whoever asked for the stop still waits for the answer that is on its way.
+                        tokio::time::sleep(FAREWELL).await;
+                        return Ok(());
+                    }
                     Some(incoming) => self.handle_message(incoming).await?,
                 },
                 Some(ask) = self.asks.recv() => self.handle_ask(ask).await?,
