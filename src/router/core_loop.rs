@@ -1,0 +1,499 @@
+//! The real-time thread: one epoll, one timer, the VRRP core and everything on the edge that must not wait for
+//! anybody. It performs what the core asks and decides nothing; it never blocks, writes no log and runs no script.
+//!
+//! In one turn, packets come before deadlines: whoever is about to declare a Master dead has first read what the
+//! Master sent. A thread that was itself not running for longer than an interval knows that the silence may be its
+//! own, and listens for one more interval.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollTimeout};
+use sys::batch::Inbox;
+use vrrp::io::socket::PACKETS_PER_TURN;
+use vrrp::io::{Announcer, Clock, Error, Links, Requests, Timer};
+use vrrp::{RouterId, Routers};
+
+use super::channel::{Configuration, CoreEnd, DeskGone, Order, Report, Start};
+use super::facts;
+use super::holdings::{Holdings, Place};
+use super::priority::Condition;
+use super::sockets::{Sockets, Source, Spot, register};
+use super::spec::{RouterWork, RouterWorkerSpec};
+use super::status::LoopCounters;
+
+/// How often what should be on the interfaces is compared with what is, beyond every notification.
+const RESYNC: Duration = Duration::from_secs(5);
+/// Turns of [`PACKETS_PER_TURN`] that one socket may take before the others get theirs.
+const TURNS: usize = 16;
+/// Time that a stop leaves for what follows the release: stop scripts, and the end of the process.
+const AFTER_RELEASE: Duration = Duration::from_millis(1_500);
+/// A hand-over gets at least this long, however short the stop.
+const LEAST_HAND_OVER: Duration = Duration::from_millis(200);
+
+const TIMER: u64 = 0;
+const LINKS: u64 = 1;
+const ORDERS: u64 = 2;
+
+/// Everything that the thread owns.
+pub(super) struct CoreLoop {
+    pub(super) end: CoreEnd,
+    pub(super) clock: Clock,
+    pub(super) epoll: Epoll,
+    timer: Timer,
+    pub(super) requests: Requests,
+    pub(super) links: Links,
+    pub(super) announcer: Announcer,
+    pub(super) sockets: Sockets,
+    inbox: Inbox,
+    pub(super) routers: Routers,
+    /// Configured routers, and those that still hand over after their removal.
+    pub(super) works: BTreeMap<RouterId, RouterWork>,
+    pub(super) holdings: Holdings,
+    pub(super) scripts: BTreeMap<String, Condition>,
+    pub(super) told: BTreeMap<RouterId, Told>,
+    pub(super) sends: BTreeMap<RouterId, Sends>,
+    pub(super) failed: BTreeSet<Place>,
+    pub(super) counters: LoopCounters,
+    pub(super) real_time: bool,
+    pub(super) packet: Vec<u8>,
+    configured: bool,
+    stop_within: Duration,
+    resync_at: Instant,
+    /// Until then no link is up as far as the core knows (`vrrp_startup_delay`).
+    quiet_until: Option<Instant>,
+    /// Until then no Master is declared dead.
+    listen_until: Option<Instant>,
+    stop_by: Option<Instant>,
+    forced: bool,
+}
+
+/// What the core was last told about a router.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    link: Option<vrrp::Link>,
+    pub(super) tracking: Option<vrrp::Tracking>,
+}
+
+/// How sending goes for a router.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sends {
+    /// Advertisements that the kernel refused.
+    pub failures: u64,
+    /// The last one was refused.
+    pub failing: bool,
+}
+
+/// Opens everything and starts the thread, which moves itself to real-time scheduling at `priority` where it may.
+pub(super) fn start(end: CoreEnd, priority: u8) -> Result<JoinHandle<()>, Error> {
+    let core = CoreLoop::open(end)?;
+    let run = move || core.run(priority);
+    let builder = std::thread::Builder::new().name("vrrp".into());
+    builder.spawn(run).map_err(|cause| Error::Socket {
+        what: "real-time thread".into(),
+        step: "start",
+        cause,
+    })
+}
+
+impl CoreLoop {
+    fn open(end: CoreEnd) -> Result<Self, Error> {
+        let clock = Clock::new();
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|errno| Error::Socket {
+            what: "event loop".into(),
+            step: "epoll_create",
+            cause: errno.into(),
+        })?;
+        let timer = Timer::open(clock)?;
+        let mut requests = Requests::open()?;
+        let links = Links::open(&mut requests)?;
+        register(&epoll, &timer, TIMER)?;
+        register(&epoll, &links, LINKS)?;
+        register(&epoll, &end, ORDERS)?;
+        Ok(Self {
+            end,
+            clock,
+            epoll,
+            timer,
+            requests,
+            links,
+            announcer: Announcer::open()?,
+            sockets: Sockets::default(),
+            inbox: vrrp::io::socket::inbox(),
+            routers: Routers::new(),
+            works: BTreeMap::new(),
+            holdings: Holdings::default(),
+            scripts: BTreeMap::new(),
+            told: BTreeMap::new(),
+            sends: BTreeMap::new(),
+            failed: BTreeSet::new(),
+            counters: LoopCounters::default(),
+            real_time: false,
+            packet: Vec::with_capacity(PACKET),
+            configured: false,
+            stop_within: Duration::ZERO,
+            resync_at: clock.now() + RESYNC,
+            quiet_until: None,
+            listen_until: None,
+            stop_by: None,
+            forced: false,
+        })
+    }
+
+    fn run(mut self, priority: u8) {
+        match sys::sched::run_in_real_time(priority) {
+            Ok(()) => self.real_time = true,
+            Err(cause) => self.end.report(Report::Trouble(format!(
+                "no real-time scheduling ({cause}); grant CAP_SYS_NICE or LimitRTPRIO={priority}, or a busy \
+                 machine may delay advertisements"
+            ))),
+        }
+        while !self.is_done() {
+            if let Err(error) = self.turn() {
+                self.end.report(Report::Trouble(format!("{error}; the worker ends")));
+                return;
+            }
+        }
+        self.end.report(Report::Stopped);
+    }
+
+    /// Waits for something to happen and works it off.
+    fn turn(&mut self) -> Result<(), Error> {
+        let deadline = self.poll_timeout();
+        self.timer.arm(deadline)?;
+        let mut events = [EpollEvent::empty(); 32];
+        let ready = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
+            Ok(count) => &events[..count],
+            Err(Errno::EINTR) => &[],
+            Err(errno) => {
+                let what = "event loop".to_owned();
+                return Err(Error::Socket { what, step: "epoll_wait", cause: errno.into() });
+            }
+        };
+        let sources = ready.iter().filter_map(|event| self.sockets.source(event.data()));
+        let sources: Vec<Source> = sources.collect();
+        let is_ready = |token| ready.iter().any(|event| event.data() == token);
+        if is_ready(TIMER) {
+            self.timer.acknowledge();
+        }
+        for source in sources {
+            self.handle_source(source);
+        }
+        if is_ready(LINKS) {
+            self.handle_links()?;
+        }
+        if is_ready(ORDERS) {
+            self.handle_orders();
+        }
+        self.handle_deadlines()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let now = self.clock.now();
+        let core = self.routers.poll_timeout();
+        // While we listen, elections wait; what comes meanwhile may move their deadline.
+        let core = match self.listen_until {
+            Some(until) if until > now => core.map(|at| at.max(until)),
+            _ => core,
+        };
+        let others = [
+            core,
+            self.announcer.poll_timeout(now),
+            self.sockets.poll_timeout(),
+            self.quiet_until,
+            self.stop_by,
+            Some(self.resync_at),
+        ];
+        others.into_iter().flatten().min()
+    }
+
+    fn is_done(&self) -> bool {
+        let handed_over = self.stop_by.is_some() && self.routers.is_stopped();
+        self.forced || handed_over && !self.holdings.is_off(&self.links)
+    }
+
+    // --- what comes in ---
+
+    fn handle_source(&mut self, source: Source) {
+        match source {
+            Source::Vrrp(spot) => self.read_packets(spot),
+            Source::Watcher(spot) => self.read_announcements(spot),
+        }
+        self.settle();
+    }
+
+    fn read_packets(&mut self, spot: Spot) {
+        for _ in 0..TURNS {
+            let now = self.clock.now();
+            let Some(socket) = self.sockets.vrrp(spot) else { return };
+            let routers = &mut self.routers;
+            let received = socket.receive(&mut self.inbox, |header, message| {
+                // A refusal is counted by the core; nothing else comes of it.
+                let _ = routers.handle_packet(spot.0, &header, message, now);
+            });
+            match received {
+                Ok(PACKETS_PER_TURN) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    if self.sockets.handle_error(spot, &error, now) {
+                        let text = format!("VRRP socket on {}: {error}; opened again soon", spot.0);
+                        self.end.report(Report::Trouble(text));
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn read_announcements(&mut self, spot: Spot) {
+        let now = self.clock.now();
+        let Some(watcher) = self.sockets.watcher(spot) else { return };
+        let routers = &mut self.routers;
+        let received = watcher.receive(&mut self.inbox, |address| {
+            routers.handle_announcement(spot.0, address, now);
+        });
+        let is_down = |error: &std::io::Error| error.raw_os_error() == Some(Errno::ENETDOWN as i32);
+        match received {
+            Ok(_) => {}
+            // The interface is down; the socket works again when it is up.
+            Err(error) if is_down(&error) => {}
+            Err(error) => {
+                if let Some(watcher) = self.sockets.drop_watcher(spot) {
+                    self.end.report(Report::Closed(watcher));
+                }
+                let text = format!("announcement watcher on {}: {error}; given up", spot.0);
+                self.end.report(Report::Trouble(text));
+            }
+        }
+    }
+
+    fn handle_links(&mut self) -> Result<(), Error> {
+        if self.links.drain(&mut self.requests)? {
+            self.tell_core();
+            self.repair();
+        }
+        Ok(())
+    }
+
+    fn handle_orders(&mut self) {
+        self.end.acknowledge();
+        loop {
+            match self.end.next_order() {
+                Ok(None) => return,
+                Ok(Some(order)) => self.handle_order(order),
+                Err(DeskGone) => return self.stop(),
+            }
+        }
+    }
+
+    fn handle_order(&mut self, order: Order) {
+        match order {
+            Order::Configure(configuration) => self.configure(*configuration),
+            Order::Script { name, condition } => {
+                self.scripts.insert(name, condition);
+                self.tell_core();
+            }
+            Order::Ping(number) => self.end.report(Report::Pong(number)),
+            Order::Status(number) => {
+                let status = Box::new(self.status());
+                self.end.report(Report::Status(number, status));
+            }
+            Order::Stop => self.stop(),
+        }
+    }
+
+    // --- configuration ---
+
+    fn configure(&mut self, Configuration { spec, start }: Configuration) {
+        let replaces = start.as_ref().is_some_and(|start| start.is_replacement);
+        let outcome = if replaces { Ok(()) } else { self.check(&spec) };
+        if outcome.is_ok() {
+            self.take_over(spec, start);
+        }
+        self.end.report(Report::Configured(outcome));
+    }
+
+    /// Whether what is configured can work on this host: its interfaces exist and its sockets open.
+    fn check(&self, spec: &RouterWorkerSpec) -> Result<(), String> {
+        let mut complaints = BTreeSet::new();
+        for work in &spec.routers {
+            let own = [work.router.id.interface];
+            let others = work.addresses.iter().map(|vip| vip.interface);
+            for interface in own.into_iter().chain(others) {
+                if let Err(error) = self.links.named(interface.as_str()) {
+                    complaints.insert(format!("vrrp_instance {}: {error}", work.router.name));
+                }
+            }
+        }
+        let complaints: Vec<_> = complaints.into_iter().collect();
+        if complaints.is_empty() { Ok(()) } else { Err(complaints.join("; ")) }
+    }
+
+    fn take_over(&mut self, spec: RouterWorkerSpec, start: Option<Start>) {
+        let now = self.clock.now();
+        let Start { resume, left, scripts, .. } = start.unwrap_or_default();
+        self.stop_within = spec.stop_within;
+        if !self.configured && !spec.startup_delay.is_zero() && resume.is_empty() {
+            self.quiet_until = Some(now + spec.startup_delay);
+        }
+        self.scripts.extend(scripts);
+        self.scripts.retain(|name, _| spec.scripts.iter().any(|script| script.name == *name));
+        self.holdings.adopt(left, &self.links);
+        // Those that are removed hand over first; they are forgotten when the core has done so.
+        self.works.extend(spec.routers.iter().map(|work| (work.router.id, work.clone())));
+        let routers = spec.routers.into_iter().map(|work| work.router).collect();
+        let groups = spec.groups.into_iter().map(|work| work.group).collect();
+        self.routers.configure(routers, groups, now);
+        for (router, resume) in resume {
+            if let Some(work) = self.works.get(&router) {
+                self.holdings.hold(router, &work.addresses);
+                self.routers.resume(router, resume, now);
+            }
+        }
+        self.configured = true;
+        self.open_sockets(now);
+        self.tell_core();
+        self.settle();
+        let cleared = self.apply_holdings();
+        if !cleared.removed.is_empty() {
+            self.end.report(Report::Cleared(cleared.removed));
+        }
+        self.report_standing();
+    }
+
+    fn stop(&mut self) {
+        if self.stop_by.is_none() {
+            let now = self.clock.now();
+            let hand_over = self.stop_within.saturating_sub(AFTER_RELEASE).max(LEAST_HAND_OVER);
+            self.stop_by = Some(now + hand_over);
+            self.routers.shutdown(now);
+            self.settle();
+        }
+    }
+
+    // --- facts ---
+
+    fn open_sockets(&mut self, now: Instant) {
+        let works = self.works.values();
+        let errors = self.sockets.adjust(works, &self.links, &self.epoll, now);
+        for error in errors {
+            self.end.report(Report::Trouble(error.to_string()));
+        }
+    }
+
+    /// Tells the core what changed about links and tracking since it was last told.
+    fn tell_core(&mut self) {
+        let now = self.clock.now();
+        self.open_sockets(now);
+        let links = facts::by_name(self.links.iter());
+        for (id, work) in &self.works {
+            let told = self.told.entry(*id).or_default();
+            let can_send = self.sockets.vrrp(super::sockets::spot_of(*id)).is_some();
+            let mut link = facts::link_of(work, &links, can_send);
+            link.up &= self.quiet_until.is_none();
+            let tracking = facts::tracking_of(work, &links, &self.scripts);
+            // Tracking first: a link that comes up starts an election, which needs the priority.
+            if told.tracking != Some(tracking) {
+                told.tracking = Some(tracking);
+                self.routers.handle_tracking(*id, tracking, now);
+            }
+            if told.link != Some(link) {
+                told.link = Some(link);
+                self.routers.handle_link(*id, link, now);
+            }
+        }
+        self.settle();
+    }
+
+    /// Puts back what somebody took away, and takes away what nobody wants.
+    fn repair(&mut self) {
+        if self.holdings.is_off(&self.links) {
+            let outcome = self.apply_holdings();
+            if !outcome.added.is_empty() {
+                self.counters.repaired += outcome.added.len() as u64;
+                self.announce_again(&outcome.added);
+                self.end.report(Report::Repaired(outcome.added));
+            }
+        }
+    }
+
+    // --- deadlines ---
+
+    fn handle_deadlines(&mut self) -> Result<(), Error> {
+        let now = self.clock.now();
+        if self.routers.poll_timeout().is_some_and(|due| due <= now) {
+            self.handle_core_deadline(now);
+        }
+        let now = self.clock.now();
+        self.announcer.send_due(now);
+        if self.quiet_until.is_some_and(|until| until <= now) {
+            self.quiet_until = None;
+            self.tell_core();
+        }
+        if self.sockets.poll_timeout().is_some_and(|at| at <= now) {
+            self.tell_core();
+        }
+        if self.resync_at <= now {
+            self.resync_at = now + RESYNC;
+            self.links.drain(&mut self.requests)?;
+            self.tell_core();
+            self.repair();
+        }
+        if self.stop_by.is_some_and(|by| by <= now) {
+            self.release_now();
+        }
+        Ok(())
+    }
+
+    /// The supervisor's patience ends soon: a release without a successor is better than being killed with the
+    /// addresses in place.
+    fn release_now(&mut self) {
+        self.holdings.release_all();
+        self.apply_holdings();
+        if !self.routers.is_stopped() {
+            let text = "the hand-over did not end in the time that a stop has; released";
+            self.end.report(Report::Trouble(text.to_owned()));
+        }
+        self.forced = true;
+    }
+
+    fn handle_core_deadline(&mut self, now: Instant) {
+        let late = self.routers.poll_timeout().map_or(Duration::ZERO, |due| now - due);
+        if self.listen_until.is_none() {
+            let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+            self.counters.latest_us = self.counters.latest_us.max(micros);
+        }
+        if self.routers.is_election_due(now) {
+            for spot in self.sockets.spots() {
+                self.read_packets(spot);
+            }
+            self.settle();
+            if self.routers.is_election_due(now) && self.must_listen(late, now) {
+                return;
+            }
+        }
+        self.listen_until = None;
+        self.routers.handle_timeout(self.clock.now());
+        self.settle();
+    }
+
+    /// After a stall the silence may have been ours: true while the interval that we listen has not passed.
+    fn must_listen(&mut self, late: Duration, now: Instant) -> bool {
+        if let Some(until) = self.listen_until {
+            return now < until;
+        }
+        let intervals = self.works.values().map(|work| work.router.advert_int);
+        let Some(listens) = intervals.filter(|interval| *interval < late).max() else {
+            return false;
+        };
+        self.counters.stalls += 1;
+        self.listen_until = Some(now + listens);
+        self.end.report(Report::Stalled { late, listens });
+        true
+    }
+}
+
+/// Room for the longest advertisement.
+const PACKET: usize = 8 + 255 * 16 + 8;

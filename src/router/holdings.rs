@@ -1,0 +1,270 @@
+//! Which virtual addresses should stand on which interfaces, which do, and the difference: applied by level, at
+//! start, at every change, after any error and every resync.
+//!
+//! An address is ours if we put it there, or if it carries VRRP's address protocol and our state file names it. What
+//! was there before us stays when we leave.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use vrrp::io::{Applied, Links, PresentAddress, Requests, VRRP_PROTOCOL, VirtualAddress};
+use vrrp::{IfName, RouterId};
+
+use super::spec::AddressSpec;
+
+/// An address by what identifies it across restarts: an interface's index may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Place {
+    /// Interface.
+    pub interface: IfName,
+    /// Address.
+    pub address: IpAddr,
+    /// Prefix length.
+    pub prefix_length: u8,
+}
+
+/// What came of applying the difference.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// Put there.
+    pub added: Vec<Place>,
+    /// Taken away.
+    pub removed: Vec<Place>,
+    /// Neither, and why.
+    pub failed: Vec<(Place, String)>,
+}
+
+/// The virtual addresses of all routers.
+#[derive(Debug, Default)]
+pub(super) struct Holdings {
+    /// What each router that holds wants.
+    wanted: BTreeMap<RouterId, Vec<AddressSpec>>,
+    /// What we put there, or took over from our previous process.
+    owned: BTreeSet<Place>,
+}
+
+impl From<&AddressSpec> for Place {
+    fn from(spec: &AddressSpec) -> Self {
+        let AddressSpec { interface, address, prefix_length, .. } = spec;
+        Self { interface: *interface, address: *address, prefix_length: *prefix_length }
+    }
+}
+
+impl Holdings {
+    /// Takes over what our previous process left, as far as it is still there and looks like ours.
+    pub(super) fn adopt(&mut self, named: impl IntoIterator<Item = Place>, links: &Links) {
+        let told_apart = protocols_are_known(links);
+        let ours = named.into_iter().filter(|place| {
+            present(links, place)
+                .is_some_and(|there| !told_apart || there.protocol == VRRP_PROTOCOL)
+        });
+        self.owned.extend(ours);
+    }
+
+    /// From now on a router wants these addresses. [`Holdings::apply`] puts them there.
+    pub(super) fn hold(&mut self, router: RouterId, addresses: &[AddressSpec]) {
+        self.wanted.insert(router, addresses.to_vec());
+    }
+
+    /// From now on a router wants none.
+    pub(super) fn release(&mut self, router: RouterId) {
+        self.wanted.remove(&router);
+    }
+
+    /// From now on no router wants any.
+    pub(super) fn release_all(&mut self) {
+        self.wanted.clear();
+    }
+
+    /// Whether a router wants addresses.
+    pub(super) fn is_holding(&self, router: RouterId) -> bool {
+        self.wanted.contains_key(&router)
+    }
+
+    /// What is ours on the interfaces now.
+    pub(super) fn owned(&self) -> impl Iterator<Item = Place> {
+        self.owned.iter().copied()
+    }
+
+    /// Whether anything is not as it should be.
+    pub(super) fn is_off(&self, links: &Links) -> bool {
+        let (missing, surplus) = self.difference(links);
+        !missing.is_empty() || !surplus.is_empty()
+    }
+
+    /// Whether every tracked address of a router is in place.
+    pub(super) fn is_complete(&self, router: RouterId, links: &Links) -> bool {
+        let wanted = self.wanted.get(&router).into_iter().flatten();
+        wanted.filter(|spec| !spec.untracked).all(|spec| present(links, &spec.into()).is_some())
+    }
+
+    /// Applies the difference: removals first, so that an address that moves between interfaces is never on both.
+    pub(super) fn apply(
+        &mut self,
+        links: &mut Links,
+        requests: &mut Requests,
+    ) -> Result<Outcome, vrrp::io::Error> {
+        let (missing, surplus) = self.difference(links);
+        let mut outcome = Outcome::default();
+        // What our previous process left, or an interface lost by itself, is no longer there to be owned.
+        self.owned.retain(|place| present(links, place).is_some());
+        self.remove(surplus, links, requests, &mut outcome)?;
+        self.add(missing, links, requests, &mut outcome)?;
+        Ok(outcome)
+    }
+
+    fn difference(&self, links: &Links) -> (Vec<AddressSpec>, Vec<Place>) {
+        let specs = || self.wanted.values().flatten();
+        let wanted: BTreeSet<Place> = specs().map(Place::from).collect();
+        let mut seen = BTreeSet::new();
+        let missing = specs()
+            .filter(|spec| present(links, &Place::from(*spec)).is_none())
+            .filter(|spec| seen.insert(Place::from(*spec)));
+        let surplus = self
+            .owned
+            .iter()
+            .filter(|place| !wanted.contains(*place) && present(links, place).is_some());
+        (missing.cloned().collect(), surplus.copied().collect())
+    }
+
+    fn remove(
+        &mut self,
+        places: Vec<Place>,
+        links: &mut Links,
+        requests: &mut Requests,
+        outcome: &mut Outcome,
+    ) -> Result<(), vrrp::io::Error> {
+        if places.is_empty() {
+            return Ok(());
+        }
+        let found = places.iter().map(|place| (*place, index(links, place.interface)));
+        let found: Vec<_> = found.filter_map(|(place, index)| Some((place, index?))).collect();
+        let requested: Vec<_> = found.iter().map(|(place, index)| plain(place, *index)).collect();
+        let answers = requests.remove_addresses(&requested)?;
+        for ((place, index), answer) in found.into_iter().zip(answers) {
+            match answer {
+                Ok(applied) => {
+                    links.note_removed(index, place.address);
+                    self.owned.remove(&place);
+                    if applied == Applied::Changed {
+                        outcome.removed.push(place);
+                    }
+                }
+                Err(error) => outcome.failed.push((place, explain(&error))),
+            }
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        specs: Vec<AddressSpec>,
+        links: &mut Links,
+        requests: &mut Requests,
+        outcome: &mut Outcome,
+    ) -> Result<(), vrrp::io::Error> {
+        if specs.is_empty() {
+            return Ok(());
+        }
+        let mut found = Vec::with_capacity(specs.len());
+        for spec in specs {
+            match index(links, spec.interface) {
+                Some(index) => found.push((Place::from(&spec), full(&spec, index))),
+                None => {
+                    let why = format!("no interface {}", spec.interface);
+                    outcome.failed.push((Place::from(&spec), why));
+                }
+            }
+        }
+        let requested: Vec<_> = found.iter().map(|(_, address)| address.clone()).collect();
+        let answers = requests.add_addresses(&requested)?;
+        for ((place, address), answer) in found.into_iter().zip(answers) {
+            match answer {
+                Ok(applied) => {
+                    let ours = applied == Applied::Changed;
+                    links.note_added(PresentAddress {
+                        interface: address.interface,
+                        address: place.address,
+                        prefix_length: place.prefix_length,
+                        protocol: if ours { VRRP_PROTOCOL } else { 0 },
+                        tentative: false,
+                    });
+                    if ours {
+                        self.owned.insert(place);
+                        outcome.added.push(place);
+                    }
+                }
+                Err(error) => outcome.failed.push((place, explain(&error))),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn present<'a>(links: &'a Links, place: &Place) -> Option<&'a PresentAddress> {
+    let link = links.by_name(place.interface.as_str())?;
+    link.addresses
+        .iter()
+        .find(|it| (it.address, it.prefix_length) == (place.address, place.prefix_length))
+}
+
+/// Whether this kernel keeps address protocols (5.18 and later): it marks the loopback address itself then.
+fn protocols_are_known(links: &Links) -> bool {
+    let loopback = links.iter().filter(|link| link.is_loopback);
+    loopback.flat_map(|link| &link.addresses).any(|address| address.protocol != 0)
+}
+
+fn index(links: &Links, interface: IfName) -> Option<u32> {
+    links.by_name(interface.as_str()).map(|link| link.index)
+}
+
+fn full(spec: &AddressSpec, interface: u32) -> VirtualAddress {
+    let AddressSpec {
+        interface: _,
+        address,
+        prefix_length,
+        broadcast,
+        scope,
+        label,
+        without_prefix_route,
+        untracked: _,
+    } = spec;
+    VirtualAddress {
+        interface,
+        address: *address,
+        prefix_length: *prefix_length,
+        broadcast: *broadcast,
+        scope: *scope,
+        label: label.clone(),
+        without_dad: true,
+        without_prefix_route: *without_prefix_route,
+        // As keepalived does: a host address must not become a source address, a network's may.
+        deprecated: *prefix_length == 128,
+    }
+}
+
+/// Enough of an address to remove it.
+fn plain(place: &Place, interface: u32) -> VirtualAddress {
+    VirtualAddress {
+        interface,
+        address: place.address,
+        prefix_length: place.prefix_length,
+        broadcast: None,
+        scope: 0,
+        label: None,
+        without_dad: false,
+        without_prefix_route: false,
+        deprecated: false,
+    }
+}
+
+fn explain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; run as root or grant CAP_NET_ADMIN".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,233 @@
+//! The sockets that the routers need at the moment: one for VRRP per interface and family, one to watch a successor
+//! per interface and family while somebody hands over. Opens what is missing, closes what has lost its interface,
+//! and pauses before it tries again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use vrrp::io::{Error, Links, Severity, VrrpSocket, Watcher};
+use vrrp::{Family, IfName, RouterId, Transport};
+
+use super::spec::RouterWork;
+
+/// Where a socket is.
+pub(super) type Spot = (IfName, Family);
+
+/// How long after a failure a socket is opened again.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Tokens below are the loop's own.
+const FIRST_TOKEN: u64 = 16;
+
+/// All sockets, registered with the loop's epoll.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    vrrp: BTreeMap<Spot, (u64, VrrpSocket)>,
+    watchers: BTreeMap<Spot, Watching>,
+    troubles: BTreeMap<Spot, Trouble>,
+    next_token: u64,
+}
+
+#[derive(Debug)]
+struct Watching {
+    token: u64,
+    watcher: Watcher,
+    by: BTreeSet<RouterId>,
+}
+
+#[derive(Debug)]
+struct Trouble {
+    again_at: Instant,
+    text: String,
+}
+
+/// What a token of an epoll event stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// VRRP packets.
+    Vrrp(Spot),
+    /// Announcements of others.
+    Watcher(Spot),
+}
+
+impl Default for Sockets {
+    fn default() -> Self {
+        Self {
+            vrrp: BTreeMap::new(),
+            watchers: BTreeMap::new(),
+            troubles: BTreeMap::new(),
+            next_token: FIRST_TOKEN,
+        }
+    }
+}
+
+/// Where a router's socket is.
+pub(super) fn spot_of(router: RouterId) -> Spot {
+    (router.interface, router.family)
+}
+
+impl Sockets {
+    /// The VRRP socket of a router.
+    pub(super) fn vrrp(&self, spot: Spot) -> Option<&VrrpSocket> {
+        self.vrrp.get(&spot).map(|(_, socket)| socket)
+    }
+
+    /// Every place with a VRRP socket.
+    pub(super) fn spots(&self) -> Vec<Spot> {
+        self.vrrp.keys().copied().collect()
+    }
+
+    /// The watcher at a place.
+    pub(super) fn watcher(&self, spot: Spot) -> Option<&Watcher> {
+        self.watchers.get(&spot).map(|watching| &watching.watcher)
+    }
+
+    /// Which socket an event is about; none if it was closed meanwhile.
+    pub(super) fn source(&self, token: u64) -> Option<Source> {
+        let vrrp = self.vrrp.iter().find(|(_, (at, _))| *at == token);
+        let watcher = || self.watchers.iter().find(|(_, watching)| watching.token == token);
+        vrrp.map(|(spot, _)| Source::Vrrp(*spot))
+            .or_else(|| watcher().map(|(spot, _)| Source::Watcher(*spot)))
+    }
+
+    /// Opens what the routers need on interfaces that exist, and closes what they do not need or what belongs to an
+    /// interface that is gone. What did not work, in words, once for each new trouble.
+    pub(super) fn adjust<'a>(
+        &mut self,
+        works: impl Iterator<Item = &'a RouterWork>,
+        links: &Links,
+        epoll: &Epoll,
+        now: Instant,
+    ) -> Vec<Error> {
+        let mut needed: BTreeMap<Spot, BTreeSet<IpAddr>> = BTreeMap::new();
+        for work in works {
+            let groups = needed.entry(spot_of(work.router.id)).or_default();
+            if let Transport::Multicast { group } = work.router.transport {
+                groups.insert(group);
+            }
+        }
+        self.vrrp.retain(|spot, (_, socket)| {
+            let index = links.by_name(spot.0.as_str()).map(|link| link.index);
+            // Dropping the socket takes it out of the epoll.
+            needed.contains_key(spot) && index == Some(socket.interface())
+        });
+        self.troubles.retain(|spot, _| needed.contains_key(spot));
+        let mut errors = Vec::new();
+        for (spot, groups) in needed {
+            let paused = self.troubles.get(&spot).is_some_and(|trouble| trouble.again_at > now);
+            if paused {
+                continue;
+            }
+            match self.provide(spot, &groups, links, epoll) {
+                Ok(()) => drop(self.troubles.remove(&spot)),
+                Err(error) => {
+                    let text = error.to_string();
+                    let known = self.troubles.get(&spot).is_some_and(|it| it.text == text);
+                    self.troubles.insert(spot, Trouble { again_at: now + PAUSE, text });
+                    if !known {
+                        errors.push(error);
+                    }
+                }
+            }
+        }
+        errors
+    }
+
+    /// When [`Sockets::adjust`] should try again what did not work.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.troubles.values().map(|trouble| trouble.again_at).min()
+    }
+
+    /// Takes note of a failed call on a VRRP socket; true if the socket was closed, to be opened again.
+    pub(super) fn handle_error(&mut self, spot: Spot, error: &io::Error, now: Instant) -> bool {
+        match Severity::of(error) {
+            Severity::Transient => false,
+            Severity::InterfaceGone | Severity::Fatal => {
+                self.vrrp.remove(&spot);
+                let text = format!("VRRP socket on {}: {error}", spot.0);
+                self.troubles.insert(spot, Trouble { again_at: now + PAUSE, text });
+                true
+            }
+        }
+    }
+
+    /// Starts to watch announcements at these places for a router.
+    pub(super) fn watch(
+        &mut self,
+        router: RouterId,
+        spots: BTreeSet<Spot>,
+        links: &Links,
+        epoll: &Epoll,
+    ) -> Result<(), Error> {
+        for spot in spots {
+            if let Some(watching) = self.watchers.get_mut(&spot) {
+                watching.by.insert(router);
+                continue;
+            }
+            let watcher = Watcher::open(links.named(spot.0.as_str())?, spot.1)?;
+            let token = self.token();
+            register(epoll, &watcher, token)?;
+            let watching = Watching { token, watcher, by: BTreeSet::from([router]) };
+            self.watchers.insert(spot, watching);
+        }
+        Ok(())
+    }
+
+    /// A router watches no longer. The watchers that nobody needs now, to be dropped elsewhere.
+    pub(super) fn unwatch(&mut self, router: RouterId) -> Vec<Watcher> {
+        for watching in self.watchers.values_mut() {
+            watching.by.remove(&router);
+        }
+        let idle = |(_, watching): &(&Spot, &mut Watching)| watching.by.is_empty();
+        let idle: Vec<Spot> =
+            self.watchers.iter_mut().filter(idle).map(|(spot, _)| *spot).collect();
+        idle.iter().filter_map(|spot| self.watchers.remove(spot)).map(|it| it.watcher).collect()
+    }
+
+    /// A watcher that fails is given up: the hand-over ends by its deadline.
+    pub(super) fn drop_watcher(&mut self, spot: Spot) -> Option<Watcher> {
+        self.watchers.remove(&spot).map(|watching| watching.watcher)
+    }
+
+    fn provide(
+        &mut self,
+        spot: Spot,
+        groups: &BTreeSet<IpAddr>,
+        links: &Links,
+        epoll: &Epoll,
+    ) -> Result<(), Error> {
+        if !self.vrrp.contains_key(&spot) {
+            let socket = VrrpSocket::open(links.named(spot.0.as_str())?, spot.1)?;
+            let token = self.token();
+            register(epoll, &socket, token)?;
+            self.vrrp.insert(spot, (token, socket));
+        }
+        let Some((_, socket)) = self.vrrp.get_mut(&spot) else { return Ok(()) };
+        for group in groups {
+            socket.join(*group).map_err(|cause| Error::Socket {
+                what: format!("VRRP socket ({}) on {}", spot.1, spot.0),
+                step: "join multicast group",
+                cause,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn token(&mut self) -> u64 {
+        self.next_token += 1;
+        self.next_token
+    }
+}
+
+/// Makes a descriptor's readiness an event of `epoll` under `token`.
+pub(super) fn register(epoll: &Epoll, descriptor: &impl AsFd, token: u64) -> Result<(), Error> {
+    let event = EpollEvent::new(EpollFlags::EPOLLIN, token);
+    epoll.add(descriptor, event).map_err(|errno| Error::Socket {
+        what: "event loop".into(),
+        step: "epoll_ctl",
+        cause: errno.into(),
+    })
+}

@@ -1,0 +1,308 @@
+//! What the vrrp worker needs of a configuration: each router with the core's own spec, its addresses as the kernel
+//! takes them, what is tracked for it and what it notifies. Derived in the load child; the worker never sees the
+//! model.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use vrrp::{
+    AnnounceSpec, Auth, ChecksumForm, Family, GroupSpec, IfName, Password, Peer, RouterId,
+    RouterSpec, Transport, Wish,
+};
+
+use crate::config::model::{
+    Announce, Authentication, Broadcast, Config, InitialState, Notify, Script, SyncGroup,
+    TrackWeight, Tracked, VirtualAddress, VrrpInstance, VrrpScript,
+};
+
+/// Everything the worker acts on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouterWorkerSpec {
+    /// Virtual routers, in file order.
+    pub routers: Vec<RouterWork>,
+    /// Sync groups, in file order.
+    pub groups: Vec<GroupWork>,
+    /// Scripts that at least one router tracks, by name.
+    pub scripts: Vec<ScriptSpec>,
+    /// `vrrp_startup_delay`.
+    pub startup_delay: Duration,
+    /// `vrrp_rt_priority`, 1 to 99; `None`: evenkeel's own where it is permitted.
+    pub real_time_priority: Option<u8>,
+    /// `child_wait_time`: how long the supervisor waits for this worker at a stop.
+    pub stop_within: Duration,
+}
+
+/// One virtual router and what surrounds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouterWork {
+    /// What the core elects with.
+    pub router: RouterSpec,
+    /// `mcast_src_ip` or `unicast_src_ip`; `None`: the interface's own address.
+    pub source: Option<IpAddr>,
+    /// `unicast_ttl`.
+    pub unicast_ttl: u8,
+    /// Every address it holds as Master, excluded ones too.
+    pub addresses: Vec<AddressSpec>,
+    /// Interfaces besides its own.
+    pub track_interfaces: Vec<Tracked>,
+    /// Scripts by name.
+    pub track_scripts: Vec<Tracked>,
+    /// Notify scripts.
+    pub notify: Notify,
+}
+
+/// An address as it is put on an interface.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AddressSpec {
+    /// Where.
+    pub interface: IfName,
+    /// The address.
+    pub address: IpAddr,
+    /// Prefix length.
+    pub prefix_length: u8,
+    /// `brd`, computed where it was `+`.
+    pub broadcast: Option<Ipv4Addr>,
+    /// `scope` by number.
+    pub scope: u8,
+    /// `label`.
+    pub label: Option<String>,
+    /// `noprefixroute`.
+    pub without_prefix_route: bool,
+    /// The state of its interface is of no concern to the router (`no_track`).
+    pub untracked: bool,
+}
+
+/// One sync group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupWork {
+    /// What the core elects with.
+    pub group: GroupSpec,
+    /// Notify scripts.
+    pub notify: Notify,
+}
+
+/// One tracked script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptSpec {
+    /// Name.
+    pub name: String,
+    /// What runs, and as whom.
+    pub script: Script,
+    /// From the start of one run to the start of the next.
+    pub interval: Duration,
+    /// How long a run may take; longer is a failure.
+    pub timeout: Duration,
+    /// Successes in a row that make it good.
+    pub rise: u32,
+    /// Failures in a row that make it bad.
+    pub fall: u32,
+    /// `init_fail`: bad until it has succeeded `rise` times.
+    pub starts_failed: bool,
+}
+
+impl From<&Config> for RouterWorkerSpec {
+    fn from(config: &Config) -> Self {
+        let routers: Vec<_> =
+            config.instances.iter().map(|instance| router(config, instance)).collect();
+        let used: BTreeSet<&str> = routers
+            .iter()
+            .flat_map(|work| work.track_scripts.iter().map(|tracked| tracked.name.as_str()))
+            .collect();
+        let scripts = config.scripts.iter().filter(|script| used.contains(script.name.as_str()));
+        Self {
+            scripts: scripts.map(|script| self::script(config, script)).collect(),
+            groups: config.sync_groups.iter().map(|it| group(config, it)).collect(),
+            startup_delay: config.global.vrrp_startup_delay,
+            real_time_priority: config.global.vrrp_rt_priority,
+            stop_within: config.global.child_wait_time,
+            routers,
+        }
+    }
+}
+
+fn router(config: &Config, instance: &VrrpInstance) -> RouterWork {
+    let global = &config.global;
+    let id =
+        RouterId { interface: instance.interface, vrid: instance.vrid, family: instance.family };
+    let held = instance.virtual_addresses.iter().chain(&instance.excluded_addresses);
+    let interval = match instance.family {
+        Family::V4 => global.vrrp_garp_interval,
+        Family::V6 => global.vrrp_gna_interval,
+    };
+    let group = config.sync_groups.iter().find(|group| group.members.contains(&instance.name));
+    let mut router = RouterSpec::new(id, instance.name.clone(), instance.version);
+    router.priority = instance.priority;
+    router.wish = match instance.state {
+        InitialState::Master => Wish::Master,
+        InitialState::Backup => Wish::Backup,
+    };
+    router.advert_int = instance.advert_int;
+    router.preempt = instance.preempt;
+    router.preempt_delay = instance.preempt_delay;
+    router.down_timer_adverts =
+        NonZeroU8::new(instance.down_timer_adverts).unwrap_or(router.down_timer_adverts);
+    router.auth = match instance.authentication {
+        Authentication::None => Auth::None,
+        Authentication::Pass(password) => Auth::Pass(Password::truncated(&password)),
+    };
+    router.transport = transport(config, instance);
+    router.checksum = match instance.v3_checksum_as_v2 {
+        true => ChecksumForm::Plain,
+        false => ChecksumForm::PseudoHeader,
+    };
+    router.addresses = instance.virtual_addresses.iter().map(|vip| vip.address).collect();
+    router.announced = held.clone().map(|vip| vip.address).collect();
+    router.announce = announce(instance.announce, interval);
+    router.skip_check_adv_addr = instance.skip_check_adv_addr;
+    router.lower_prio_no_advert = instance.lower_prio_no_advert;
+    router.higher_prio_send_advert = instance.higher_prio_send_advert;
+    router.track_primary = !instance.dont_track_primary;
+    let (track_interfaces, track_scripts) = tracked(instance, group);
+    RouterWork {
+        router,
+        source: instance.source,
+        unicast_ttl: instance.unicast_ttl,
+        addresses: held.map(address).collect(),
+        track_interfaces,
+        track_scripts,
+        notify: notify(config, &instance.notify),
+    }
+}
+
+fn transport(config: &Config, instance: &VrrpInstance) -> Transport {
+    if instance.unicast_peers.is_empty() {
+        let group = instance.mcast_dst.unwrap_or(match instance.family {
+            Family::V4 => config.global.vrrp_mcast_group4.into(),
+            Family::V6 => config.global.vrrp_mcast_group6.into(),
+        });
+        return Transport::Multicast { group };
+    }
+    let peers = instance.unicast_peers.iter().map(|peer| Peer {
+        address: peer.address,
+        min_ttl: peer.min_ttl,
+        max_ttl: peer.max_ttl,
+    });
+    Transport::Unicast { peers: peers.collect(), check_source: instance.check_unicast_src }
+}
+
+fn announce(from: Announce, interval: Duration) -> AnnounceSpec {
+    let Announce { delay, repeat, refresh, refresh_repeat, lower_prio_delay, lower_prio_repeat } =
+        from;
+    let narrow = |count: u32| u8::try_from(count).unwrap_or(u8::MAX);
+    AnnounceSpec {
+        repeat: narrow(repeat),
+        delay,
+        refresh,
+        refresh_repeat: narrow(refresh_repeat),
+        lower_prio_repeat: narrow(lower_prio_repeat),
+        lower_prio_delay,
+        interval,
+    }
+}
+
+/// What counts for an instance: its own trackers and its group's. As in keepalived, a member of a group has no
+/// priority of its own to shift: its weighted interfaces become faults, its weighted scripts go; an owner's
+/// priority never shifts, so its weighted trackers go.
+fn tracked(instance: &VrrpInstance, group: Option<&SyncGroup>) -> (Vec<Tracked>, Vec<Tracked>) {
+    let mut interfaces = instance.track_interfaces.clone();
+    let mut scripts = instance.track_scripts.clone();
+    if let Some(group) = group {
+        for interface in &mut interfaces {
+            interface.weight = TrackWeight { weight: 0, ..interface.weight };
+        }
+        scripts.retain(|script| script.weight.weight == 0);
+        interfaces.extend(group.track_interfaces.iter().cloned());
+        scripts.extend(group.track_scripts.iter().cloned());
+    }
+    if instance.priority.is_owner() {
+        interfaces.retain(|interface| interface.weight.weight == 0);
+        scripts.retain(|script| script.weight.weight == 0);
+    }
+    (interfaces, scripts)
+}
+
+fn address(vip: &VirtualAddress) -> AddressSpec {
+    AddressSpec {
+        interface: vip.dev,
+        address: vip.address,
+        prefix_length: vip.prefix,
+        broadcast: match (vip.broadcast, vip.address) {
+            (Broadcast::None, _) | (_, IpAddr::V6(_)) => None,
+            (Broadcast::Address(address), _) => Some(address),
+            (Broadcast::Auto, IpAddr::V4(address)) => Some(last_of(address, vip.prefix)),
+        },
+        scope: vip.scope,
+        label: vip.label.clone(),
+        without_prefix_route: vip.noprefixroute,
+        untracked: vip.no_track,
+    }
+}
+
+/// The highest address of a network: `brd +`.
+fn last_of(address: Ipv4Addr, prefix: u8) -> Ipv4Addr {
+    let hosts = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
+    Ipv4Addr::from(u32::from(address) | hosts)
+}
+
+fn script(config: &Config, script: &VrrpScript) -> ScriptSpec {
+    let VrrpScript { name, script, interval, timeout, weight: _, rise, fall, init_fail } = script;
+    ScriptSpec {
+        name: name.clone(),
+        script: with_user(config, script),
+        interval: *interval,
+        timeout: *timeout,
+        rise: (*rise).max(1),
+        fall: (*fall).max(1),
+        starts_failed: *init_fail,
+    }
+}
+
+fn with_user(config: &Config, script: &Script) -> Script {
+    Script {
+        command: script.command.clone(),
+        user: script.user.clone().or_else(|| config.global.script_user.clone()),
+    }
+}
+
+fn notify(config: &Config, notify: &Notify) -> Notify {
+    let Notify { master, backup, fault, stop, deleted, master_rx_lower_pri, any } = notify;
+    let ready = |script: &Option<Script>| script.as_ref().map(|script| with_user(config, script));
+    Notify {
+        master: ready(master),
+        backup: ready(backup),
+        fault: ready(fault),
+        stop: ready(stop),
+        deleted: deleted.as_ref().map(ready),
+        master_rx_lower_pri: ready(master_rx_lower_pri),
+        any: ready(any),
+    }
+}
+
+fn group(config: &Config, group: &SyncGroup) -> GroupWork {
+    let members = config.instances.iter().filter(|it| group.members.contains(&it.name));
+    let members = members.map(|instance| RouterId {
+        interface: instance.interface,
+        vrid: instance.vrid,
+        family: instance.family,
+    });
+    GroupWork {
+        group: GroupSpec { name: group.name.clone(), members: members.collect() },
+        notify: notify(config, &group.notify),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broadcast_plus_is_the_last_address_of_the_network() {
+        let last = |prefix| last_of(Ipv4Addr::new(10, 0, 0, 100), prefix);
+        assert_eq!(last(24), Ipv4Addr::new(10, 0, 0, 255));
+        assert_eq!(last(0), Ipv4Addr::BROADCAST);
+        assert_eq!(last(32), Ipv4Addr::new(10, 0, 0, 100));
+    }
+}

@@ -1,0 +1,194 @@
+//! What the worker leaves behind for the one after it: who is Master, which addresses are ours, what scripts had come
+//! to. Written by the desk at every change, read once at start; what follows from it is PURE.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use vrrp::{ResumeAs, RouterId, RouterSpec, State, Version};
+
+use super::channel::{Standing, Start};
+use super::holdings::Place;
+use super::priority::Condition;
+use super::spec::RouterWorkerSpec;
+
+/// Name within the runtime directory.
+const NAME: &str = "vrrp.state";
+/// Layout of [`StateFile`]; another one is not read.
+const LAYOUT: u32 = 1;
+/// Changes at every boot; times and addresses of another boot mean nothing.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// The file's content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StateFile {
+    layout: u32,
+    boot: String,
+    /// Every router with its state, and since when (nanoseconds of CLOCK_MONOTONIC).
+    pub routers: Vec<(RouterId, State, u64)>,
+    /// Addresses that we put on interfaces.
+    pub held: Vec<Place>,
+    /// What tracked scripts had come to.
+    pub scripts: BTreeMap<String, Condition>,
+}
+
+impl StateFile {
+    /// What to leave behind now.
+    pub(super) fn new(standing: Standing, scripts: BTreeMap<String, Condition>) -> Self {
+        let Standing { routers, held } = standing;
+        Self { layout: LAYOUT, boot: boot(), routers, held, scripts }
+    }
+
+    /// Reads the file of this boot, if there is one.
+    pub(super) fn read(runtime_dir: &Path) -> io::Result<Option<Self>> {
+        let bytes = match fs::read(runtime_dir.join(NAME)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let file: Self = serde_json::from_slice(&bytes)?;
+        Ok(Some(file).filter(|file| file.layout == LAYOUT && file.boot == boot()))
+    }
+
+    /// Replaces the file as a whole: a reader sees the old one or the new one.
+    pub(super) fn write(&self, runtime_dir: &Path) -> io::Result<()> {
+        let (fresh, place) = (runtime_dir.join(format!("{NAME}.new")), runtime_dir.join(NAME));
+        fs::write(&fresh, serde_json::to_vec(self)?)?;
+        fs::rename(fresh, place)
+    }
+
+    /// How to begin after a process that left this. A router that held its addresses goes on as Master if the process
+    /// died no longer ago than its own master-down time, for nobody can have taken over sooner; later than that it
+    /// holds on as Backup until another Master is heard. `died_at` is `None` where nothing says when it ended.
+    pub(super) fn begin(self, spec: &RouterWorkerSpec, died_at: Option<u64>, now: u64) -> Start {
+        let mut resume = Vec::new();
+        for work in &spec.routers {
+            let id = work.router.id;
+            let state = self.routers.iter().find(|(router, ..)| *router == id);
+            let Some((_, state, _)) = state else { continue };
+            let tracked = work.addresses.iter().filter(|vip| !vip.untracked);
+            let held = tracked.map(Place::from).all(|place| self.held.contains(&place));
+            if !held || !matches!(state, State::Master | State::HandingOver) {
+                continue;
+            }
+            let away = died_at.map(|at| Duration::from_nanos(now.saturating_sub(at)));
+            let in_time = away.is_some_and(|away| away <= master_down_time(&work.router));
+            let as_master = in_time && *state == State::Master;
+            let resumed = if as_master { ResumeAs::Master } else { ResumeAs::BackupHolding };
+            resume.push((id, resumed));
+        }
+        Start {
+            is_replacement: died_at.is_some(),
+            resume,
+            left: self.held,
+            scripts: if died_at.is_some() { self.scripts } else { BTreeMap::new() },
+        }
+    }
+}
+
+/// After how long a silence of ours a router of the same priority would take over (RFC 3768 section 6.1, RFC 9568
+/// section 6.1).
+fn master_down_time(router: &RouterSpec) -> Duration {
+    let below_top = 256 - u32::from(u8::from(router.priority));
+    let skew = match router.version {
+        Version::V2 => Duration::from_secs(1) * below_top / 256,
+        Version::V3 => router.advert_int * below_top / 256,
+    };
+    router.advert_int * u32::from(router.down_timer_adverts.get()) + skew
+}
+
+fn boot() -> String {
+    fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use vrrp::{Family, Vrid};
+
+    use super::*;
+    use crate::config::model::Notify;
+    use crate::router::spec::{AddressSpec, RouterWork};
+
+    const DIED: u64 = 1_000_000_000;
+
+    fn spec() -> RouterWorkerSpec {
+        let interface = "eth0".parse().unwrap();
+        let id = RouterId { interface, vrid: Vrid::try_from(51).unwrap(), family: Family::V4 };
+        let vip = AddressSpec {
+            interface,
+            address: "10.0.0.100".parse().unwrap(),
+            prefix_length: 24,
+            broadcast: None,
+            scope: 0,
+            label: None,
+            without_prefix_route: false,
+            untracked: false,
+        };
+        let work = RouterWork {
+            router: RouterSpec::new(id, "VI_1", Version::V2),
+            source: None,
+            unicast_ttl: 255,
+            addresses: vec![vip],
+            track_interfaces: Vec::new(),
+            track_scripts: Vec::new(),
+            notify: Notify::default(),
+        };
+        RouterWorkerSpec { routers: vec![work], ..RouterWorkerSpec::default() }
+    }
+
+    fn file(state: State) -> StateFile {
+        let spec = spec();
+        let held = spec.routers[0].addresses.iter().map(Place::from).collect();
+        let routers = vec![(spec.routers[0].router.id, state, 5)];
+        let scripts = BTreeMap::from([("nginx".to_owned(), Condition::Good)]);
+        StateFile::new(Standing { routers, held }, scripts)
+    }
+
+    fn resumed(file: StateFile, died_at: Option<u64>, now: u64) -> Option<ResumeAs> {
+        file.begin(&spec(), died_at, now).resume.first().map(|(_, resume)| *resume)
+    }
+
+    #[test]
+    fn a_master_goes_on_within_its_own_master_down_time() {
+        // Version 2, priority 100, one second: 3 s + 156/256 s.
+        let last = DIED + 3_609_375_000;
+        let resumed = |state, now| resumed(file(state), Some(DIED), now);
+        assert_eq!(resumed(State::Master, last), Some(ResumeAs::Master));
+        assert_eq!(resumed(State::Master, last + 1), Some(ResumeAs::BackupHolding));
+        assert_eq!(resumed(State::HandingOver, DIED), Some(ResumeAs::BackupHolding));
+        assert_eq!(resumed(State::Backup, DIED), None);
+    }
+
+    #[test]
+    fn without_a_time_of_death_nobody_goes_on_as_master() {
+        assert_eq!(resumed(file(State::Master), None, DIED), Some(ResumeAs::BackupHolding));
+        let start = file(State::Master).begin(&spec(), None, DIED);
+        assert!(start.scripts.is_empty() && !start.is_replacement);
+    }
+
+    #[test]
+    fn a_router_whose_addresses_changed_starts_afresh_and_the_old_ones_are_known() {
+        let mut file = file(State::Master);
+        file.held[0].prefix_length = 32;
+        let start = file.begin(&spec(), Some(DIED), DIED);
+        assert!(start.resume.is_empty());
+        assert_eq!(start.left.len(), 1);
+        assert_eq!(start.scripts.len(), 1);
+    }
+
+    #[test]
+    fn the_file_comes_back_as_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(StateFile::read(dir.path()).unwrap(), None);
+        let written = file(State::Master);
+        written.write(dir.path()).unwrap();
+        assert_eq!(StateFile::read(dir.path()).unwrap(), Some(written.clone()));
+        StateFile { boot: "another".into(), ..written }.write(dir.path()).unwrap();
+        assert_eq!(StateFile::read(dir.path()).unwrap(), None);
+        fs::write(dir.path().join(NAME), "{").unwrap();
+        assert!(StateFile::read(dir.path()).is_err());
+    }
+}

@@ -1,0 +1,137 @@
+//! What the vrrp worker tells of itself: the `vrrp` part of `evenkeel status --json`.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use vrrp::{Counters, Family, State, Tracking, Version};
+
+use super::priority::Condition;
+
+/// Everything.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct VrrpStatus {
+    /// The core's thread runs with real-time scheduling.
+    pub real_time: bool,
+    /// Routers, in order of identity.
+    pub instances: Vec<InstanceStatus>,
+    /// Sync groups, in order of configuration.
+    pub sync_groups: Vec<GroupStatus>,
+    /// Tracked scripts, by name.
+    pub scripts: Vec<ScriptStatus>,
+    /// What the thread itself has counted.
+    pub counters: LoopCounters,
+}
+
+/// One virtual router.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    /// Name of the `vrrp_instance`.
+    pub name: String,
+    /// Its interface.
+    pub interface: String,
+    /// Its number.
+    pub virtual_router_id: u8,
+    /// IPv4 or IPv6.
+    pub family: Family,
+    /// Protocol version.
+    pub version: Version,
+    /// State.
+    pub state: State,
+    /// For how long, in milliseconds.
+    pub for_ms: u64,
+    /// Configured priority.
+    pub priority: u8,
+    /// Priority with tracking.
+    pub effective_priority: u8,
+    /// What tracking amounts to.
+    pub tracking: Tracking,
+    /// Its addresses are (to be) on the interface.
+    pub holding: bool,
+    /// Address that it sends from.
+    pub source: Option<IpAddr>,
+    /// The sync group that it belongs to.
+    pub sync_group: Option<String>,
+    /// The other Master last heard.
+    pub master: Option<MasterStatus>,
+    /// Its addresses.
+    pub addresses: Vec<AddressStatus>,
+    /// What it has counted.
+    pub counters: Counters,
+    /// Advertisements that the kernel refused to send.
+    pub send_failures: u64,
+}
+
+/// Another Master.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MasterStatus {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its priority; 0 when it released.
+    pub priority: u8,
+    /// Its interval in milliseconds.
+    pub interval_ms: u64,
+    /// How long ago its last advertisement came, in milliseconds.
+    pub heard_ms_ago: u64,
+}
+
+/// One virtual address.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AddressStatus {
+    /// The address.
+    pub address: IpAddr,
+    /// Prefix length.
+    pub prefix_length: u8,
+    /// Interface.
+    pub interface: String,
+    /// It is on the interface.
+    pub present: bool,
+}
+
+/// One sync group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// Name.
+    pub name: String,
+    /// State.
+    pub state: State,
+}
+
+/// One tracked script.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScriptStatus {
+    /// Name.
+    pub name: String,
+    /// What its results amount to.
+    pub condition: Condition,
+    /// How the last run ended, in words.
+    pub last: Option<String>,
+    /// Runs finished.
+    pub runs: u64,
+    /// Runs that failed.
+    pub failures: u64,
+    /// Runs that were due while the one before was still active.
+    pub skipped: u64,
+}
+
+/// What the real-time thread has counted since it began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoopCounters {
+    /// The most that a deadline was missed by, in microseconds.
+    pub latest_us: u64,
+    /// Times that the thread was not running for more than an interval.
+    pub stalls: u64,
+    /// Packets that belonged to no router of ours.
+    pub refused: u64,
+    /// Addresses put back that somebody had removed.
+    pub repaired: u64,
+    /// Times that notifications of the kernel were lost and everything was read again.
+    pub link_resyncs: u64,
+    /// Gratuitous ARP packets and neighbour advertisements sent.
+    pub announced: u64,
+    /// Of those tried, refused by the kernel.
+    pub announce_failures: u64,
+    /// Of those queued, dropped because too many waited.
+    pub announce_drops: u64,
+    /// Reports to the desk that found no room.
+    pub reports_dropped: u64,
+}
