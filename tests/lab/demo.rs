@@ -348,7 +348,12 @@ impl Story {
             took.map_or("never".to_owned(), millis),
             millis(report.gap)
         );
-        self.note("a director is cut off", measured, "361 ms by the protocol, under 500 ms here", is_good);
+        self.note(
+            "a director is cut off",
+            measured,
+            "361 ms by the protocol, under 500 ms here",
+            is_good,
+        );
     }
 
     fn director_returns(&mut self) {

@@ -2,6 +2,7 @@
 //! Text from those tools goes in, plain values come out; nothing of evenkeel is asked here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::Deserialize;
 
@@ -81,14 +82,33 @@ pub(crate) fn holds(host: &Host, address: &str) -> bool {
     addresses(host, "eth0").iter().any(|a| a.local == address)
 }
 
-/// What a capture of the addresses is compared by: `ip addr`'s text per device without what differs on each boot.
-pub(crate) fn address_lines(host: &Host) -> Vec<String> {
-    let text = host.run("ip -o addr show");
-    let steady = |line: &&str| !line.contains(" fe80:");
-    text.lines().filter(steady).map(without_index).collect()
+/// All that the kernel shows of a director's work, for comparison: rules and addresses, a line each.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) rules: Vec<String>,
+    pub(crate) addresses: Vec<String>,
 }
 
-fn without_index(line: &str) -> String {
-    let text = line.split_once(": ").map_or(line, |(_, rest)| rest);
-    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('\\', "")
+impl View {
+    pub(crate) fn of(host: &Host) -> Self {
+        let text = host.run("ip -o addr show");
+        let is_steady = |line: &&str| !line.contains(" fe80:") || line.contains(" fe80::1");
+        let mut addresses: Vec<String> = text.lines().filter(is_steady).map(plain).collect();
+        addresses.sort();
+        Self { rules: rules(host), addresses }
+    }
+}
+
+/// Lines, so that a failed comparison is read like a diff.
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self.rules.iter().chain(&self.addresses);
+        lines.into_iter().try_for_each(|line| write!(f, "\n    {line}"))
+    }
+}
+
+/// An address line without what may differ: the interface's index, the mark of its owner (ours carry protocol 18).
+fn plain(line: &str) -> String {
+    let text = line.split_once(": ").map_or(line, |(_, rest)| rest).replace('\\', "");
+    text.replace("proto keepalived ", "").split_whitespace().collect::<Vec<_>>().join(" ")
 }
