@@ -48,7 +48,9 @@ pub enum Failure {
     /// More header than we are ready to hold.
     HeadersOverLimit {
         /// The limit in bytes.
-        limit: u64,
+        bytes: usize,
+        /// The limit in header lines.
+        lines: usize,
     },
     /// More body than `body_limit`.
     BodyOverLimit {
@@ -123,8 +125,6 @@ pub enum Unreachable {
     Network,
     /// EHOSTDOWN, ENETDOWN: the way there is down.
     Down,
-    /// EACCES, EPERM: a local or remote filter prohibits it.
-    Prohibited,
 }
 
 /// We could not ask: short of descriptors, ports, memory or processes, or a source that is not ours.
@@ -178,7 +178,9 @@ impl fmt::Display for Failure {
             Self::Reset { bytes } => write!(f, "reset after {bytes} bytes"),
             Self::Closed { bytes } => write!(f, "closed after {bytes} bytes"),
             Self::NotHttp { seen } => write!(f, "not HTTP: \"{seen}\""),
-            Self::HeadersOverLimit { limit } => write!(f, "headers over {limit} bytes"),
+            Self::HeadersOverLimit { bytes, lines } => {
+                write!(f, "headers over {bytes} bytes or {lines} lines")
+            }
             Self::BodyOverLimit { limit } => write!(f, "body over {limit} bytes"),
             Self::Tls { cause } => write!(f, "TLS: {cause}"),
             Self::Status { seen, wanted } => write!(f, "{seen}, wanted {wanted}"),
@@ -208,7 +210,6 @@ impl fmt::Display for Unreachable {
             Self::Host => "host unreachable",
             Self::Network => "network unreachable",
             Self::Down => "host or network down",
-            Self::Prohibited => "prohibited by a filter",
         })
     }
 }

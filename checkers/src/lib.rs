@@ -18,7 +18,11 @@ mod fanout;
 mod judge;
 mod lane;
 mod outcome;
+#[cfg(feature = "io")]
+mod probe;
 mod probed;
+#[cfg(feature = "io")]
+mod runner;
 mod schedule;
 mod snapshot;
 pub mod spec;
@@ -29,5 +33,7 @@ pub use judge::{Judge, Next, Ruling};
 pub use lane::Limits;
 pub use outcome::{Outcome, Verdict, Weight};
 pub use probed::{Counts, Last, Status};
+#[cfg(feature = "io")]
+pub use runner::Runner;
 pub use snapshot::Snapshot;
 pub use spec::{Cadence, CheckSpec, Connection, First, ProbeKey, ProbeKind, Step, Target};

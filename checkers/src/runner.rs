@@ -1,0 +1,118 @@
+//! Probes in flight: one task for each, all owned and joined here, on the caller's runtime.
+//!
+//! [`Runner::next`] may be dropped at any point without losing an outcome. Dropping the runner drops its probes: sockets
+//! close, scripts are killed; [`Runner::shutdown`] ends scripts in good order and waits for them.
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+
+use crate::checkers::RunId;
+use crate::failure::LocalFault;
+use crate::outcome::Outcome;
+use crate::probe;
+use crate::spec::{CheckSpec, Step, Target};
+
+/// Performs what the engine asks for.
+#[derive(Debug, Default)]
+pub struct Runner {
+    tasks: JoinSet<(RunId, Outcome)>,
+    runs: HashMap<RunId, Run>,
+}
+
+/// A task and how to stop it.
+#[derive(Debug)]
+struct Run {
+    task: AbortHandle,
+    /// Scripts are asked, so that they can be ended in good order; all else is just dropped.
+    ask: Option<oneshot::Sender<()>>,
+}
+
+impl Runner {
+    /// Nothing in flight.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts a probe. Must be called within a tokio runtime with I/O and time.
+    pub fn start(&mut self, run: RunId, target: Target, spec: Arc<CheckSpec>, step: Step) {
+        let (ask, cancelled) = oneshot::channel();
+        let ask = spec.kind.forks().then_some(ask);
+        let probe = async move { (run, probe::run(target, &spec, step, cancelled).await) };
+        let task = self.tasks.spawn(probe);
+        self.runs.insert(run, Run { task, ask });
+    }
+
+    /// Stops a probe: its outcome will not be given out.
+    pub fn cancel(&mut self, run: RunId) {
+        if let Some(run) = self.runs.remove(&run) {
+            run.stop();
+        }
+    }
+
+    /// The next outcome; waits for ever while nothing is in flight.
+    pub async fn next(&mut self) -> (RunId, Outcome) {
+        loop {
+            let Some(joined) = self.tasks.join_next_with_id().await else { return pending().await };
+            if let Some(outcome) = self.outcome(joined) {
+                return outcome;
+            }
+        }
+    }
+
+    /// An outcome that is there already.
+    pub fn try_next(&mut self) -> Option<(RunId, Outcome)> {
+        while let Some(joined) = self.tasks.try_join_next_with_id() {
+            let outcome = self.outcome(joined);
+            if outcome.is_some() {
+                return outcome;
+            }
+        }
+        None
+    }
+
+    /// How many are in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Stops all probes and waits until they have ended, which takes a script two seconds at most.
+    pub async fn shutdown(mut self) {
+        for (_, run) in self.runs.drain() {
+            run.stop();
+        }
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    /// `None` for a probe that was cancelled. A probe that broke is a fault of ours, and must not stay in flight.
+    fn outcome(
+        &mut self,
+        joined: Result<(Id, (RunId, Outcome)), JoinError>,
+    ) -> Option<(RunId, Outcome)> {
+        match joined {
+            Ok((_, (run, outcome))) => self.runs.remove(&run).map(|_| (run, outcome)),
+            Err(error) => {
+                let broke = |(_, run): &(&RunId, &Run)| run.task.id() == error.id();
+                let run = *self.runs.iter().find(broke)?.0;
+                self.runs.remove(&run);
+                let step = format!("the probe broke: {error}");
+                Some((run, Outcome::NotAsked(LocalFault { step, errno: 0 })))
+            }
+        }
+    }
+}
+
+impl Run {
+    fn stop(self) {
+        match self.ask {
+            // An error means that the script has ended meanwhile.
+            Some(ask) => ask.send(()).unwrap_or_default(),
+            None => self.task.abort(),
+        }
+    }
+}
