@@ -1,0 +1,103 @@
+//! The VIP moves when it must, as fast as the protocol says, and on a planned stop no client notices.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::pair::{Pace, Pair, VIP, VRID};
+use crate::capture::Saying;
+use crate::client::Report;
+use crate::daemon::Kind::Evenkeel;
+use crate::keeper::Keeper;
+use crate::kernel_view;
+use crate::runner::Scenario;
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario::alone("failover_master_lost_at_1_s", 60, |keeper| master_lost(keeper, Pace::Second)),
+    Scenario::alone("failover_master_lost_at_100_ms", 60, |keeper| {
+        master_lost(keeper, Pace::Tenth)
+    }),
+    Scenario::alone("failover_master_lost_at_10_ms", 60, |keeper| {
+        master_lost(keeper, Pace::Hundredth)
+    }),
+    Scenario::alone("failover_planned_stop_at_1_s", 60, |keeper| {
+        planned_stop(keeper, Pace::Second)
+    }),
+    Scenario::alone("failover_planned_stop_at_100_ms", 60, |keeper| {
+        planned_stop(keeper, Pace::Tenth)
+    }),
+    Scenario::alone("failover_planned_stop_at_10_ms", 60, |keeper| {
+        planned_stop(keeper, Pace::Hundredth)
+    }),
+    Scenario::together("failover_pulled_plug_releases_the_vip", 60, pulled_plug),
+];
+
+/// A busy machine may be this late on top of what the protocol allows.
+const BUSY: Duration = Duration::from_millis(100);
+
+/// The master drops off the network (its own link stays up): the backup claims the VIP in the protocol's time.
+fn master_lost(keeper: &Arc<Keeper>, pace: Pace) {
+    let pair = Pair::start(keeper, [Evenkeel; 2], pace);
+    let client = pair.load();
+    thread::sleep(Duration::from_secs(1));
+    pair.net.blackhole("d1");
+    thread::sleep(pace.master_down() + Duration::from_secs(1));
+    let report = client.stop();
+
+    let (last, claim) =
+        pair.capture.takeover(VRID, pair.d1(), VIP).expect("a takeover on the wire");
+    let took = claim.at.saturating_sub(last.at);
+    let due = pace.master_down();
+    keeper.figure(&format!(
+        "claimed {took:?} after the last advertisement (the protocol says {due:?}); client: {}",
+        tell(&report)
+    ));
+    assert!(took <= due + BUSY, "{took:?}, due after {due:?}");
+    // Not before three intervals without an advertisement either: the last one may have been on its way for a moment.
+    assert!(took + Duration::from_millis(5) >= due, "{took:?}, due after {due:?}");
+    assert!(report.gap < pace.interval() + due + 2 * BUSY, "{report:?}");
+
+    // On its island the first still holds the VIP; once the two see each other again there is one master.
+    pair.net.restore("d1");
+    pair.wait_for_master("d1");
+    assert_eq!(pair.who_advertises(4 * pace.interval() + BUSY), ["d1"]);
+}
+
+/// SIGTERM on the master under load: nothing refused, reset or late.
+fn planned_stop(keeper: &Arc<Keeper>, pace: Pace) {
+    let pair = Pair::start(keeper, [Evenkeel; 2], pace);
+    let client = pair.load();
+    thread::sleep(Duration::from_secs(1));
+    pair.directors[0].stop();
+    thread::sleep(Duration::from_secs(1));
+    let report = client.stop();
+    keeper.figure(&tell(&report));
+
+    assert_eq!(report.failed(), 0, "{report:?}");
+    assert!(report.ok > 500, "{report:?}");
+    let farewell = pair.adverts_of(pair.d1()).pop().map(|packet| packet.saying);
+    let is_zero = matches!(farewell, Some(Saying::Advert { priority: 0, .. }));
+    assert!(is_zero, "the last word of a router that stops is priority 0: {farewell:?}");
+    assert!(kernel_view::holds(pair.d2(), VIP) && !kernel_view::holds(pair.d1(), VIP));
+    assert_eq!(kernel_view::rules(pair.d1()), [""; 0], "a stop takes our services away");
+}
+
+/// The master's own link goes down: it releases the VIP at once, and takes it back when the link returns.
+fn pulled_plug(keeper: &Arc<Keeper>) {
+    let pair = Pair::start(keeper, [Evenkeel; 2], Pace::Tenth);
+    pair.net.cut("d1");
+    pair.wait_for_master("d2");
+    pair.net.mend("d1");
+    pair.wait_for_master("d1");
+    assert_eq!(pair.who_advertises(Duration::from_secs(1)), ["d1"]);
+}
+
+fn tell(report: &Report) -> String {
+    format!(
+        "{} connections, {} failed, longest gap {:?} (of which the client itself was held up {:?})",
+        report.total,
+        report.failed(),
+        report.gap,
+        report.stall
+    )
+}
