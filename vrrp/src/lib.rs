@@ -12,7 +12,8 @@
 //! | `receive` | the checks that do |
 //! | [`announce`] | gratuitous ARP and unsolicited neighbour advertisements as bytes |
 //! | `timing` | the formulas for skew, master-down and hand-over times |
-//! | [`state`], `router` | one router: its states, their deadlines, its rules |
+//! | [`state`], `router` | one router: its states, their deadlines, what it asks for |
+//! | `hearing`, `oddity` | what an advertisement means to it, and what is odd about it |
 //! | `group` | the one election of routers that change state together |
 //! | [`routers`] | the set: configuration by difference, inputs to the right group, outputs in order |
 //! | [`input`], [`action`], [`counters`] | what goes in, what comes out, what is counted |
@@ -24,6 +25,7 @@ pub mod announce;
 pub mod checksum;
 pub mod counters;
 mod group;
+mod hearing;
 pub mod id;
 pub mod input;
 #[cfg(feature = "io")]

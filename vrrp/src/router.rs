@@ -1,17 +1,15 @@
-//! One virtual router: what it knows, and what an advertisement, a link or the time means to it alone. It never changes
-//! its own state: a router is always a member of a group, if only of one, and the [`crate::group`] decides.
+//! One virtual router: what it knows, what its timers are, and how it asks for effects. It never changes its own state: a
+//! router is always a member of a group, if only of one, and the `group` decides. What it hears is in `hearing`.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::action::{Action, Addresses, Cause, Notice};
+use crate::action::{Action, Addresses, Cause};
 use crate::counters::Counters;
 use crate::id::{Priority, RouterId, Version};
-use crate::input::{Link, MasterView, Received, ResumeAs, Tracking};
+use crate::input::{Link, MasterView, ResumeAs, Tracking};
 use crate::oddity::Oddities;
-use crate::packet::Refusal;
-use crate::receive;
 use crate::spec::{RouterSpec, Wish};
 use crate::state::{Backup, HandingOver, Master, Phase, Silence, State};
 use crate::timing;
@@ -36,28 +34,8 @@ pub(crate) struct Router {
     pub(crate) master: Option<MasterView>,
     pub(crate) counters: Counters,
     /// The Master's interval (version 3; RFC 9568 section 6.1, Active_Adver_Interval).
-    learned: Option<Duration>,
-    oddities: Oddities,
-}
-
-/// What an advertisement asks of the group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
-    /// Nothing.
-    Nothing,
-    /// Another Master is there: addresses left over from the process before us have to go.
-    OtherHolds,
-    /// Say at once that we are Master.
-    Answer,
-    /// Say at once that we are Master, to the hosts too.
-    Insist,
-    /// Yield.
-    Better {
-        /// To whom.
-        master: IpAddr,
-        /// Its priority.
-        priority: u8,
-    },
+    pub(crate) learned: Option<Duration>,
+    pub(crate) oddities: Oddities,
 }
 
 impl Router {
@@ -124,11 +102,11 @@ impl Router {
         }
     }
 
-    fn skew(&self) -> Duration {
+    pub(crate) fn skew(&self) -> Duration {
         timing::skew(self.spec.version, self.priority, self.interval())
     }
 
-    fn master_down(&self) -> Duration {
+    pub(crate) fn master_down(&self) -> Duration {
         let RouterSpec { version, down_timer_adverts, .. } = self.spec;
         timing::master_down(version, self.priority, self.interval(), down_timer_adverts)
     }
@@ -214,126 +192,6 @@ impl Router {
             Silence::Nobody => Cause::MasterDown { master: self.master.map(|m| m.address) },
             Silence::Released(master) => Cause::MasterReleased { master },
             Silence::Lesser(master, priority) => Cause::Preempted { master, priority },
-        }
-    }
-
-    /// Checks an advertisement and, if it passes, takes it in.
-    pub(crate) fn hear(
-        &mut self,
-        received: &Received<'_>,
-        now: Instant,
-        out: &mut VecDeque<Action>,
-    ) -> Result<Heard, Refusal> {
-        if let Err(refusal) = receive::check(received, &self.spec, self.source()) {
-            if matches!(refusal, Refusal::Own { .. }) {
-                self.oddities.look_at_own(received, &self.spec, out);
-            }
-            return Err(refusal);
-        }
-        self.counters.received += 1;
-        let advertisement = &received.advertisement;
-        let source = received.header.source;
-        if advertisement.priority == 0 {
-            self.counters.received_release += 1;
-        } else {
-            let is_new = self.master.is_none_or(|master| master.address != source);
-            self.oddities.look(received, &self.spec, is_new, &mut self.counters, out);
-        }
-        let last = MasterView {
-            address: source,
-            priority: advertisement.priority,
-            interval: advertisement.interval,
-            checksum: advertisement.checksum,
-            heard: now,
-        };
-        Ok(match &self.phase {
-            Phase::Initialize | Phase::Fault => {
-                self.counters.received_idle += 1;
-                Heard::Nothing
-            }
-            Phase::Master(_) => self.hear_as_master(last, out),
-            Phase::Backup(_) | Phase::HandingOver(_) => self.hear_as_backup(last, now),
-        })
-    }
-
-    /// RFC 9568 section 6.4.3, with keepalived's answer to a lesser Master.
-    fn hear_as_master(&mut self, other: MasterView, out: &mut VecDeque<Action>) -> Heard {
-        if other.priority == 0 {
-            return Heard::Answer;
-        }
-        let ours = (u8::from(self.priority), self.source());
-        // Of one family here, so that addresses compare as numbers in network byte order.
-        if (other.priority, Some(other.address)) > ours {
-            self.learn(other);
-            return Heard::Better { master: other.address, priority: other.priority };
-        }
-        self.counters.lesser_master += 1;
-        let notice = Notice::LesserMaster { source: other.address, priority: other.priority };
-        out.push_back(Action::Noticed { router: self.id(), notice });
-        Heard::Insist
-    }
-
-    /// RFC 9568 section 6.4.2, with keepalived's preempt_delay.
-    fn hear_as_backup(&mut self, other: MasterView, now: Instant) -> Heard {
-        if other.priority == 0 {
-            self.master = Some(other);
-            let skew = self.skew();
-            self.listen(|backup| {
-                backup.master_down = now + skew;
-                backup.silence = Silence::Released(other.address);
-            });
-            return Heard::Nothing;
-        }
-        // Equal counts as better here: addresses are not compared (RFC 9568 section 6.4.2).
-        let is_lesser = other.priority < u8::from(self.priority);
-        let preempts = (self.spec.preempt || self.spec.priority.is_owner()) && !self.stepped_back;
-        let is_delayed = self.is_preempt_delayed(is_lesser && preempts, now);
-        self.master = Some(other);
-        if is_lesser && preempts && !is_delayed {
-            self.listen(|backup| backup.silence = Silence::Lesser(other.address, other.priority));
-        } else {
-            self.learn(other);
-            let master_down = now + self.master_down();
-            self.listen(|backup| {
-                backup.master_down = master_down;
-                backup.silence = Silence::Nobody;
-            });
-        }
-        Heard::OtherHolds
-    }
-
-    /// keepalived's clock for `preempt_delay`: it starts with the first advertisement of a lesser Master and ends with
-    /// one of our rank.
-    fn is_preempt_delayed(&mut self, is_lesser: bool, now: Instant) -> bool {
-        let delay = self.spec.preempt_delay;
-        let mut is_delayed = false;
-        self.listen(|backup| {
-            if !is_lesser {
-                backup.preempt_at = None;
-            } else if !delay.is_zero() {
-                is_delayed = now < *backup.preempt_at.get_or_insert(now + delay);
-            }
-        });
-        is_delayed
-    }
-
-    fn learn(&mut self, master: MasterView) {
-        self.master = Some(master);
-        self.learned = Some(master.interval);
-    }
-
-    /// Changes the timer that waits for silence, where one runs.
-    fn listen(&mut self, change: impl FnOnce(&mut Backup)) {
-        match &mut self.phase {
-            Phase::Backup(backup) => change(backup),
-            Phase::HandingOver(HandingOver { until, yielded: Some(backup), .. }) => {
-                change(backup);
-                // The one that we yield to leaves again: keep what we hold until we are Master again.
-                if matches!(backup.silence, Silence::Released(_)) {
-                    *until = backup.master_down.max(*until);
-                }
-            }
-            Phase::Initialize | Phase::Master(_) | Phase::HandingOver(_) | Phase::Fault => {}
         }
     }
 

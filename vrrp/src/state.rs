@@ -1,4 +1,4 @@
-//! The states of a virtual router. [`State`] is the word that everybody uses; a [`Phase`] is the same with what only
+//! The states of a virtual router. [`State`] is the word that everybody uses; a `Phase` is the same with what only
 //! that state needs, its deadlines above all: they die with it.
 
 use std::fmt;

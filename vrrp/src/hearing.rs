@@ -1,0 +1,155 @@
+//! What an advertisement means to one router: the rules of RFC 9568 sections 6.4.2 and 6.4.3 with keepalived's
+//! extensions. Timers of its own are changed here; a change of state is asked of the `group`.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use crate::action::{Action, Notice};
+use crate::input::{MasterView, Received};
+use crate::packet::Refusal;
+use crate::receive;
+use crate::router::Router;
+use crate::state::{Backup, HandingOver, Phase, Silence};
+
+/// What an advertisement asks of the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Nothing.
+    Nothing,
+    /// Another Master is there: addresses left over from the process before us have to go.
+    OtherHolds,
+    /// Say at once that we are Master.
+    Answer,
+    /// Say at once that we are Master, to the hosts too.
+    Insist,
+    /// Yield.
+    Better {
+        /// To whom.
+        master: IpAddr,
+        /// Its priority.
+        priority: u8,
+    },
+}
+
+impl Router {
+    /// Checks an advertisement and, if it passes, takes it in.
+    pub(crate) fn hear(
+        &mut self,
+        received: &Received<'_>,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) -> Result<Heard, Refusal> {
+        if let Err(refusal) = receive::check(received, &self.spec, self.source()) {
+            if matches!(refusal, Refusal::Own { .. }) {
+                self.oddities.look_at_own(received, &self.spec, out);
+            }
+            return Err(refusal);
+        }
+        self.counters.received += 1;
+        let advertisement = &received.advertisement;
+        let source = received.header.source;
+        if advertisement.priority == 0 {
+            self.counters.received_release += 1;
+        } else {
+            let is_new = self.master.is_none_or(|master| master.address != source);
+            self.oddities.look(received, &self.spec, is_new, &mut self.counters, out);
+        }
+        let last = MasterView {
+            address: source,
+            priority: advertisement.priority,
+            interval: advertisement.interval,
+            checksum: advertisement.checksum,
+            heard: now,
+        };
+        Ok(match &self.phase {
+            Phase::Initialize | Phase::Fault => {
+                self.counters.received_idle += 1;
+                Heard::Nothing
+            }
+            Phase::Master(_) => self.hear_as_master(last, out),
+            Phase::Backup(_) | Phase::HandingOver(_) => self.hear_as_backup(last, now),
+        })
+    }
+
+    /// RFC 9568 section 6.4.3, with keepalived's answer to a lesser Master.
+    fn hear_as_master(&mut self, other: MasterView, out: &mut VecDeque<Action>) -> Heard {
+        if other.priority == 0 {
+            return Heard::Answer;
+        }
+        let ours = (u8::from(self.priority), self.source());
+        // Of one family here, so that addresses compare as numbers in network byte order.
+        if (other.priority, Some(other.address)) > ours {
+            self.learn(other);
+            return Heard::Better { master: other.address, priority: other.priority };
+        }
+        self.counters.lesser_master += 1;
+        let notice = Notice::LesserMaster { source: other.address, priority: other.priority };
+        out.push_back(Action::Noticed { router: self.id(), notice });
+        Heard::Insist
+    }
+
+    /// RFC 9568 section 6.4.2, with keepalived's preempt_delay.
+    fn hear_as_backup(&mut self, other: MasterView, now: Instant) -> Heard {
+        if other.priority == 0 {
+            self.master = Some(other);
+            let skew = self.skew();
+            self.listen(|backup| {
+                backup.master_down = now + skew;
+                backup.silence = Silence::Released(other.address);
+            });
+            return Heard::Nothing;
+        }
+        // Equal counts as better here: addresses are not compared (RFC 9568 section 6.4.2).
+        let is_lesser = other.priority < u8::from(self.priority);
+        let preempts = (self.spec.preempt || self.spec.priority.is_owner()) && !self.stepped_back;
+        let is_delayed = self.is_preempt_delayed(is_lesser && preempts, now);
+        self.master = Some(other);
+        if is_lesser && preempts && !is_delayed {
+            self.listen(|backup| backup.silence = Silence::Lesser(other.address, other.priority));
+        } else {
+            self.learn(other);
+            let master_down = now + self.master_down();
+            self.listen(|backup| {
+                backup.master_down = master_down;
+                backup.silence = Silence::Nobody;
+            });
+        }
+        Heard::OtherHolds
+    }
+
+    /// keepalived's clock for `preempt_delay`: it starts with the first advertisement of a lesser Master and ends with
+    /// one of our rank.
+    fn is_preempt_delayed(&mut self, is_lesser: bool, now: Instant) -> bool {
+        let delay = self.spec.preempt_delay;
+        let mut is_delayed = false;
+        self.listen(|backup| {
+            if !is_lesser {
+                backup.preempt_at = None;
+            } else if !delay.is_zero() {
+                is_delayed = now < *backup.preempt_at.get_or_insert(now + delay);
+            }
+        });
+        is_delayed
+    }
+
+    fn learn(&mut self, master: MasterView) {
+        self.master = Some(master);
+        self.learned = Some(master.interval);
+    }
+
+    /// Changes the timer that waits for silence, where one runs.
+    pub(crate) fn listen(&mut self, change: impl FnOnce(&mut Backup)) {
+        match &mut self.phase {
+            Phase::Backup(backup) => change(backup),
+            Phase::HandingOver(HandingOver { until, yielded: Some(backup), .. }) => {
+                change(backup);
+                // The one that we yield to leaves again: keep what we hold until we are Master again.
+                if matches!(backup.silence, Silence::Released(_)) {
+                    *until = backup.master_down.max(*until);
+                }
+            }
+            Phase::Initialize | Phase::Master(_) | Phase::HandingOver(_) | Phase::Fault => {}
+        }
+    }
+}
