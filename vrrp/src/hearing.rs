@@ -113,6 +113,7 @@ impl Router {
             self.listen(|backup| {
                 backup.master_down = master_down;
                 backup.silence = Silence::Nobody;
+                backup.is_doubted = false;
             });
         }
         Heard::OtherHolds

@@ -119,7 +119,7 @@ impl Router {
         } else {
             self.master_down()
         };
-        Backup { master_down: now + wait, silence: Silence::Nobody, preempt_at: None }
+        listening_until(now + wait)
     }
 
     /// Backup for the first time.
@@ -134,7 +134,7 @@ impl Router {
 
     /// Backup after a Master that is better than us was heard.
     pub(crate) fn yielded(&self, now: Instant) -> Backup {
-        Backup { master_down: now + self.master_down(), silence: Silence::Nobody, preempt_at: None }
+        listening_until(now + self.master_down())
     }
 
     pub(crate) fn handing_over(&self, yielded: Option<Backup>, now: Instant) -> HandingOver {
@@ -249,6 +249,20 @@ impl Router {
         if !new.is_empty() {
             self.announce(Addresses::Only(new), self.spec.announce.repeat, out);
         }
+    }
+
+    /// This process did not run for a while: what it did not hear is no silence yet. Listens for one more interval, but
+    /// once only, or a machine that is always late would never take over; a Master makes itself heard.
+    pub(crate) fn handle_stall(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+        if matches!(self.phase, Phase::Master(_)) {
+            self.advertise_now(now, out);
+        }
+        let at_least = now + self.interval();
+        self.listen(|backup| {
+            if !std::mem::replace(&mut backup.is_doubted, true) {
+                backup.master_down = backup.master_down.max(at_least);
+            }
+        });
     }
 
     /// Asks for an advertisement now.
@@ -374,4 +388,9 @@ impl Router {
             }
         }
     }
+}
+
+/// A Backup that has heard nothing yet.
+fn listening_until(master_down: Instant) -> Backup {
+    Backup { master_down, silence: Silence::Nobody, preempt_at: None, is_doubted: false }
 }

@@ -220,6 +220,13 @@ impl Routers {
         }
     }
 
+    /// This process did not run for longer than a router's interval: call before `handle_timeout`. Backups listen for one
+    /// more interval before they believe in silence, Masters advertise at once.
+    pub fn handle_stall(&mut self, now: Instant) {
+        let members = self.groups.iter_mut().flat_map(|group| &mut group.members);
+        members.for_each(|member| member.handle_stall(now, &mut self.actions));
+    }
+
     /// True when `handle_timeout(now)` would declare a Master dead: read the sockets dry first, then call it.
     pub fn is_election_due(&self, now: Instant) -> bool {
         self.groups.iter().any(|group| group.election_at().is_some_and(|at| at <= now))

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Family, Priority, RouterId, Version};
+use crate::timing;
 
 /// One virtual router (keepalived's `vrrp_instance`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,6 +207,11 @@ impl RouterSpec {
             hand_over: true,
             track_primary: true,
         }
+    }
+
+    /// How long its Master may be silent, if both have this interval and tracking adjusts nothing.
+    pub fn master_down_time(&self) -> Duration {
+        timing::master_down(self.version, self.priority, self.advert_int, self.down_timer_adverts)
     }
 
     /// Advertises and announces these addresses.

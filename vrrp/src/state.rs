@@ -60,6 +60,8 @@ pub(crate) struct Backup {
     pub(crate) silence: Silence,
     /// When a running `preempt_delay` ends; stays set after that, until a Master of our rank is heard.
     pub(crate) preempt_at: Option<Instant>,
+    /// The silence has been doubted once: this process did not run, and may have missed what was sent.
+    pub(crate) is_doubted: bool,
 }
 
 /// Why nothing has restarted the master-down timer.

@@ -77,7 +77,7 @@ impl Node {
             for router in &self.held {
                 let was_master = died.as_ref().is_some_and(|(at, masters)| {
                     let spec = self.specs.iter().find(|spec| spec.id == *router);
-                    let limit = spec.map(|spec| spec.advert_int * 3).unwrap_or_default();
+                    let limit = spec.map(RouterSpec::master_down_time).unwrap_or_default();
                     masters.contains(router) && now - *at < limit
                 });
                 let resume = if was_master { ResumeAs::Master } else { ResumeAs::BackupHolding };
@@ -136,6 +136,9 @@ impl Node {
             self.stalled_until = None;
             for delivery in std::mem::take(&mut self.inbox) {
                 self.take(delivery, now);
+            }
+            if let Some(routers) = &mut self.routers {
+                routers.handle_stall(now);
             }
         }
         if let Some(routers) = &mut self.routers

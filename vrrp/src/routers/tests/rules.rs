@@ -21,6 +21,7 @@ fn with(change: impl FnOnce(&mut RouterSpec)) -> RouterSpec {
 fn a_backup_waits_for_a_whole_master_down_time() {
     let bench = Bench::started(spec(1));
     assert_eq!(bench.wait(), SECOND * 3 + SECOND * 156 / 256);
+    assert_eq!(bench.wait(), spec(1).master_down_time());
     let bench = Bench::started(with(|s| s.down_timer_adverts = 7.try_into().unwrap()));
     assert_eq!(bench.wait(), SECOND * 7 + SECOND * 156 / 256);
 }
@@ -216,6 +217,24 @@ fn tracking_does_not_change_an_owner() {
     let mut bench = Bench::new(vec![with(|s| s.priority = Priority::OWNER)], vec![]);
     bench.link(id(1), up());
     expect(&bench.track(id(1), Tracking { adjustment: -10, ..Tracking::default() }), "");
+}
+
+#[test]
+fn after_a_stall_a_backup_listens_once_more_and_a_master_speaks() {
+    let mut bench = Bench::started(spec(1));
+    bench.now += SECOND * 20;
+    expect(&bench.call(Routers::handle_stall), "");
+    assert_eq!(bench.wait(), SECOND);
+    // Once: a machine that is always late takes over all the same.
+    bench.now += SECOND * 2;
+    bench.call(Routers::handle_stall);
+    assert!(bench.routers.is_election_due(bench.now));
+    bench.hear(id(1), LESSER, 200);
+    bench.now += SECOND * 20;
+    bench.call(Routers::handle_stall);
+    assert_eq!(bench.wait(), SECOND);
+    bench.advance(SECOND);
+    expect(&bench.call(Routers::handle_stall), "advertise 1 as 100");
 }
 
 // Master
