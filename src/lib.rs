@@ -13,8 +13,13 @@
 //! The three crates `checkers`, `ipvs` and `vrrp` know nothing of each other nor of this one; here is the only
 //! place where health, table and VRRP meet.
 
+pub mod cli;
+pub mod config;
 pub mod link;
+pub mod lvs;
 pub mod message;
+pub mod notify;
 pub mod ops;
+pub mod router;
 pub mod spec_file;
 pub mod supervisor;

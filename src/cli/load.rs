@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config;
+use crate::config::{self, Config, Loaded, Style};
 use crate::lvs::spec::LvsSpec;
 use crate::message::Role;
 use crate::router::spec::RouterWorkerSpec;
@@ -14,11 +14,11 @@ use crate::spec_file::Sections;
 
 /// Exit status 0 clean, 1 with warnings, 2 when it cannot run.
 pub(super) fn run(file: &Path) -> ExitCode {
-    let loaded = config::load(file);
-    eprint!("{}", loaded.report());
-    let Some(config) = &loaded.config else { return ExitCode::from(2) };
-    match write(config) {
-        Ok(()) => loaded.exit_code(),
+    let Loaded { config, diagnostics } = config::load(file);
+    eprint!("{}", diagnostics.render(Style::Plain));
+    let Some(config) = config else { return ExitCode::from(2) };
+    match write(&config) {
+        Ok(()) => ExitCode::from(u8::from(!diagnostics.is_empty())),
         Err(cause) => {
             eprintln!("cannot leave the specs: {cause}");
             ExitCode::from(2)
@@ -26,7 +26,7 @@ pub(super) fn run(file: &Path) -> ExitCode {
     }
 }
 
-fn write(config: &config::model::Config) -> io::Result<()> {
+fn write(config: &Config) -> io::Result<()> {
     let mut sections = Sections::default();
     if !config.instances.is_empty() {
         sections.set(Role::Vrrp, &RouterWorkerSpec::from(config))?;

@@ -1,6 +1,8 @@
 //! The command line: one file per subcommand.
 
+mod check;
 mod client;
+mod convert;
 mod load;
 mod log;
 mod operate;
@@ -11,7 +13,6 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config;
 use crate::message::Role;
 
 /// Where evenkeel keeps what it writes while it runs.
@@ -110,8 +111,8 @@ pub fn main() -> ExitCode {
             log::start(Role::Supervisor);
             operate::run(config, runtime.runtime_dir)
         }
-        Command::Check { file } => config::check::run(&file),
-        Command::Convert { file } => config::convert::run(&file),
+        Command::Check { file } => check::run_check(&file),
+        Command::Convert { file } => convert::run_convert(&file),
         Command::Status { runtime, json } => status::run(&runtime.runtime_dir, json),
         Command::Reload { runtime } => operate::reload(&runtime.runtime_dir),
         Command::Stop { runtime } => operate::stop(&runtime.runtime_dir),

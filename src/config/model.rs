@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,8 @@ pub struct Config {
 pub struct Script {
     /// What runs: words without a shell, or a line that needs one.
     pub command: Command,
-    /// As whom. `None`: the `script_user` of `global_defs`, the account `keepalived_script`, or the director itself.
+    /// As whom: the keyword's own user, else the `script_user` of `global_defs`, else the account
+    /// `keepalived_script`; all resolved. `None` where there is none of them: as the director itself.
     pub user: Option<ScriptUser>,
 }
 
@@ -39,7 +41,8 @@ pub struct Script {
 pub enum Command {
     /// A program and its arguments, run as they are.
     Words(Vec<String>),
-    /// A line with shell syntax (pipes, `$`, redirections), run by `/bin/sh -c`.
+    /// A line for `/bin/sh -c`: keepalived's `</path` form alone. It runs everything else without a shell, and so
+    /// do we: a `|` is an argument.
     Shell(String),
 }
 
@@ -48,6 +51,8 @@ pub enum Command {
 pub struct ScriptUser {
     /// The name as written, for messages.
     pub name: String,
+    /// The group as written, where it is not the account's own.
+    pub group: Option<String>,
     /// User id.
     pub uid: u32,
     /// Group id.
@@ -71,7 +76,7 @@ pub struct Global {
     pub smtp_helo_name: Option<String>,
     /// `smtp_alert`, `None` where not given.
     pub smtp_alert: Option<bool>,
-    /// `script_user`.
+    /// `script_user`, else the account `keepalived_script` where this host has it.
     pub script_user: Option<ScriptUser>,
     /// `enable_script_security`: a script that a non-root user could alter does not run as root.
     pub enable_script_security: bool,
@@ -101,6 +106,8 @@ pub struct Global {
     pub vrrp_higher_prio_send_advert: bool,
     /// `vrrp_startup_delay`, 0.
     pub vrrp_startup_delay: Duration,
+    /// `vrrp_hand_over` (evenkeel's own), on: a router that stops keeps its addresses until the next one announced them.
+    pub vrrp_hand_over: bool,
     /// `vrrp_rt_priority` 1..=99; `None`: evenkeel's own default where it is permitted.
     pub vrrp_rt_priority: Option<u8>,
     /// `lvs_timeouts`, in seconds; 0 leaves the kernel's value.
@@ -312,6 +319,8 @@ pub struct VrrpInstance {
     pub higher_prio_send_advert: bool,
     /// `down_timer_adverts`, else the global one.
     pub down_timer_adverts: u8,
+    /// `hand_over`, else `vrrp_hand_over`.
+    pub hand_over: bool,
     /// `garp_*`, else the global ones.
     pub announce: Announce,
     /// `track_interface`.
@@ -420,7 +429,7 @@ pub struct VirtualServer {
     /// `persistence_timeout` and `persistence_granularity`.
     pub persistence: Option<ipvs::Persistence>,
     /// `persistence_engine`.
-    pub persistence_engine: Option<String>,
+    pub persistence_engine: Option<ipvs::PersistenceEngine>,
     /// `alpha`: real servers start down.
     pub alpha: bool,
     /// `omega`: notify_down and quorum_down run at a stop.
@@ -469,6 +478,8 @@ pub struct RealServer {
     pub lower_threshold: u32,
     /// `inhibit_on_failure`: weight 0 instead of removal.
     pub inhibit_on_failure: bool,
+    /// `alpha`, else that of the virtual server: it starts down.
+    pub alpha: bool,
     /// `notify_up`.
     pub notify_up: Option<Script>,
     /// `notify_down`.
@@ -484,8 +495,8 @@ pub struct RealServer {
 pub struct Checker {
     /// `connect_ip` and `connect_port`, else the real server's.
     pub target: checkers::Target,
-    /// What is asked, and how often.
-    pub spec: checkers::CheckSpec,
+    /// What is asked, and how often. Equal checkers share one value.
+    pub spec: Arc<checkers::CheckSpec>,
 }
 
 impl Default for Announce {
@@ -526,6 +537,7 @@ impl Default for Global {
             vrrp_lower_prio_no_advert: false,
             vrrp_higher_prio_send_advert: false,
             vrrp_startup_delay: Duration::ZERO,
+            vrrp_hand_over: true,
             vrrp_rt_priority: None,
             lvs_timeouts: None,
             lvs_flush: false,

@@ -213,6 +213,8 @@ fn real_server(server: &RealServer, checks: &mut Checks) -> ServerSpec {
         inhibit_on_failure,
         notify_up,
         notify_down,
+        // Each check has its own by now.
+        alpha: _,
         smtp_alert: _,
         checkers,
     } = server;

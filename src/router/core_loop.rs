@@ -260,7 +260,7 @@ impl CoreLoop {
             // The interface is down; the socket works again when it is up.
             Err(error) if is_down(&error) => {}
             Err(error) => {
-                if let Some(watcher) = self.sockets.drop_watcher(spot) {
+                if let Some(watcher) = self.sockets.drop_watcher(spot, &self.epoll) {
                     self.end.report(Report::Closed(watcher));
                 }
                 let text = format!("announcement watcher on {}: {error}; given up", spot.0);

@@ -195,7 +195,7 @@ impl CoreLoop {
     }
 
     fn unwatch(&mut self, router: RouterId) {
-        for watcher in self.sockets.unwatch(router) {
+        for watcher in self.sockets.unwatch(router, &self.epoll) {
             self.end.report(Report::Closed(watcher));
         }
     }

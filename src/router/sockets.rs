@@ -177,19 +177,22 @@ impl Sockets {
     }
 
     /// A router watches no longer. The watchers that nobody needs now, to be dropped elsewhere.
-    pub(super) fn unwatch(&mut self, router: RouterId) -> Vec<Watcher> {
+    pub(super) fn unwatch(&mut self, router: RouterId, epoll: &Epoll) -> Vec<Watcher> {
         for watching in self.watchers.values_mut() {
             watching.by.remove(&router);
         }
         let idle = |(_, watching): &(&Spot, &mut Watching)| watching.by.is_empty();
         let idle: Vec<Spot> =
             self.watchers.iter_mut().filter(idle).map(|(spot, _)| *spot).collect();
-        idle.iter().filter_map(|spot| self.watchers.remove(spot)).map(|it| it.watcher).collect()
+        idle.into_iter().filter_map(|spot| self.drop_watcher(spot, epoll)).collect()
     }
 
-    /// A watcher that fails is given up: the hand-over ends by its deadline.
-    pub(super) fn drop_watcher(&mut self, spot: Spot) -> Option<Watcher> {
-        self.watchers.remove(&spot).map(|watching| watching.watcher)
+    /// Gives up a watcher, because nobody needs it or because it fails: then the hand-over ends by its deadline.
+    pub(super) fn drop_watcher(&mut self, spot: Spot, epoll: &Epoll) -> Option<Watcher> {
+        let watching = self.watchers.remove(&spot)?;
+        // It stays open until it is dropped elsewhere; what still arrives must not wake this thread.
+        let _ = epoll.delete(&watching.watcher);
+        Some(watching.watcher)
     }
 
     fn provide(

@@ -159,6 +159,7 @@ fn router(config: &Config, instance: &VrrpInstance) -> RouterWork {
     router.skip_check_adv_addr = instance.skip_check_adv_addr;
     router.lower_prio_no_advert = instance.lower_prio_no_advert;
     router.higher_prio_send_advert = instance.higher_prio_send_advert;
+    router.hand_over = instance.hand_over;
     router.track_primary = !instance.dont_track_primary;
     let (track_interfaces, track_scripts) = tracked(instance, group);
     RouterWork {

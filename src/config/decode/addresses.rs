@@ -1,0 +1,182 @@
+//! Lines of `virtual_ipaddress`: an address with its prefix and where it goes.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::options::{OptionWord, alone, later, value};
+use super::{At, Decoder};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::model::{Broadcast, VirtualAddress};
+use crate::config::tree::{Directive, Form, Word};
+
+/// One address as far as it was given.
+#[derive(Debug, Clone)]
+pub(super) struct Draft {
+    pub(super) address: At<IpAddr>,
+    prefix: u8,
+    dev: Option<vrrp::IfName>,
+    broadcast: Broadcast,
+    label: Option<String>,
+    scope: u8,
+    nodad: bool,
+    noprefixroute: bool,
+    no_track: bool,
+}
+
+impl Draft {
+    /// With the instance's interface where none is named.
+    pub(super) fn finish(self, interface: vrrp::IfName) -> VirtualAddress {
+        VirtualAddress {
+            address: self.address.value,
+            prefix: self.prefix,
+            dev: self.dev.unwrap_or(interface),
+            broadcast: self.broadcast,
+            label: self.label,
+            scope: self.scope,
+            nodad: self.nodad,
+            noprefixroute: self.noprefixroute,
+            no_track: self.no_track,
+        }
+    }
+}
+
+/// Longest label: IFNAMSIZ less the closing NUL.
+const LABEL: usize = 15;
+
+const OPTIONS: &[OptionWord<Draft>] = &[
+    value("dev", |decoder, word, draft| draft.dev = decoder.interface(word)),
+    value("brd", broadcast),
+    value("broadcast", broadcast),
+    value("label", |decoder, word, draft| match word.text.len() {
+        1..=LABEL => draft.label = Some(word.text.to_string()),
+        _ => decoder.bad(word, format_args!("at most {LABEL} characters, as in `eth0:1`,")),
+    }),
+    value("scope", |decoder, word, draft| {
+        // rt_scopes of iproute2.
+        const SCOPES: [(&str, u8); 5] =
+            [("global", 0), ("site", 200), ("link", 253), ("host", 254), ("nowhere", 255)];
+        let scope = word.text.parse().ok().or_else(|| decoder.choice(word, &SCOPES));
+        draft.scope = scope.unwrap_or_default();
+    }),
+    alone("-nodad", |draft| draft.nodad = true),
+    alone("nodad", |draft| draft.nodad = true),
+    alone("noprefixroute", |draft| draft.noprefixroute = true),
+    alone("no_track", |draft| draft.no_track = true),
+    later("peer", 1, "the address is a plain one"),
+    later("home", 0, "the flag is not set"),
+    later("mngtmpaddr", 0, "the flag is not set"),
+    later("autojoin", 0, "the flag is not set"),
+    later("preferred_lft", 1, "the address is preferred for ever"),
+    later("track_group", 1, "its loss concerns its own instance"),
+    later("use_vmac", 0, "the address goes on the interface itself"),
+];
+
+fn broadcast(decoder: &mut Decoder<'_>, word: &Word, draft: &mut Draft) {
+    draft.broadcast = match (&*word.text, draft.address.value) {
+        (_, IpAddr::V6(_)) => {
+            let message = "IPv6 has no broadcast address";
+            return decoder.report(Diagnostic::error("bad-value", word.span, message));
+        }
+        ("+", IpAddr::V4(_)) => Broadcast::Auto,
+        ("-", IpAddr::V4(_)) => Broadcast::None,
+        (_, IpAddr::V4(_)) => match word.text.parse::<Ipv4Addr>() {
+            Ok(address) => Broadcast::Address(address),
+            Err(_) => return decoder.bad(word, "an IPv4 address, + or -"),
+        },
+    };
+}
+
+impl Decoder<'_> {
+    /// The addresses of a block, one a line; in KDL they may stand as arguments too.
+    pub(super) fn virtual_addresses(&mut self, directive: &Directive) -> Vec<Draft> {
+        let mut addresses = Vec::new();
+        for word in &directive.arguments {
+            addresses.extend(self.virtual_address(word));
+        }
+        for line in directive.children() {
+            if line.name.form == Form::Other {
+                continue;
+            }
+            let Some(mut draft) = self.virtual_address(&line.name) else { continue };
+            if line.block.is_some() {
+                let message = "an address takes no block";
+                self.report(Diagnostic::error("surplus-block", line.head(), message));
+            }
+            let own = self.own_options(line);
+            self.options(&line.arguments[..own], &line.properties, OPTIONS, &mut draft);
+            addresses.push(draft);
+        }
+        if directive.arguments.is_empty() && directive.children().is_empty() {
+            self.missing(directive.name.span);
+        }
+        addresses
+    }
+
+    /// An address with or without its prefix length.
+    fn virtual_address(&mut self, word: &Word) -> Option<Draft> {
+        let (address, length) = match word.text.split_once('/') {
+            Some((address, length)) => (address, Some(length)),
+            None => (&*word.text, None),
+        };
+        let Ok(address) = address.parse::<IpAddr>() else {
+            self.no_address(word);
+            return None;
+        };
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match length.map(str::parse) {
+            None => Some(most),
+            Some(Ok(length)) if length <= most => Some(length),
+            Some(_) => None,
+        };
+        let Some(prefix) = prefix else {
+            let found = super::value::shown(word);
+            let message = format!("`{found}`: a prefix length from 0 to {most} is wanted after the slash");
+            self.report(Diagnostic::error("bad-value", word.span, message));
+            return None;
+        };
+        Some(Draft {
+            address: At { value: address, span: word.span },
+            prefix,
+            dev: None,
+            broadcast: Broadcast::None,
+            label: None,
+            scope: 0,
+            nodad: false,
+            noprefixroute: false,
+            no_track: false,
+        })
+    }
+
+    /// Text that could not be meant as an address is passed over as in keepalived; a mistyped address must not be.
+    fn no_address(&mut self, word: &Word) {
+        let found = super::value::shown(word);
+        let message = format!("`{found}` is no IP address");
+        let diagnostic = Diagnostic::error("bad-value", word.span, message)
+            .help("one address a line: 10.0.0.100/24 dev eth0 label eth0:1");
+        if word.text.contains(|c: char| c.is_ascii_hexdigit()) {
+            self.report(diagnostic);
+        } else {
+            self.passed_over(diagnostic);
+        }
+    }
+
+    /// How many of a line's words are options of its address: a second address on the line is an unknown option to
+    /// keepalived, and not held.
+    fn own_options(&mut self, line: &Directive) -> usize {
+        let is_address = |word: &Word| {
+            let address = word.text.split('/').next().unwrap_or_default();
+            address.parse::<IpAddr>().is_ok()
+        };
+        let after_value = |at: usize| {
+            at > 0 && ["brd", "broadcast", "peer"].iter().any(|name| line.arguments[at - 1].is(name))
+        };
+        let second = (0..line.arguments.len())
+            .find(|&at| is_address(&line.arguments[at]) && !after_value(at));
+        let Some(second) = second else { return line.arguments.len() };
+        for word in &line.arguments[second..] {
+            let message = format!("`{}` stands behind another address on its line and will not be held", word.text);
+            self.passed_over(Diagnostic::warning("surplus-word", word.span, message)
+                .help("write one address a line"));
+        }
+        second
+    }
+}

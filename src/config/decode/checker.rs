@@ -1,0 +1,424 @@
+//! `TCP_CHECK`, `HTTP_GET`, `SSL_GET`, `MISC_CHECK`: what a checker says, with what the levels around it say.
+
+use std::net::IpAddr;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+use std::time::Duration;
+
+use checkers::spec::{
+    Command as ScriptCommand, Digest, Host, HttpSpec, HttpVersion, ScriptSpec, Sni, StatusRange,
+    Statuses, TlsSpec, Url, UrlPath, User,
+};
+use checkers::{CheckSpec, Connection, ProbeKind, Target};
+
+use super::pace::{Pace, Paced};
+use super::{At, Decoder, Keyword, Keywords, acts, many, not_yet};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::model::{Checker, Command, ScriptUser};
+use crate::config::source::Span;
+use crate::config::tree::{Directive, Word};
+
+/// keepalived's delay_before_retry where no level says anything: 1 s, HTTP 3 s (check_api.c, check_http.c).
+const DELAY_BEFORE_RETRY: Duration = Duration::from_secs(1);
+const HTTP_DELAY_BEFORE_RETRY: Duration = Duration::from_secs(3);
+
+/// What the levels around a checker give it.
+pub(super) struct Levels {
+    pub(super) pace: Pace,
+    pub(super) address: IpAddr,
+    pub(super) port: u16,
+    pub(super) virtualhost: Option<Host>,
+    /// `delay_loop` of the virtual server: the default of `misc_timeout`.
+    pub(super) script_timeout: Option<Duration>,
+}
+
+/// A checker as far as it was read.
+#[derive(Debug)]
+pub(super) struct Draft {
+    keyword: Span,
+    pace: Pace,
+    connect: ConnectDraft,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Tcp,
+    Http(HttpDraft),
+    Misc(MiscDraft),
+}
+
+/// Where and from where to connect.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ConnectDraft {
+    ip: Option<IpAddr>,
+    port: Option<NonZeroU16>,
+    bind_to: Option<At<IpAddr>>,
+    bind_port: Option<NonZeroU16>,
+    bind_if: Option<vrrp::IfName>,
+    fwmark: Option<NonZeroU32>,
+}
+
+/// A checker that connects.
+trait Connects: Paced {
+    fn connect(&mut self) -> &mut ConnectDraft;
+
+    const CONNECT: [Keyword<Self>; 7] = [
+        acts("connect_ip", "ADDRESS", |decoder, directive, draft| {
+            draft.connect().ip = decoder.address_of(directive);
+        }),
+        acts("connect_port", "1..65535", |decoder, directive, draft| {
+            draft.connect().port = decoder.number(directive, NonZeroU16::MIN..=NonZeroU16::MAX);
+        }),
+        acts("bindto", "ADDRESS", |decoder, directive, draft| {
+            let span = directive.head();
+            draft.connect().bind_to = decoder.address_of(directive).map(|value| At { value, span });
+        }),
+        acts("bind_port", "1..65535", |decoder, directive, draft| {
+            draft.connect().bind_port = decoder.number(directive, NonZeroU16::MIN..=NonZeroU16::MAX);
+        }),
+        acts("bind_if", "INTERFACE", |decoder, directive, draft| {
+            draft.connect().bind_if = decoder.word(directive).and_then(|word| decoder.interface(word));
+        }),
+        acts("fwmark", "MARK", |decoder, directive, draft| {
+            draft.connect().fwmark = decoder.number(directive, 0..=u32::MAX).and_then(NonZeroU32::new);
+        }),
+        not_yet("log_all_failures", "[BOOL]", "say checker_log_all_failures in global_defs"),
+    ];
+}
+
+/// `TCP_CHECK`.
+#[derive(Debug, Default)]
+pub(super) struct TcpDraft {
+    pace: Pace,
+    connect: ConnectDraft,
+}
+
+impl Paced for TcpDraft {
+    fn pace(&mut self) -> &mut Pace {
+        &mut self.pace
+    }
+}
+
+impl Connects for TcpDraft {
+    fn connect(&mut self) -> &mut ConnectDraft {
+        &mut self.connect
+    }
+}
+
+impl Keywords for TcpDraft {
+    const BLOCK: &'static str = "TCP_CHECK";
+    const TABLES: &'static [&'static [Keyword<Self>]] =
+        &[&Self::CONNECT_TIMEOUT, &Self::PACE, &Self::CONNECT];
+}
+
+/// `HTTP_GET` and `SSL_GET`.
+#[derive(Debug, Default)]
+pub(super) struct HttpDraft {
+    tls: bool,
+    pace: Pace,
+    connect: ConnectDraft,
+    urls: Vec<UrlDraft>,
+    virtualhost: Option<Host>,
+    version: HttpVersion,
+    sni: Sni,
+    fast_recovery: bool,
+    body_limit: Option<u64>,
+}
+
+impl Paced for HttpDraft {
+    fn pace(&mut self) -> &mut Pace {
+        &mut self.pace
+    }
+}
+
+impl Connects for HttpDraft {
+    fn connect(&mut self) -> &mut ConnectDraft {
+        &mut self.connect
+    }
+}
+
+impl Keywords for HttpDraft {
+    const BLOCK: &'static str = "HTTP_GET";
+    const TABLES: &'static [&'static [Keyword<Self>]] =
+        &[HTTP, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::CONNECT];
+}
+
+const HTTP: &[Keyword<HttpDraft>] = &[
+    many("url", "{ path PATH [status_code ...] [digest ...] [virtualhost ...] }", |decoder, directive, draft| {
+        let mut url = UrlDraft::default();
+        decoder.block(directive, &mut url);
+        if url.path.is_none() {
+            let message = "this `url` has no `path`";
+            decoder.report(Diagnostic::error("missing-keyword", directive.head(), message).help("add: path /"));
+        }
+        draft.urls.push(url);
+    }),
+    acts("virtualhost", "NAME", |decoder, directive, draft| {
+        draft.virtualhost = decoder.word(directive).and_then(|word| decoder.parsed(word));
+    }),
+    acts("http_protocol", "1.0 | 1.0C | 1.1", |decoder, directive, draft| {
+        const CHOICES: [(&str, HttpVersion); 4] = [
+            ("1.0", HttpVersion::Http10),
+            ("1.0C", HttpVersion::Http10Close),
+            ("1.0c", HttpVersion::Http10Close),
+            ("1.1", HttpVersion::Http11),
+        ];
+        let Some(word) = decoder.word(directive) else { return };
+        draft.version = decoder.choice(word, &CHOICES).unwrap_or_default();
+    }),
+    acts("enable_sni", "[BOOL]", |decoder, directive, draft| {
+        if decoder.switch(directive) == Some(true) && draft.sni == Sni::Off {
+            draft.sni = Sni::Virtualhost;
+        }
+    }),
+    acts("sni_name", "[NAME]", |decoder, directive, draft| {
+        match decoder.word_or_nothing(directive) {
+            None => draft.sni = Sni::Virtualhost,
+            Some(word) => {
+                if let Some(name) = decoder.parsed(word) {
+                    draft.sni = Sni::Name(name);
+                }
+            }
+        }
+    }),
+    acts("fast_recovery", "[BOOL]", |decoder, directive, draft| {
+        draft.fast_recovery = decoder.switch(directive).unwrap_or_default();
+    }),
+    acts("body_limit", "BYTES", |decoder, directive, draft| {
+        draft.body_limit = decoder.number(directive, 1..=u64::MAX);
+    }),
+    many("nb_get_retry", "TIMES", |decoder, directive, draft| {
+        decoder.old_name(directive, "retry");
+        draft.pace.retry = decoder.number(directive, 0..=u32::MAX - 1);
+    }),
+    not_yet("tls_compliant", "[BOOL]", "a missing close of the TLS session is no failure"),
+];
+
+/// `url { ... }`.
+#[derive(Debug, Default)]
+pub(super) struct UrlDraft {
+    path: Option<UrlPath>,
+    statuses: Statuses,
+    digest: Option<Digest>,
+    virtualhost: Option<Host>,
+}
+
+const NO_REGEX: &str = "the body is not searched";
+
+impl Keywords for UrlDraft {
+    const BLOCK: &'static str = "url";
+    const TABLES: &'static [&'static [Keyword<Self>]] = &[&[
+        acts("path", "PATH", |decoder, directive, draft| {
+            draft.path = decoder.word(directive).and_then(|word| decoder.parsed(word));
+        }),
+        acts("status_code", "CODE | CODE-CODE ...", |decoder, directive, draft| {
+            if let Some(statuses) = decoder.statuses(directive) {
+                draft.statuses = statuses;
+            }
+        }),
+        acts("digest", "MD5", |decoder, directive, draft| {
+            draft.digest = decoder.word(directive).and_then(|word| decoder.parsed(word));
+        }),
+        acts("virtualhost", "NAME", |decoder, directive, draft| {
+            draft.virtualhost = decoder.word(directive).and_then(|word| decoder.parsed(word));
+        }),
+        not_yet("regex", "PATTERN", NO_REGEX),
+        not_yet("regex_no_match", "", NO_REGEX),
+        not_yet("regex_options", "OPTION ...", NO_REGEX),
+        not_yet("regex_min_offset", "BYTES", NO_REGEX),
+        not_yet("regex_max_offset", "BYTES", NO_REGEX),
+        not_yet("regex_stack", "START MAX", NO_REGEX),
+        not_yet("tls_compliant", "[BOOL]", "a missing close of the TLS session is no failure"),
+    ]];
+}
+
+/// `MISC_CHECK`.
+#[derive(Debug, Default)]
+pub(super) struct MiscDraft {
+    pace: Pace,
+    command: Option<At<Command>>,
+    timeout: Option<Duration>,
+    dynamic: bool,
+    user: Option<ScriptUser>,
+}
+
+impl Paced for MiscDraft {
+    fn pace(&mut self) -> &mut Pace {
+        &mut self.pace
+    }
+}
+
+impl Keywords for MiscDraft {
+    const BLOCK: &'static str = "MISC_CHECK";
+    const TABLES: &'static [&'static [Keyword<Self>]] = &[&Self::PACE, &[
+        acts("misc_path", "COMMAND", |decoder, directive, draft| {
+            draft.command = decoder.command(directive);
+        }),
+        acts("misc_timeout", "SECONDS", |decoder, directive, draft| {
+            let least = Duration::from_millis(1);
+            draft.timeout = decoder.time(directive, least..=Duration::from_secs(86_400));
+        }),
+        acts("misc_dynamic", "", |decoder, directive, draft| {
+            draft.dynamic = decoder.flag(directive);
+        }),
+        acts("user", "USER [GROUP]", |decoder, directive, draft| {
+            draft.user = decoder.account_of(directive);
+        }),
+        not_yet("log_all_failures", "[BOOL]", "say checker_log_all_failures in global_defs"),
+    ]];
+}
+
+impl Decoder<'_> {
+    /// Reads a `TCP_CHECK`. Without a block all its options have their defaults.
+    pub(super) fn tcp_check(&mut self, directive: &Directive) -> Draft {
+        let mut tcp = TcpDraft::default();
+        if directive.block.is_some() {
+            self.block(directive, &mut tcp);
+        }
+        let TcpDraft { pace, connect } = tcp;
+        Draft { keyword: directive.head(), pace, connect, kind: Kind::Tcp }
+    }
+
+    /// Reads an `HTTP_GET` or `SSL_GET`.
+    pub(super) fn http_get(&mut self, directive: &Directive, tls: bool) -> Draft {
+        let mut http = HttpDraft { tls, ..HttpDraft::default() };
+        self.block(directive, &mut http);
+        let (pace, connect) = (http.pace.clone(), http.connect.clone());
+        Draft { keyword: directive.head(), pace, connect, kind: Kind::Http(http) }
+    }
+
+    /// Reads a `MISC_CHECK`.
+    pub(super) fn misc_check(&mut self, directive: &Directive) -> Draft {
+        let mut misc = MiscDraft::default();
+        self.block(directive, &mut misc);
+        let (pace, connect) = (misc.pace.clone(), ConnectDraft::default());
+        Draft { keyword: directive.head(), pace, connect, kind: Kind::Misc(misc) }
+    }
+
+    /// With what it inherits. `None` where keepalived would leave it out, which has been told.
+    pub(super) fn finish_checker(&mut self, draft: Draft, levels: &Levels) -> Option<Checker> {
+        let Draft { keyword, pace, connect, kind } = draft;
+        let pace = pace.or(&levels.pace);
+        let target = Target {
+            addr: connect.ip.unwrap_or(levels.address),
+            port: connect.port.map_or(levels.port, NonZeroU16::get),
+        };
+        let connection = self.connection(&connect, &pace, target);
+        let (kind, cadence) = match kind {
+            Kind::Tcp => (ProbeKind::Tcp(connection), pace.cadence(1, DELAY_BEFORE_RETRY)),
+            Kind::Http(http) => {
+                let kind = ProbeKind::Http(self.http_spec(http, connection, levels, keyword)?);
+                (kind, pace.cadence(1, HTTP_DELAY_BEFORE_RETRY))
+            }
+            Kind::Misc(misc) => {
+                let cadence = pace.cadence(0, DELAY_BEFORE_RETRY);
+                let timeout = misc.timeout.or(levels.script_timeout).unwrap_or(cadence.delay_loop);
+                (ProbeKind::Script(self.script_spec(misc, timeout, keyword)?), cadence)
+            }
+        };
+        if target.port == 0 && !kind.forks() {
+            self.report(Diagnostic::error("missing-keyword", keyword, format!("{} has no port to connect to", kind.name()))
+                .help("the real server has none either; add: connect_port 80"));
+        }
+        let spec = self.shared(CheckSpec { kind, cadence });
+        Some(Checker { target, spec })
+    }
+
+    /// Thousands of real servers have equal checkers: one value serves them all.
+    fn shared(&mut self, spec: CheckSpec) -> Arc<CheckSpec> {
+        if let Some(known) = self.specs.get(&spec) {
+            return known.clone();
+        }
+        let spec = Arc::new(spec);
+        self.specs.insert(spec.clone());
+        spec
+    }
+
+    fn connection(&mut self, connect: &ConnectDraft, pace: &Pace, target: Target) -> Connection {
+        if let Some(At { value, span }) = connect.bind_to
+            && value.is_ipv4() != target.addr.is_ipv4()
+        {
+            let message = format!("{} cannot be asked from {value}: another family", target.addr);
+            self.report(Diagnostic::error("family", span, message));
+        }
+        let default = Connection::default();
+        Connection {
+            bind_to: connect.bind_to.map(|address| address.value),
+            bind_port: connect.bind_port,
+            bind_if: connect.bind_if.map(|name| name.as_str().into()),
+            fwmark: connect.fwmark,
+            timeout: pace.connect_timeout.unwrap_or(default.timeout),
+        }
+    }
+
+    fn http_spec(&mut self, http: HttpDraft, connection: Connection, levels: &Levels, keyword: Span) -> Option<HttpSpec> {
+        if http.urls.is_empty() {
+            let message = "no `url` in this checker: it is left out, and the real server not checked by it";
+            self.passed_over(Diagnostic::warning("missing-keyword", keyword, message)
+                .help("add: url { path / }"));
+            return None;
+        }
+        let virtualhost = http.virtualhost.or_else(|| levels.virtualhost.clone());
+        let urls = http.urls.into_iter().filter_map(|url| {
+            let UrlDraft { path, statuses, digest, virtualhost: own } = url;
+            let virtualhost = own.or_else(|| virtualhost.clone());
+            path.map(|path| Url { path, statuses, digest, virtualhost })
+        });
+        Some(HttpSpec {
+            connection,
+            tls: http.tls.then_some(TlsSpec { sni: http.sni }),
+            version: http.version,
+            urls: urls.collect(),
+            fast_recovery: http.fast_recovery,
+            body_limit: http.body_limit,
+        })
+    }
+
+    fn script_spec(&mut self, misc: MiscDraft, timeout: Duration, keyword: Span) -> Option<ScriptSpec> {
+        let Some(command) = misc.command else {
+            let message = "no `misc_path` in this checker: it is left out, and the real server not checked by it";
+            self.passed_over(Diagnostic::warning("missing-keyword", keyword, message)
+                .help("add: misc_path \"/usr/local/bin/check 10.0.0.3\""));
+            return None;
+        };
+        let script = self.runnable(command, misc.user, keyword)?;
+        let command = match script.command {
+            Command::Words(words) => ScriptCommand::Argv(words),
+            Command::Shell(line) => ScriptCommand::Shell(line),
+        };
+        let user = script.user.map(|user| User { uid: user.uid, gid: user.gid });
+        Some(ScriptSpec { command, timeout, user, dynamic: misc.dynamic })
+    }
+
+    fn statuses(&mut self, directive: &Directive) -> Option<Statuses> {
+        if directive.arguments.is_empty() {
+            self.missing(directive.name.span);
+            return None;
+        }
+        let ranges = directive.arguments.iter().map(|word| self.status_range(word));
+        let ranges: Vec<Option<StatusRange>> = ranges.collect();
+        let ranges: Vec<StatusRange> = ranges.into_iter().collect::<Option<_>>()?;
+        match Statuses::try_from(ranges) {
+            Ok(statuses) => Some(statuses),
+            Err(error) => {
+                self.report(Diagnostic::error("bad-value", directive.head(), format!("`status_code`: {error}")));
+                None
+            }
+        }
+    }
+
+    fn status_range(&mut self, word: &Word) -> Option<StatusRange> {
+        let (first, last) = word.text.split_once('-').unwrap_or((&word.text, &word.text));
+        let range = match (first.parse(), last.parse()) {
+            (Ok(first), Ok(last)) if (100..=599).contains(&first) && (first..=599).contains(&last) => {
+                Some(StatusRange { first, last })
+            }
+            _ => None,
+        };
+        if range.is_none() {
+            self.bad(word, "a status code from 100 to 599, or two as in 200-299,");
+        }
+        range
+    }
+}

@@ -1,0 +1,399 @@
+//! What follows from a `vrrp_instance`: versions, priorities, addresses, strict mode. The rules are keepalived's
+//! (vrrp_complete_instance() of vrrp.c); where it changes a value it says so, and so do we.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use vrrp::{Family, Priority, Version};
+
+use super::addresses;
+use super::instance::{Authentication, Draft, Kind};
+use super::track::Entry;
+use super::{At, Decoder};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::model::{
+    Authentication as Secret, Global, InitialState, VirtualAddress, VrrpInstance,
+};
+use crate::config::source::Span;
+
+/// Bytes of `auth_pass` that count (RFC 2338 section 5.3.10).
+const PASSWORD: usize = 8;
+/// The most that version 3 can say: 12 bits of centiseconds.
+const LONGEST_V3: Duration = Duration::from_millis(40_950);
+/// Most IPv6 addresses in one advertisement on an MTU of 1500; the count field would allow 255.
+const MOST_V6: usize = (1500 - 40 - 8) / 16;
+/// Most IPv4 addresses: the count field has 8 bits (RFC 9568 section 5.2.5).
+const MOST_V4: usize = 255;
+
+/// An instance without its trackers, which need the rest of the file.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) instance: VrrpInstance,
+    pub(super) keyword: Span,
+    pub(super) vrid: Span,
+    pub(super) track_interfaces: Vec<Entry>,
+    pub(super) track_scripts: Vec<Entry>,
+    /// Whether a sync group without `sync_group_tracking_weight` has it.
+    pub(super) in_group: bool,
+}
+
+impl Decoder<'_> {
+    /// What follows from what was given.
+    pub(super) fn finish_instance(&mut self, mut draft: Draft, global: &Global) -> Option<Finished> {
+        let keyword = draft.keyword?;
+        let interface = draft.interface;
+        if interface.is_none() {
+            self.lacks(&draft, "interface", "interface eth0", keyword);
+        }
+        if draft.vrid.is_none() {
+            self.lacks(&draft, "virtual_router_id", "virtual_router_id 51, the same on all of its routers", keyword);
+        }
+        let strict = draft.strict.unwrap_or(global.vrrp_strict);
+        let family = self.family(&mut draft);
+        let version = self.instance_version(&draft, family, global.vrrp_version);
+        let (priority, state) = self.priority_and_state(&draft, strict, keyword);
+        let advert_int = self.advert_int(draft.advert_int, version);
+        let authentication = self.authentication(&draft, version, strict);
+        let (preempt, preempt_delay) = self.preemption(&draft, state, priority, strict);
+        self.transport(&draft, family, strict);
+        self.addresses(&mut draft, family, version, strict, keyword);
+        let rules = self.rules(&draft, global, version, strict, priority);
+        let (interface, vrid) = (interface?, draft.vrid?);
+        let finish = |addresses: Vec<addresses::Draft>| -> Vec<VirtualAddress> {
+            addresses.into_iter().map(|address| address.finish(interface)).collect()
+        };
+        let instance = VrrpInstance {
+            name: draft.name,
+            interface,
+            vrid: vrid.value,
+            family,
+            version,
+            state,
+            priority,
+            advert_int,
+            authentication,
+            source: draft.source.map(|source| source.value),
+            track_source: draft.track_source,
+            mcast_dst: draft.mcast_dst.map(|group| group.value),
+            unicast_peers: draft.unicast_peers.into_iter().map(|(peer, _)| peer).collect(),
+            check_unicast_src: draft.check_unicast_src.unwrap_or(global.vrrp_check_unicast_src),
+            unicast_ttl: draft.unicast_ttl.unwrap_or(255),
+            v3_checksum_as_v2: draft.v3_checksum_as_v2,
+            virtual_addresses: finish(draft.virtual_addresses),
+            excluded_addresses: finish(draft.excluded_addresses),
+            preempt,
+            preempt_delay,
+            accept: rules.accept,
+            strict,
+            dont_track_primary: draft.dont_track_primary,
+            skip_check_adv_addr: draft.skip_check_adv_addr.unwrap_or(global.vrrp_skip_check_adv_addr),
+            lower_prio_no_advert: rules.lower_prio_no_advert,
+            higher_prio_send_advert: rules.higher_prio_send_advert,
+            down_timer_adverts: rules.down_timer_adverts,
+            hand_over: draft.hand_over.unwrap_or(global.vrrp_hand_over),
+            announce: draft.announce.over(global.announce),
+            track_interfaces: Vec::new(),
+            track_scripts: Vec::new(),
+            notify: draft.notify,
+            smtp_alert: draft.smtp_alert,
+        };
+        let (track_interfaces, track_scripts) = (draft.track_interfaces, draft.track_scripts);
+        let vrid = vrid.span;
+        Some(Finished { instance, keyword, vrid, track_interfaces, track_scripts, in_group: false })
+    }
+
+    fn lacks(&mut self, draft: &Draft, what: &str, example: &str, keyword: Span) {
+        let message = format!("vrrp_instance `{}` has no `{what}`", draft.name);
+        let diagnostic = Diagnostic::error("missing-keyword", keyword, message);
+        self.report(diagnostic.help(format!("add: {example}")));
+    }
+
+    fn adjusted(&mut self, span: Span, message: impl Into<String>) {
+        self.report(Diagnostic::warning("adjusted", span, message));
+    }
+
+    /// That of the first address; of the others, only the excluded ones may differ.
+    fn family(&mut self, draft: &mut Draft) -> Family {
+        let first = draft.virtual_addresses.first().or(draft.excluded_addresses.first());
+        let first = first.map(|address| address.address.value);
+        let peer = draft.unicast_peers.first().map(|(peer, _)| peer.address);
+        let source = draft.source.map(|source| source.value);
+        let family = first.or(peer).or(source).map_or(Family::V4, Family::of);
+        let mut held = std::mem::take(&mut draft.virtual_addresses);
+        held.retain(|address| {
+            let At { value, span } = address.address;
+            let fits = Family::of(value) == family;
+            if !fits {
+                self.passed_over(
+                    Diagnostic::warning("family", span, format!("{value} is not {family} like the first address, and is left out"))
+                        .help("put it into virtual_ipaddress_excluded, or into an instance of its own"),
+                );
+            }
+            fits
+        });
+        draft.virtual_addresses = held;
+        family
+    }
+
+    fn instance_version(&mut self, draft: &Draft, family: Family, global: Version) -> Version {
+        match (family, draft.version) {
+            (Family::V6, Some(At { value: Version::V2, span })) => {
+                self.adjusted(span, "version 2 knows no IPv6: version 3 is spoken");
+                Version::V3
+            }
+            (Family::V6, _) => Version::V3,
+            (Family::V4, version) => version.map_or(global, |version| version.value),
+        }
+    }
+
+    fn priority_and_state(&mut self, draft: &Draft, strict: bool, keyword: Span) -> (Priority, InitialState) {
+        let wish = draft.state.map(|state| state.value);
+        let priority = match (draft.priority, draft.state) {
+            (Some(priority), _) => priority.value,
+            (None, Some(At { value: InitialState::Master, span })) => {
+                self.report(
+                    Diagnostic::warning("adjusted", span, "MASTER without a priority means priority 255, the owner of the addresses")
+                        .help("add a priority; the peer needs a lower one"),
+                );
+                Priority::OWNER
+            }
+            (None, Some(At { value: InitialState::Backup, .. }) | None) => Priority::DEFAULT,
+        };
+        let follows = match priority.is_owner() {
+            true => InitialState::Master,
+            false => InitialState::Backup,
+        };
+        let state = wish.unwrap_or(follows);
+        if strict && state != follows {
+            let span = draft.state.map_or(keyword, |state| state.span);
+            let wanted = if priority.is_owner() { "MASTER" } else { "BACKUP" };
+            self.adjusted(span, format!("strict mode: only priority 255 begins as MASTER, so priority {priority} begins as {wanted}"));
+            return (priority, follows);
+        }
+        (priority, state)
+    }
+
+    fn advert_int(&mut self, given: Option<At<Duration>>, version: Version) -> Duration {
+        let Some(At { value, span }) = given else { return Duration::from_secs(1) };
+        let shown = super::value::show_time(value);
+        match version {
+            Version::V2 if value.subsec_nanos() != 0 => {
+                // keepalived rounds to the nearest second, and to no less than one.
+                let seconds = Duration::from_secs((value.as_secs() + u64::from(value.subsec_millis() >= 500)).max(1));
+                self.report(
+                    Diagnostic::warning("adjusted", span, format!("version 2 counts whole seconds: {shown} s becomes {} s", seconds.as_secs()))
+                        .help("`version 3` in the instance counts in steps of 10 ms; all of its routers need it"),
+                );
+                seconds
+            }
+            Version::V2 => value,
+            Version::V3 if value > LONGEST_V3 => {
+                self.adjusted(span, format!("version 3 goes up to 40.95 s: {shown} s becomes 40.95 s"));
+                LONGEST_V3
+            }
+            Version::V3 => {
+                let centis = (value + Duration::from_millis(5)).as_millis() / 10;
+                let rounded = Duration::from_millis(u64::try_from(centis * 10).unwrap_or(10));
+                if rounded != value {
+                    let rounded = super::value::show_time(rounded);
+                    self.adjusted(span, format!("version 3 counts in steps of 10 ms: {shown} s becomes {rounded} s"));
+                }
+                rounded
+            }
+        }
+    }
+
+    fn authentication(&mut self, draft: &Draft, version: Version, strict: bool) -> Secret {
+        let Some((Authentication { kind, password }, keyword)) = &draft.authentication else {
+            return Secret::None;
+        };
+        if let Some(At { value: Kind::Header, span }) = kind {
+            self.report(Diagnostic::error("not-yet", *span, "`auth_type AH` is not supported by this version")
+                .help("PASS, or none: AH protects against nobody who can hear the network"));
+            return Secret::None;
+        }
+        match (kind, password) {
+            _ if version == Version::V3 => {
+                self.adjusted(*keyword, "version 3 has no authentication: it is left out");
+                Secret::None
+            }
+            _ if strict => {
+                self.adjusted(*keyword, "strict mode has no authentication: it is left out");
+                Secret::None
+            }
+            (Some(_), Some(At { value, span })) => {
+                if value.len() > PASSWORD {
+                    self.adjusted(*span, format!("only the first {PASSWORD} bytes of the password count"));
+                }
+                let mut bytes = [0; PASSWORD];
+                bytes.iter_mut().zip(value.bytes()).for_each(|(to, from)| *to = from);
+                Secret::Pass(bytes)
+            }
+            (Some(kind), None) => {
+                self.report(Diagnostic::warning("missing-keyword", kind.span, "`auth_type PASS` without `auth_pass`: no authentication")
+                    .help("add: auth_pass secret"));
+                Secret::None
+            }
+            (None, Some(password)) => {
+                self.report(Diagnostic::warning("missing-keyword", password.span, "`auth_pass` without `auth_type`: no authentication")
+                    .help("add: auth_type PASS"));
+                Secret::None
+            }
+            (None, None) => Secret::None,
+        }
+    }
+
+    fn preemption(&mut self, draft: &Draft, state: InitialState, priority: Priority, strict: bool) -> (bool, Duration) {
+        let mut preempt = draft.nopreempt.is_none();
+        if let Some(span) = draft.nopreempt {
+            if priority.is_owner() {
+                self.adjusted(span, "`nopreempt` does not go with priority 255: it is left out");
+                preempt = true;
+            } else if state == InitialState::Master {
+                self.report(Diagnostic::warning("adjusted", span, "`nopreempt` does not go with `state MASTER`: it is left out")
+                    .help("write `state BACKUP` on both routers; the priority decides"));
+                preempt = true;
+            }
+        }
+        let Some(At { value, span }) = draft.preempt_delay else { return (preempt, Duration::ZERO) };
+        let against = if strict {
+            "strict mode"
+        } else if state == InitialState::Master {
+            "`state MASTER`"
+        } else if !preempt {
+            "`nopreempt`"
+        } else {
+            return (preempt, value);
+        };
+        self.adjusted(span, format!("`preempt_delay` does not go with {against}: it is left out"));
+        (preempt, Duration::ZERO)
+    }
+
+    fn transport(&mut self, draft: &Draft, family: Family, strict: bool) {
+        if let Some(At { value, span }) = draft.source
+            && Family::of(value) != family
+        {
+            let message = format!("{value} is no {family} address, as the virtual addresses are");
+            self.report(Diagnostic::error("family", span, message));
+        }
+        if let Some(At { value, span }) = draft.mcast_dst
+            && Family::of(value) != family
+        {
+            let message = format!("{value} is no {family} group, as the virtual addresses are");
+            self.report(Diagnostic::error("family", span, message));
+        }
+        let Some(keyword) = draft.unicast_peer else {
+            if draft.unicast_source && let Some(source) = draft.source {
+                self.report(Diagnostic::warning("adjusted", source.span, "`unicast_src_ip` without `unicast_peer`: advertisements go to the multicast group")
+                    .help("write mcast_src_ip, or add unicast_peer { ADDRESS }"));
+            }
+            return;
+        };
+        for (peer, span) in &draft.unicast_peers {
+            if Family::of(peer.address) != family {
+                let message = format!("{} is no {family} address, as the virtual addresses are", peer.address);
+                self.report(Diagnostic::error("family", *span, message));
+            }
+        }
+        if strict {
+            // keepalived 2.2 goes on without a word, later ones refuse the instance.
+            self.report(Diagnostic::warning("strict", keyword, "strict mode is multicast only; the peers get unicast all the same")
+                .help("leave out vrrp_strict, or say `strict_mode off` in this instance"));
+        }
+        if !draft.is_unicast() {
+            self.adjusted(keyword, "no peer: advertisements go to the multicast group");
+        }
+    }
+
+    fn addresses(&mut self, draft: &mut Draft, family: Family, version: Version, strict: bool, keyword: Span) {
+        self.drop_repeated(&mut draft.virtual_addresses);
+        self.drop_repeated(&mut draft.excluded_addresses);
+        if let Some(first) = draft.virtual_addresses.first() {
+            let At { value, span } = first.address;
+            let link_local = match value {
+                IpAddr::V4(_) => true,
+                IpAddr::V6(address) => is_link_local(address),
+            };
+            if !link_local {
+                let message = "the first IPv6 address must be link-local, as in fe80::100 (RFC 9568 section 5.2.9)";
+                self.report(Diagnostic::warning("link-local", span, message));
+            }
+        } else if strict || version == Version::V3 && !draft.no_virtual_ipaddress {
+            let message = format!("vrrp_instance `{}` has no virtual address, and {} wants one", draft.name,
+                if strict { "strict mode" } else { "version 3" });
+            self.report(Diagnostic::error("missing-keyword", keyword, message)
+                .help("add: virtual_ipaddress { ADDRESS/PREFIX }, or say no_virtual_ipaddress"));
+        } else if draft.excluded_addresses.is_empty() && !draft.no_virtual_ipaddress {
+            let message = format!("vrrp_instance `{}` holds no address", draft.name);
+            self.report(Diagnostic::warning("missing-keyword", keyword, message)
+                .help("add: virtual_ipaddress { ADDRESS/PREFIX }"));
+        }
+        let most = if family == Family::V4 { MOST_V4 } else { MOST_V6 };
+        if draft.virtual_addresses.len() > most {
+            let rest = draft.virtual_addresses.split_off(most);
+            let message = format!("an advertisement has room for {most} addresses: {} more are held without being advertised", rest.len());
+            self.adjusted(rest[0].address.span, message);
+            draft.excluded_addresses.extend(rest);
+        }
+    }
+
+    fn drop_repeated(&mut self, addresses: &mut Vec<addresses::Draft>) {
+        let mut seen: std::collections::HashMap<IpAddr, Span> = std::collections::HashMap::new();
+        addresses.retain(|address| {
+            let At { value, span } = address.address;
+            let first = *seen.entry(value).or_insert(span);
+            if first != span {
+                let message = format!("{value} stands here a second time and is left out");
+                self.report(Diagnostic::warning("twice", span, message).related(first, "the first"));
+            }
+            first == span
+        });
+    }
+
+    fn rules(&mut self, draft: &Draft, global: &Global, version: Version, strict: bool, priority: Priority) -> Rules {
+        let switch = |own: Option<At<bool>>, global: bool| own.map_or(global, |own| own.value);
+        let mut rules = Rules {
+            accept: draft.accept.map_or(!strict, |accept| accept.value) || priority.is_owner(),
+            lower_prio_no_advert: switch(draft.lower_prio_no_advert, global.vrrp_lower_prio_no_advert),
+            higher_prio_send_advert: switch(draft.higher_prio_send_advert, global.vrrp_higher_prio_send_advert),
+            down_timer_adverts: draft.down_timer_adverts.map_or(global.vrrp_down_timer_adverts, |adverts| adverts.value),
+        };
+        if !strict {
+            return rules;
+        }
+        if let Some(At { value: true, span }) = draft.accept
+            && version == Version::V2
+            && !priority.is_owner()
+        {
+            self.adjusted(span, "strict mode: version 2 knows no `accept` (RFC 3768): it is left out");
+            rules.accept = false;
+        }
+        if let Some(At { value: false, span }) = draft.lower_prio_no_advert {
+            self.adjusted(span, "strict mode answers no lower priority at once: `off` is left out");
+        }
+        if let Some(At { value: false, span }) = draft.higher_prio_send_advert {
+            self.adjusted(span, "strict mode answers a higher priority once: `off` is left out");
+        }
+        if let Some(At { value, span }) = draft.down_timer_adverts
+            && value != 3
+        {
+            self.adjusted(span, "strict mode waits for 3 advertisements: `down_timer_adverts` is left out");
+        }
+        rules.lower_prio_no_advert = true;
+        rules.higher_prio_send_advert = true;
+        rules.down_timer_adverts = 3;
+        rules
+    }
+}
+
+/// What the standard fixes under strict mode.
+struct Rules {
+    accept: bool,
+    lower_prio_no_advert: bool,
+    higher_prio_send_advert: bool,
+    down_timer_adverts: u8,
+}
+
+fn is_link_local(address: Ipv6Addr) -> bool {
+    address.segments()[0] & 0xffc0 == 0xfe80
+}

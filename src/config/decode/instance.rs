@@ -1,0 +1,363 @@
+//! `vrrp_instance NAME`: what it says. What follows from that is `complete`'s.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use vrrp::{IfName, Priority, Version, Vrid};
+
+use super::addresses;
+use super::global::{AnnounceDraft, DAY};
+use super::options::{OptionWord, value};
+use super::track::Entry;
+use super::{At, Decoder, Keyword, Keywords, acts, many, not_yet};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::model::{InitialState, Notify, UnicastPeer};
+use crate::config::source::Span;
+use crate::config::tree::{Directive, Form};
+
+/// The least `advert_int`, one centisecond (RFC 9568 section 5.2.7).
+const SHORTEST: Duration = Duration::from_millis(10);
+/// The most that version 2 can say: 8 bits of seconds.
+const LONGEST_V2: Duration = Duration::from_secs(255);
+/// The block as far as it was read.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    pub(super) name: String,
+    pub(super) keyword: Option<Span>,
+    pub(super) state: Option<At<InitialState>>,
+    pub(super) interface: Option<IfName>,
+    pub(super) vrid: Option<At<Vrid>>,
+    pub(super) priority: Option<At<Priority>>,
+    pub(super) version: Option<At<Version>>,
+    pub(super) advert_int: Option<At<Duration>>,
+    pub(super) authentication: Option<(Authentication, Span)>,
+    pub(super) source: Option<At<IpAddr>>,
+    pub(super) unicast_source: bool,
+    pub(super) track_source: bool,
+    pub(super) mcast_dst: Option<At<IpAddr>>,
+    pub(super) unicast_peers: Vec<(UnicastPeer, Span)>,
+    pub(super) unicast_peer: Option<Span>,
+    pub(super) check_unicast_src: Option<bool>,
+    pub(super) unicast_ttl: Option<u8>,
+    pub(super) v3_checksum_as_v2: bool,
+    pub(super) virtual_addresses: Vec<addresses::Draft>,
+    pub(super) excluded_addresses: Vec<addresses::Draft>,
+    pub(super) no_virtual_ipaddress: bool,
+    pub(super) nopreempt: Option<Span>,
+    pub(super) preempt_delay: Option<At<Duration>>,
+    pub(super) accept: Option<At<bool>>,
+    pub(super) strict: Option<bool>,
+    pub(super) dont_track_primary: bool,
+    pub(super) skip_check_adv_addr: Option<bool>,
+    pub(super) lower_prio_no_advert: Option<At<bool>>,
+    pub(super) higher_prio_send_advert: Option<At<bool>>,
+    pub(super) down_timer_adverts: Option<At<u8>>,
+    pub(super) hand_over: Option<bool>,
+    pub(super) announce: AnnounceDraft,
+    pub(super) track_interfaces: Vec<Entry>,
+    pub(super) track_scripts: Vec<Entry>,
+    pub(super) notify: Notify,
+    pub(super) smtp_alert: Option<bool>,
+}
+
+/// `authentication { ... }`.
+#[derive(Debug, Default)]
+pub(super) struct Authentication {
+    pub(super) kind: Option<At<Kind>>,
+    pub(super) password: Option<At<String>>,
+}
+
+/// `auth_type`.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// `PASS`.
+    Pass,
+    /// `AH`.
+    Header,
+}
+
+impl Keywords for Authentication {
+    const BLOCK: &'static str = "authentication";
+    const TABLES: &'static [&'static [Keyword<Self>]] = &[&[
+        acts("auth_type", "PASS", |decoder, directive, draft| {
+            let Some(word) = decoder.word(directive) else { return };
+            const CHOICES: [(&str, Kind); 2] = [("PASS", Kind::Pass), ("AH", Kind::Header)];
+            let kind = decoder.choice(word, &CHOICES);
+            draft.kind = kind.map(|value| At { value, span: word.span });
+        }),
+        acts("auth_pass", "PASSWORD", |decoder, directive, draft| {
+            let Some(word) = decoder.word(directive) else { return };
+            draft.password = Some(At { value: word.text.to_string(), span: word.span });
+        }),
+        acts("auth_hmac", "{ ... }", |decoder, directive, _| {
+            let message = "`auth_hmac` is not supported by this version";
+            decoder.report(Diagnostic::error("not-yet", directive.name.span, message)
+                .help("advertisements without it would be refused by the peers that have it"));
+        }),
+    ]];
+}
+
+impl Keywords for Draft {
+    const BLOCK: &'static str = "vrrp_instance";
+    const TABLES: &'static [&'static [Keyword<Self>]] =
+        &[IDENTITY, TRANSPORT, ADDRESSES, RULES, TRACKING];
+}
+
+const NO_VMAC: &str = "the router uses the interface's own MAC address";
+
+const IDENTITY: &[Keyword<Draft>] = &[
+    acts("state", "MASTER | BACKUP", |decoder, directive, draft| {
+        let Some(word) = decoder.word(directive) else { return };
+        const CHOICES: [(&str, InitialState); 2] =
+            [("MASTER", InitialState::Master), ("BACKUP", InitialState::Backup)];
+        let state = decoder.choice(word, &CHOICES);
+        draft.state = state.map(|value| At { value, span: word.span });
+    }),
+    acts("interface", "INTERFACE", |decoder, directive, draft| {
+        draft.interface = decoder.word(directive).and_then(|word| decoder.interface(word));
+    }),
+    acts("virtual_router_id", "1..255", |decoder, directive, draft| {
+        let Some(word) = decoder.word(directive) else { return };
+        let id: Option<u8> = decoder.number_in(word, 1..=255);
+        let id = id.and_then(|id| Vrid::try_from(id).ok());
+        draft.vrid = id.map(|value| At { value, span: word.span });
+    }),
+    acts("priority", "1..255", |decoder, directive, draft| {
+        let Some(word) = decoder.word(directive) else { return };
+        let priority: Option<u8> = decoder.number_in(word, 1..=255);
+        let priority = priority.and_then(|priority| Priority::try_from(priority).ok());
+        draft.priority = priority.map(|value| At { value, span: word.span });
+    }),
+    acts("version", "2 | 3", |decoder, directive, draft| {
+        let span = directive.head();
+        draft.version = decoder.version(directive).map(|value| At { value, span });
+    }),
+    acts("advert_int", "SECONDS", |decoder, directive, draft| {
+        let Some(word) = decoder.word(directive) else { return };
+        let time = decoder.time_in(word, SHORTEST..=LONGEST_V2);
+        draft.advert_int = time.map(|value| At { value, span: word.span });
+    }),
+    acts("authentication", "{ auth_type PASS auth_pass PASSWORD }", |decoder, directive, draft| {
+        let mut authentication = Authentication::default();
+        decoder.block(directive, &mut authentication);
+        draft.authentication = Some((authentication, directive.name.span));
+    }),
+    not_yet("use_vmac", "[[NAME] INTERFACE] [MAC]", NO_VMAC),
+    not_yet("use_vmac_addr", "", NO_VMAC),
+    not_yet("vmac_xmit_base", "", NO_VMAC),
+    not_yet("use_ipvlan", "[NAME] [ADDRESS] [bridge | private | vepa]", NO_VMAC),
+    not_yet("vrf", "INTERFACE", NO_VMAC),
+    not_yet("native_ipv6", "", "the family is that of the first address"),
+];
+
+const TRANSPORT: &[Keyword<Draft>] = &[
+    acts("mcast_src_ip", "ADDRESS", |decoder, directive, draft| {
+        draft.set_source(decoder, directive, false);
+    }),
+    acts("unicast_src_ip", "ADDRESS", |decoder, directive, draft| {
+        draft.set_source(decoder, directive, true);
+    }),
+    acts("track_src_ip", "", |decoder, directive, draft| {
+        draft.track_source = decoder.flag(directive);
+    }),
+    acts("mcast_dst_ip", "ADDRESS", |decoder, directive, draft| {
+        let Some(word) = decoder.word(directive) else { return };
+        match decoder.address(word) {
+            Some(group) if !group.is_multicast() => decoder.bad(word, "a multicast address"),
+            group => draft.mcast_dst = group.map(|value| At { value, span: word.span }),
+        }
+    }),
+    acts("unicast_peer", "{ ADDRESS [min_ttl 0..255] [max_ttl 0..255] ... }", unicast_peers),
+    acts("unicast_ttl", "0..255", |decoder, directive, draft| {
+        draft.unicast_ttl = decoder.number(directive, 0..=255);
+    }),
+    acts("check_unicast_src", "", |decoder, directive, draft| {
+        draft.check_unicast_src = Some(decoder.flag(directive));
+    }),
+    acts("v3_checksum_as_v2", "[BOOL]", |decoder, directive, draft| {
+        draft.v3_checksum_as_v2 = decoder.switch(directive).unwrap_or_default();
+    }),
+    not_yet("unicast_fault_no_peer", "", "without peers the router is no unicast router"),
+    not_yet("old_unicast_checksum", "[never]", "the checksum of keepalived before 1.3.6 is not spoken"),
+    not_yet("kernel_rx_buf_size", "BYTES", "the receive buffer has the kernel's size"),
+];
+
+const ADDRESSES: &[Keyword<Draft>] = &[
+    many("virtual_ipaddress", "{ ADDRESS[/PREFIX] [dev INTERFACE] [label NAME] ... }", |decoder, directive, draft| {
+        draft.virtual_addresses.extend(decoder.virtual_addresses(directive));
+    }),
+    many("virtual_ipaddress_excluded", "{ ADDRESS[/PREFIX] ... }", |decoder, directive, draft| {
+        draft.excluded_addresses.extend(decoder.virtual_addresses(directive));
+    }),
+    acts("no_virtual_ipaddress", "", |decoder, directive, draft| {
+        draft.no_virtual_ipaddress = decoder.flag(directive);
+    }),
+    not_yet("virtual_routes", "{ ROUTE ... }", "the routes are not set"),
+    not_yet("virtual_rules", "{ RULE ... }", "the rules are not set"),
+    not_yet("promote_secondaries", "", "the interface's setting stays as it is"),
+];
+
+const RULES: &[Keyword<Draft>] = &[
+    acts("nopreempt", "", |decoder, directive, draft| {
+        draft.nopreempt = decoder.flag(directive).then_some(directive.head());
+    }),
+    acts("preempt", "", |decoder, directive, draft| {
+        if decoder.flag(directive) {
+            draft.nopreempt = None;
+        }
+    }),
+    acts("preempt_delay", "SECONDS", |decoder, directive, draft| {
+        let Some(word) = decoder.word(directive) else { return };
+        let time = decoder.time_in(word, Duration::ZERO..=Duration::from_secs(1000));
+        draft.preempt_delay = time.map(|value| At { value, span: word.span });
+    }),
+    acts("accept", "", |decoder, directive, draft| {
+        let value = decoder.flag(directive);
+        draft.accept = Some(At { value, span: directive.head() });
+    }),
+    acts("no_accept", "", |decoder, directive, draft| {
+        let value = !decoder.flag(directive);
+        draft.accept = Some(At { value, span: directive.head() });
+    }),
+    acts("strict_mode", "[BOOL]", |decoder, directive, draft| {
+        draft.strict = decoder.switch(directive);
+    }),
+    acts("skip_check_adv_addr", "[BOOL]", |decoder, directive, draft| {
+        draft.skip_check_adv_addr = decoder.switch(directive);
+    }),
+    acts("lower_prio_no_advert", "[BOOL]", |decoder, directive, draft| {
+        let on = decoder.switch(directive);
+        draft.lower_prio_no_advert = on.map(|value| At { value, span: directive.head() });
+    }),
+    acts("higher_prio_send_advert", "[BOOL]", |decoder, directive, draft| {
+        let on = decoder.switch(directive);
+        draft.higher_prio_send_advert = on.map(|value| At { value, span: directive.head() });
+    }),
+    acts("down_timer_adverts", "1..100", |decoder, directive, draft| {
+        let adverts = decoder.number(directive, 1..=100);
+        draft.down_timer_adverts = adverts.map(|value| At { value, span: directive.head() });
+    }),
+    acts("hand_over", "[BOOL]", |decoder, directive, draft| {
+        draft.hand_over = decoder.switch(directive);
+    }),
+    acts("garp_master_delay", "SECONDS", |decoder, directive, draft| {
+        draft.announce.delay = decoder.time(directive, Duration::ZERO..=DAY);
+    }),
+    acts("garp_master_repeat", "TIMES", |decoder, directive, draft| {
+        draft.announce.repeat = decoder.bursts(directive, 1);
+    }),
+    acts("garp_master_refresh", "SECONDS", |decoder, directive, draft| {
+        draft.announce.refresh = decoder.time(directive, Duration::ZERO..=DAY);
+    }),
+    acts("garp_master_refresh_repeat", "TIMES", |decoder, directive, draft| {
+        draft.announce.refresh_repeat = decoder.bursts(directive, 1);
+    }),
+    acts("garp_lower_prio_delay", "SECONDS", |decoder, directive, draft| {
+        draft.announce.lower_prio_delay = decoder.time(directive, Duration::ZERO..=DAY);
+    }),
+    acts("garp_lower_prio_repeat", "TIMES", |decoder, directive, draft| {
+        draft.announce.lower_prio_repeat = decoder.bursts(directive, 0);
+    }),
+    not_yet("garp_extra_if", "[all] SECONDS", NO_VMAC),
+    not_yet("vmac_garp_intvl", "[all] SECONDS", NO_VMAC),
+    not_yet("timer_expired_backup", "[1..254]", "a router that was late goes by its own timers"),
+    not_yet("thread_timer_expired", "[1..254]", "a router that was late goes by its own timers"),
+    not_yet("owner_ignore_adverts", "[BOOL]", "an owner hears advertisements"),
+    not_yet("notify_priority_changes", "[BOOL]", "a change of priority is logged only"),
+    not_yet("lvs_sync_daemon_interface", "INTERFACE", "say `lvs_sync_daemon` in global_defs"),
+    not_yet("linkbeat_use_polling", "", "the kernel tells of links by itself"),
+    not_yet("debug", "0..4", "RUST_LOG sets what is logged"),
+];
+
+const TRACKING: &[Keyword<Draft>] = &[
+    many("track_interface", "{ INTERFACE [weight N [reverse]] ... }", |decoder, directive, draft| {
+        draft.track_interfaces.extend(decoder.tracked(directive));
+    }),
+    many("track_script", "{ NAME [weight N [reverse]] ... }", |decoder, directive, draft| {
+        draft.track_scripts.extend(decoder.tracked(directive));
+    }),
+    acts("dont_track_primary", "", |decoder, directive, draft| {
+        draft.dont_track_primary = decoder.flag(directive);
+    }),
+    acts("notify_master", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
+        draft.notify.master = decoder.script(directive);
+    }),
+    acts("notify_backup", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
+        draft.notify.backup = decoder.script(directive);
+    }),
+    acts("notify_fault", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
+        draft.notify.fault = decoder.script(directive);
+    }),
+    acts("notify_stop", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
+        draft.notify.stop = decoder.script(directive);
+    }),
+    acts("notify_deleted", "[COMMAND [USER [GROUP]]]", |decoder, directive, draft| {
+        let given = !directive.arguments.is_empty();
+        draft.notify.deleted = Some(given.then(|| decoder.script(directive)).flatten());
+    }),
+    acts("notify_master_rx_lower_pri", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
+        draft.notify.master_rx_lower_pri = decoder.script(directive);
+    }),
+    acts("notify", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
+        draft.notify.any = decoder.script(directive);
+    }),
+    acts("smtp_alert", "[BOOL]", |decoder, directive, draft| {
+        draft.smtp_alert = decoder.switch(directive);
+    }),
+    not_yet("track_file", "{ NAME [weight N [reverse]] ... }", "the files are not watched"),
+    not_yet("track_process", "{ NAME [weight N [reverse]] ... }", "the processes are not counted"),
+    not_yet("track_bfd", "{ NAME [weight N [reverse]] ... }", "there is no BFD"),
+];
+
+const TTLS: &[OptionWord<UnicastPeer>] = &[
+    value("min_ttl", |decoder, word, peer| {
+        peer.min_ttl = decoder.number_in(word, 0..=255).unwrap_or_default();
+    }),
+    value("max_ttl", |decoder, word, peer| {
+        peer.max_ttl = decoder.number_in(word, 0..=255).unwrap_or(255);
+    }),
+];
+
+fn unicast_peers(decoder: &mut Decoder<'_>, directive: &Directive, draft: &mut Draft) {
+    draft.unicast_peer = Some(directive.name.span);
+    for word in &directive.arguments {
+        let peer = decoder.address(word);
+        let peer = peer.map(|address| UnicastPeer { address, min_ttl: 0, max_ttl: 255 });
+        draft.unicast_peers.extend(peer.map(|peer| (peer, word.span)));
+    }
+    for line in directive.children() {
+        if line.name.form == Form::Other {
+            continue;
+        }
+        let Some(address) = decoder.address(&line.name) else { continue };
+        let mut peer = UnicastPeer { address, min_ttl: 0, max_ttl: 255 };
+        decoder.options(&line.arguments, &line.properties, TTLS, &mut peer);
+        draft.unicast_peers.push((peer, line.name.span));
+    }
+}
+
+impl Draft {
+    fn set_source(&mut self, decoder: &mut Decoder<'_>, directive: &Directive, unicast: bool) {
+        let Some(word) = decoder.word(directive) else { return };
+        let address = decoder.address(word);
+        self.source = address.map(|value| At { value, span: word.span }).or(self.source);
+        self.unicast_source |= unicast;
+    }
+
+    /// Whether advertisements go to peers.
+    pub(super) fn is_unicast(&self) -> bool {
+        self.unicast_peer.is_some() && !self.unicast_peers.is_empty()
+    }
+}
+
+
+impl Decoder<'_> {
+    /// Reads one `vrrp_instance`.
+    pub(super) fn vrrp_instance(&mut self, directive: &Directive) -> Option<Draft> {
+        let name = self.name(directive);
+        let mut draft = Draft { keyword: Some(directive.head()), ..Draft::default() };
+        self.block(directive, &mut draft);
+        draft.name = name?.value;
+        Some(draft)
+    }
+}

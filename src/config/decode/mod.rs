@@ -1,0 +1,283 @@
+//! The tree of directives -> the model. Each block has one file with a table of its keywords; a keyword's row holds
+//! what it wants, and the function that takes it. It knows no grammar: both give the same tree.
+//!
+//! Nothing is skipped in silence. An unknown word is a warning in a keepalived.conf and an error in KDL; a keyword that
+//! keepalived knows and that has no effect here says so; a value that keepalived would replace is replaced and told.
+
+mod addresses;
+mod checker;
+mod command;
+mod complete;
+mod global;
+mod host;
+mod instance;
+mod options;
+mod pace;
+mod real_server;
+mod root;
+mod script;
+mod sync_group;
+mod track;
+mod value;
+mod virtual_server;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use checkers::CheckSpec;
+
+pub use self::host::Host;
+use self::host::HostFacts;
+use super::diagnostic::{Diagnostic, Diagnostics, Severity};
+use super::keywords;
+use super::model::{Config, ScriptUser};
+use super::source::{Grammar, Span};
+use super::suggest;
+use super::tree::{Block, Directive, Form};
+
+/// What decoding gives: the model, unless an error stands in the way, and the words that went unused.
+pub(super) struct Decoded {
+    /// `None` where a diagnostic is an error.
+    pub(super) config: Option<Config>,
+    /// Words and directives that were told and left out; a conversion leaves them out too.
+    pub(super) ignored: HashSet<Span>,
+}
+
+/// Decodes a tree. Every mistake goes to `diagnostics`.
+pub(super) fn decode(tree: &Block, host: Host, diagnostics: &mut Diagnostics) -> Decoded {
+    let mut decoder = Decoder {
+        diagnostics,
+        host: HostFacts::new(host),
+        keyword: ("", ""),
+        ignored: HashSet::new(),
+        script_user: None,
+        script_security: false,
+        specs: HashSet::new(),
+    };
+    let config = root::decode(&mut decoder, tree);
+    let ignored = decoder.ignored;
+    Decoded { config: (!diagnostics.has_errors()).then_some(config), ignored }
+}
+
+/// A value and the place where it was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct At<T> {
+    value: T,
+    span: Span,
+}
+
+/// A keyword of a block whose draft is `T`.
+pub(super) struct Keyword<T: 'static> {
+    name: &'static str,
+    /// What follows it: for messages and the keyword reference. A `{` in it means that it takes a block.
+    form: &'static str,
+    /// Whether it may stand more than once in a block.
+    many: bool,
+    support: Support<T>,
+}
+
+/// What a keyword does here.
+enum Support<T> {
+    /// This function takes it.
+    Acts(fn(&mut Decoder<'_>, &Directive, &mut T)),
+    /// Not in this version; what that means for the user.
+    NotYet(&'static str),
+    /// It never will; why that is right.
+    NoEffect(&'static str),
+}
+
+const fn acts<T>(
+    name: &'static str,
+    form: &'static str,
+    take: fn(&mut Decoder<'_>, &Directive, &mut T),
+) -> Keyword<T> {
+    Keyword { name, form, many: false, support: Support::Acts(take) }
+}
+
+const fn many<T>(
+    name: &'static str,
+    form: &'static str,
+    take: fn(&mut Decoder<'_>, &Directive, &mut T),
+) -> Keyword<T> {
+    Keyword { name, form, many: true, support: Support::Acts(take) }
+}
+
+const fn not_yet<T>(name: &'static str, form: &'static str, what: &'static str) -> Keyword<T> {
+    Keyword { name, form, many: true, support: Support::NotYet(what) }
+}
+
+const fn no_effect<T>(name: &'static str, form: &'static str, why: &'static str) -> Keyword<T> {
+    Keyword { name, form, many: true, support: Support::NoEffect(why) }
+}
+
+/// A block: the draft that its keywords fill.
+pub(super) trait Keywords: Sized + 'static {
+    /// The block's keyword, for messages.
+    const BLOCK: &'static str;
+    /// Its tables.
+    const TABLES: &'static [&'static [Keyword<Self>]];
+}
+
+/// A row of the keyword reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Row {
+    /// The block that the keyword stands in; empty at the outermost level.
+    pub(super) block: &'static str,
+    /// The keyword.
+    pub(super) name: &'static str,
+    /// What follows it.
+    pub(super) form: &'static str,
+    /// `acts`, `not yet`, `no effect`.
+    pub(super) support: &'static str,
+    /// What is to be said about that.
+    pub(super) note: &'static str,
+}
+
+fn rows<T: Keywords>(into: &mut Vec<Row>) {
+    for Keyword { name, form, support, .. } in T::TABLES.iter().flat_map(|table| table.iter()) {
+        let (support, note) = match support {
+            Support::Acts(_) => ("acts", ""),
+            Support::NotYet(note) => ("not yet", *note),
+            Support::NoEffect(note) => ("no effect", *note),
+        };
+        into.push(Row { block: T::BLOCK, name, form, support, note });
+    }
+}
+
+/// All keywords that have a table here.
+pub(super) fn all_rows() -> Vec<Row> {
+    let mut all = Vec::new();
+    rows::<root::Draft>(&mut all);
+    rows::<global::Draft>(&mut all);
+    rows::<script::Draft>(&mut all);
+    rows::<sync_group::Draft>(&mut all);
+    rows::<instance::Draft>(&mut all);
+    rows::<instance::Authentication>(&mut all);
+    rows::<virtual_server::Draft>(&mut all);
+    rows::<real_server::Draft>(&mut all);
+    rows::<checker::TcpDraft>(&mut all);
+    rows::<checker::HttpDraft>(&mut all);
+    rows::<checker::UrlDraft>(&mut all);
+    rows::<checker::MiscDraft>(&mut all);
+    all
+}
+
+/// What decoding one configuration has at hand.
+struct Decoder<'a> {
+    diagnostics: &'a mut Diagnostics,
+    host: HostFacts,
+    /// The keyword being taken, and its form.
+    keyword: (&'static str, &'static str),
+    ignored: HashSet<Span>,
+    /// `script_user`, once `global_defs` is read.
+    script_user: Option<ScriptUser>,
+    /// `enable_script_security`, likewise.
+    script_security: bool,
+    /// Equal checks share one value.
+    specs: HashSet<Arc<CheckSpec>>,
+}
+
+impl Decoder<'_> {
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Something that keepalived passes over: a warning in its own grammar, an error in KDL. What is marked is left
+    /// out of a conversion.
+    fn passed_over(&mut self, diagnostic: Diagnostic) {
+        let Some(span) = diagnostic.span else { return self.report(diagnostic) };
+        self.ignored.insert(span);
+        let severity = match self.diagnostics.sources().file(span.file).grammar() {
+            Grammar::Keepalived => Severity::Warning,
+            Grammar::Kdl => Severity::Error,
+        };
+        self.report(Diagnostic { severity, ..diagnostic });
+    }
+
+    /// Fills a draft from a directive's block.
+    fn block<T: Keywords>(&mut self, directive: &Directive, draft: &mut T) {
+        match &directive.block {
+            Some(block) => self.directives(&block.directives, draft),
+            None => {
+                let message = format!("`{}` has no block after it", T::BLOCK);
+                let help = format!("write `{} ... {{`, its keywords, and `}}`", T::BLOCK);
+                self.report(Diagnostic::error("missing-block", directive.head(), message).help(help));
+            }
+        }
+    }
+
+    fn directives<'d, T: Keywords>(
+        &mut self,
+        directives: impl IntoIterator<Item = &'d Directive>,
+        draft: &mut T,
+    ) {
+        let mut seen: Vec<(&'static str, Span)> = Vec::new();
+        for directive in directives {
+            if directive.name.form == Form::Other {
+                continue;
+            }
+            let name = &*directive.name.text;
+            let known = T::TABLES.iter().flat_map(|table| table.iter()).find(|known| known.name == name);
+            let Some(known) = known else {
+                self.unknown::<T>(directive);
+                continue;
+            };
+            if !known.many {
+                let first = seen.iter().find(|(name, _)| *name == known.name);
+                if let Some(&(_, first)) = first {
+                    self.twice(directive, first);
+                }
+                seen.push((known.name, directive.name.span));
+            }
+            self.take(known, directive, draft);
+        }
+    }
+
+    fn take<T>(&mut self, known: &Keyword<T>, directive: &Directive, draft: &mut T) {
+        let name = known.name;
+        match known.support {
+            Support::Acts(take) => {
+                if directive.block.is_some() && !known.form.contains('{') {
+                    let message = format!("`{name}` takes no block");
+                    let span = directive.children().first().map_or(directive.head(), |child| child.name.span);
+                    self.report(Diagnostic::error("surplus-block", span, message)
+                        .help("a `{` too many, or a `}` missing further up"));
+                }
+                // Kept while the block inside is read, for what is said afterwards.
+                let outer = std::mem::replace(&mut self.keyword, (name, known.form));
+                take(self, directive, draft);
+                self.keyword = outer;
+            }
+            Support::NotYet(what) => {
+                let message = format!("`{name}` is not supported by this version: {what}");
+                self.report(Diagnostic::warning("not-yet", directive.head(), message));
+            }
+            Support::NoEffect(why) => {
+                let message = format!("`{name}` has no effect: {why}");
+                self.report(Diagnostic::warning("no-effect", directive.head(), message));
+            }
+        }
+    }
+
+    fn unknown<T: Keywords>(&mut self, directive: &Directive) {
+        let name = &*directive.name.text;
+        let message = match T::BLOCK {
+            "" => format!("`{name}` is no keyword"),
+            block => format!("`{name}` is no keyword of `{block}`"),
+        };
+        let here = T::TABLES.iter().flat_map(|table| table.iter()).map(|known| known.name);
+        let help = match keywords::blocks_of(name).as_slice() {
+            [] => suggest::nearest(name, here).map(|near| format!("did you mean `{near}`?")),
+            blocks => Some(format!("it belongs {}", blocks.join(" or "))),
+        };
+        let mut diagnostic = Diagnostic::warning("unknown-keyword", directive.head(), message);
+        diagnostic.help = help;
+        self.passed_over(diagnostic);
+    }
+
+    fn twice(&mut self, directive: &Directive, first: Span) {
+        let message = format!("`{}` stands here a second time; the last one counts", directive.name.text);
+        let diagnostic = Diagnostic::warning("twice", directive.head(), message);
+        self.report(diagnostic.related(first, "the first"));
+    }
+}

@@ -1,0 +1,194 @@
+//! The outermost level: which blocks there are, and what holds between them.
+
+use std::collections::HashMap;
+
+use ipvs::ServiceKey;
+use vrrp::{Family, IfName, Vrid};
+
+use super::complete::Finished;
+use super::script::Named;
+use super::sync_group::Scripts;
+use super::{At, Decoder, Keyword, Keywords, global, instance, many, not_yet, sync_group};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::model::{Config, VirtualServer};
+use crate::config::source::Span;
+use crate::config::tree::{Block, Directive};
+
+/// The file as far as it was read.
+#[derive(Default)]
+pub(super) struct Draft {
+    global: global::Draft,
+    scripts: Vec<Named>,
+    instances: Vec<instance::Draft>,
+    sync_groups: Vec<sync_group::Draft>,
+    virtual_servers: Vec<At<VirtualServer>>,
+}
+
+const ONE_PER_HOST: &str = "use --runtime-dir to run several";
+const NO_NAMESPACE: &str = "start evenkeel inside the namespace: ip netns exec NAME evenkeel run";
+
+impl Keywords for Draft {
+    const BLOCK: &'static str = "";
+    const TABLES: &'static [&'static [Keyword<Self>]] = &[&[
+        many("global_defs", "{ ... }", |decoder, directive, draft| {
+            decoder.surplus(directive, 0);
+            decoder.block(directive, &mut draft.global);
+        }),
+        many("vrrp_script", "NAME { ... }", |decoder, directive, draft| {
+            let script = decoder.vrrp_script(directive);
+            draft.scripts.extend(script);
+        }),
+        many("vrrp_instance", "NAME { ... }", |decoder, directive, draft| {
+            let instance = decoder.vrrp_instance(directive);
+            draft.instances.extend(instance);
+        }),
+        many("vrrp_sync_group", "NAME { ... }", |decoder, directive, draft| {
+            let group = decoder.vrrp_sync_group(directive);
+            draft.sync_groups.extend(group);
+        }),
+        many("virtual_server", "ADDRESS [PORT] | fwmark MARK { ... }", |decoder, directive, draft| {
+            let server = decoder.virtual_server(directive);
+            draft.virtual_servers.extend(server);
+        }),
+        many("include", "FILE", |decoder, directive, _| {
+            let message = "`include` is not read by this version";
+            decoder.report(Diagnostic::error("not-yet", directive.head(), message)
+                .help("put the text of the file here"));
+        }),
+        not_yet("net_namespace", "NAME", NO_NAMESPACE),
+        not_yet("net_namespace_ipvs", "[NAME]", NO_NAMESPACE),
+        not_yet("namespace_with_ipsets", "", "no firewall rules are made"),
+        not_yet("use_pid_dir", "", ONE_PER_HOST),
+        not_yet("instance", "NAME", ONE_PER_HOST),
+        many("child_wait_time", "SECONDS", |decoder, directive, draft| {
+            let longest = std::time::Duration::from_secs(3600);
+            let time = decoder.time(directive, std::time::Duration::ZERO..=longest);
+            draft.global.set_child_wait_time(time);
+        }),
+        not_yet("linkbeat_use_polling", "", "the kernel tells of links by itself"),
+        not_yet("linkbeat_interfaces", "{ INTERFACE ... }", "the kernel tells of links by itself"),
+        not_yet("interface_up_down_delays", "{ INTERFACE DOWN [UP] ... }", "a link's change counts at once"),
+        not_yet("static_ipaddress", "{ ADDRESS ... }", "the addresses are not set"),
+        not_yet("static_routes", "{ ROUTE ... }", "the routes are not set"),
+        not_yet("static_rules", "{ RULE ... }", "the rules are not set"),
+        not_yet("track_group", "NAME { ... }", "there are no static addresses to watch"),
+        not_yet("SSL", "{ ... }", "SSL_GET presents no certificate"),
+        not_yet("vrrp_track_process", "NAME { ... }", "the processes are not counted"),
+        not_yet("track_file", "NAME { ... }", "the file is not watched"),
+        not_yet("vrrp_track_file", "NAME { ... }", "the file is not watched"),
+        not_yet("garp_group", "{ ... }", "vrrp_garp_interval holds for each interface"),
+        not_yet("bfd_instance", "NAME { ... }", "there is no BFD"),
+        not_yet("virtual_server_group", "NAME { ... }", "a virtual_server has one address"),
+    ]];
+}
+
+/// Decodes a whole file. `global_defs` comes first wherever it stands: the rest builds on it.
+pub(super) fn decode(decoder: &mut Decoder<'_>, tree: &Block) -> Config {
+    let mut draft = Draft::default();
+    let (global, rest): (Vec<&Directive>, Vec<&Directive>) =
+        tree.directives.iter().partition(|directive| directive.name.is("global_defs"));
+    decoder.directives(global, &mut draft);
+    decoder.script_security = draft.global.global().enable_script_security;
+    decoder.settle_script_user(&mut draft.global);
+    decoder.directives(rest, &mut draft);
+    decoder.finish(draft)
+}
+
+impl Decoder<'_> {
+    /// keepalived runs scripts as the account `keepalived_script` where there is one and nothing else is said.
+    fn settle_script_user(&mut self, draft: &mut global::Draft) {
+        const ACCOUNT: &str = "keepalived_script";
+        let said = draft.global().script_user.clone();
+        let found = || {
+            let (uid, gid) = self.host.counts().then(|| self.host.user(ACCOUNT)).flatten()?;
+            Some(crate::config::model::ScriptUser { name: ACCOUNT.to_owned(), group: None, uid, gid })
+        };
+        self.script_user = said.or_else(found);
+        draft.set_script_user(self.script_user.clone());
+    }
+
+    fn finish(&mut self, draft: Draft) -> Config {
+        let Draft { global, scripts, instances, sync_groups, virtual_servers } = draft;
+        let (global, sync_instance) = global.finish();
+        self.unique(scripts.iter().map(|one| (one.name.value.as_str(), one.keyword)), "vrrp_script");
+        let named = instances.iter().filter_map(|one| Some((one.name.as_str(), one.keyword?)));
+        self.unique(named, "vrrp_instance");
+        self.unique(sync_groups.iter().filter_map(|one| one.name_and_place()), "vrrp_sync_group");
+        let finished = instances.into_iter().filter_map(|draft| self.finish_instance(draft, &global));
+        let mut finished: Vec<Finished> = finished.collect();
+        self.one_router_each(&finished);
+        let mut tracked = Scripts::new(&scripts);
+        let sync_groups = self.finish_groups(sync_groups, &mut finished, &mut tracked);
+        for instance in &mut finished {
+            self.finish_trackers(instance, &mut tracked);
+        }
+        let unused: Vec<At<String>> = tracked.unused().map(|one| one.name.clone()).collect();
+        for At { value, span } in unused {
+            let message = format!("nothing tracks vrrp_script `{value}`: it is not run");
+            self.report(Diagnostic::warning("unused", span, message)
+                .help(format!("add to an instance: track_script {{ {value} }}")));
+        }
+        if let Some((name, span)) = sync_instance
+            && !finished.iter().any(|one| one.instance.name == name)
+        {
+            let message = format!("there is no vrrp_instance `{name}`");
+            self.report(Diagnostic::error("unresolved", span, message));
+        }
+        self.one_service_each(&virtual_servers);
+        let config = Config {
+            global,
+            scripts: scripts.into_iter().filter_map(|one| one.script).collect(),
+            instances: finished.into_iter().map(|one| one.instance).collect(),
+            sync_groups,
+            virtual_servers: virtual_servers.into_iter().map(|server| server.value).collect(),
+        };
+        if config.instances.is_empty() && config.virtual_servers.is_empty() && !self.diagnostics.has_errors() {
+            let message = "neither a vrrp_instance nor a virtual_server: there is nothing to do";
+            self.report(Diagnostic { severity: super::Severity::Warning, ..Diagnostic::of_file("empty", message) });
+        }
+        config
+    }
+
+    fn unique<'n>(&mut self, named: impl Iterator<Item = (&'n str, Span)>, block: &str) {
+        let mut seen: HashMap<&str, Span> = HashMap::new();
+        for (name, span) in named {
+            if let Some(first) = seen.get(name) {
+                let message = format!("a second {block} `{name}`");
+                self.report(Diagnostic::error("twice", span, message)
+                    .related(*first, "the first")
+                    .help("give it a name of its own"));
+            } else {
+                seen.insert(name, span);
+            }
+        }
+    }
+
+    /// A virtual router id names one router of a family on an interface (RFC 9568 section 5.2.3).
+    fn one_router_each(&mut self, instances: &[Finished]) {
+        let mut seen: HashMap<(Vrid, Family, IfName), &Finished> = HashMap::new();
+        for finished in instances {
+            let instance = &finished.instance;
+            let key = (instance.vrid, instance.family, instance.interface);
+            let Some(first) = seen.insert(key, finished) else { continue };
+            let message = format!(
+                "`{}` and `{}` are both {} router {} on {}",
+                first.instance.name, instance.name, instance.family, instance.vrid, instance.interface
+            );
+            self.report(Diagnostic::error("twice", finished.vrid, message)
+                .related(first.vrid, "the first")
+                .help("give one of them another virtual_router_id, here and on its peers"));
+        }
+    }
+
+    /// The kernel knows a service by address, port and protocol, or by its mark.
+    fn one_service_each(&mut self, servers: &[At<VirtualServer>]) {
+        let mut seen: HashMap<ServiceKey, Span> = HashMap::with_capacity(servers.len());
+        for At { value, span } in servers {
+            let Some(first) = seen.insert(value.key, *span) else { continue };
+            let message = format!("a second virtual_server {}", value.key);
+            self.report(Diagnostic::error("twice", *span, message)
+                .related(first, "the first")
+                .help("put all its real servers into one"));
+        }
+    }
+}

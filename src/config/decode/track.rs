@@ -1,0 +1,92 @@
+//! `track_interface` and `track_script`: what an instance or group watches, and the weight it has there.
+
+use super::options::{OptionWord, alone, value};
+use super::{At, Decoder};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::model::TrackWeight;
+use crate::config::tree::{Directive, Form, Property, Word};
+
+/// `weight N [reverse]` as far as it was given.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct WeightDraft {
+    weight: Option<i16>,
+    reverse: bool,
+}
+
+impl WeightDraft {
+    /// What is meant where nothing is given: weight 0.
+    pub(super) fn finish(self) -> TrackWeight {
+        TrackWeight { weight: self.weight.unwrap_or_default(), reverse: self.reverse }
+    }
+
+    /// Given here, else the tracked object's own.
+    pub(super) fn over(self, own: TrackWeight) -> TrackWeight {
+        match self.weight {
+            Some(_) => self.finish(),
+            None => TrackWeight { reverse: own.reverse || self.reverse, ..own },
+        }
+    }
+
+    /// Whether a weight was given.
+    pub(super) fn is_given(self) -> bool {
+        self.weight.is_some()
+    }
+}
+
+/// One line of a `track_*` block.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) name: At<String>,
+    pub(super) weight: WeightDraft,
+}
+
+const OPTIONS: &[OptionWord<WeightDraft>] = &[
+    value("weight", |decoder, word, draft| decoder.take_weight(word, draft)),
+    alone("reverse", |draft| draft.reverse = true),
+    alone("noreverse", |draft| draft.reverse = false),
+];
+
+impl Decoder<'_> {
+    /// The entries of a `track_*` block: one a line; in KDL names may stand as arguments too.
+    pub(super) fn tracked(&mut self, directive: &Directive) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let mut add = |word: &Word, weight| {
+            let name = At { value: word.text.to_string(), span: word.span };
+            entries.push(Entry { name, weight });
+        };
+        directive.arguments.iter().for_each(|word| add(word, WeightDraft::default()));
+        for child in directive.children() {
+            if child.name.form == Form::Other {
+                continue;
+            }
+            let mut weight = WeightDraft::default();
+            self.weight_options(&child.arguments, &child.properties, &mut weight);
+            add(&child.name, weight);
+        }
+        if entries.is_empty() {
+            self.missing(directive.name.span);
+        }
+        entries
+    }
+
+    /// `weight N`, `reverse`, `noreverse` behind a name.
+    pub(super) fn weight_options(
+        &mut self,
+        words: &[Word],
+        properties: &[Property],
+        draft: &mut WeightDraft,
+    ) {
+        self.options(words, properties, OPTIONS, draft);
+    }
+
+    /// A weight. keepalived takes 254 and makes it 253, with a complaint.
+    pub(super) fn take_weight(&mut self, word: &Word, draft: &mut WeightDraft) {
+        let Some(weight) = self.number_in(word, -254..=254_i16) else { return };
+        let held = weight.clamp(-253, 253);
+        if held != weight {
+            let message = format!("weight {weight} is held at {held}, the largest that counts");
+            self.report(Diagnostic::warning("adjusted", word.span, message));
+        }
+        draft.weight = Some(held);
+    }
+}

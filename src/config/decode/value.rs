@@ -1,0 +1,296 @@
+//! Words -> values: numbers, times, switches, addresses, names. Each refusal says what was found and what is wanted.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{At, Decoder};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::source::Span;
+use crate::config::suggest;
+use crate::config::tree::{Directive, Form, Word};
+
+impl Decoder<'_> {
+    /// The first argument; its absence is a mistake.
+    pub(super) fn word<'d>(&mut self, directive: &'d Directive) -> Option<&'d Word> {
+        let word = self.word_or_nothing(directive);
+        if word.is_none() {
+            self.missing(directive.name.span);
+        }
+        word
+    }
+
+    /// The only argument, if there is one. More are told.
+    pub(super) fn word_or_nothing<'d>(&mut self, directive: &'d Directive) -> Option<&'d Word> {
+        self.surplus(directive, 1);
+        directive.arguments.first()
+    }
+
+    /// Says that the keyword at hand lacks what its form wants.
+    pub(super) fn missing(&mut self, span: Span) {
+        let (name, form) = self.keyword;
+        let message = format!("`{name}` has nothing after it");
+        self.report(Diagnostic::error("missing-value", span, message).help(format!("write `{name} {form}`")));
+    }
+
+    /// Tells the arguments from number `from` on, and all properties: nothing reads them.
+    pub(super) fn surplus(&mut self, directive: &Directive, from: usize) {
+        if let Some(words) = directive.arguments.get(from..) {
+            words.iter().for_each(|word| self.surplus_word(word.span));
+        }
+        for property in &directive.properties {
+            self.surplus_word(property.name.span.to(property.value.span));
+        }
+    }
+
+    /// Tells one word that nothing reads.
+    pub(super) fn surplus_word(&mut self, span: Span) {
+        let word = self.diagnostics.sources().slice(span).to_owned();
+        let (name, form) = self.keyword;
+        let message = format!("`{word}` is left over after `{name}` and is skipped");
+        let wanted = if form.is_empty() { "nothing follows it".to_owned() } else { format!("write `{name} {form}`") };
+        self.passed_over(Diagnostic::warning("surplus-word", span, message).help(wanted));
+    }
+
+    /// Says that a word is none of what the keyword at hand takes.
+    pub(super) fn bad(&mut self, word: &Word, wanted: impl Display) {
+        let message = format!("`{}` for `{}`: {wanted} is wanted", shown(word), self.keyword.0);
+        self.report(Diagnostic::error("bad-value", word.span, message));
+    }
+
+    /// A whole number in a range.
+    pub(super) fn number<T>(&mut self, directive: &Directive, range: RangeInclusive<T>) -> Option<T>
+    where
+        T: FromStr + PartialOrd + Display + Copy,
+    {
+        let word = self.word(directive)?;
+        self.number_in(word, range)
+    }
+
+    /// A word as a whole number in a range.
+    pub(super) fn number_in<T>(&mut self, word: &Word, range: RangeInclusive<T>) -> Option<T>
+    where
+        T: FromStr + PartialOrd + Display + Copy,
+    {
+        let number = word.text.parse().ok().filter(|number| range.contains(number));
+        if number.is_none() {
+            self.bad(word, format_args!("a whole number from {} to {}", range.start(), range.end()));
+        }
+        number
+    }
+
+    /// A number of seconds, with a unit or without.
+    pub(super) fn time(&mut self, directive: &Directive, range: RangeInclusive<Duration>) -> Option<Duration> {
+        let word = self.word(directive)?;
+        self.time_in(word, range)
+    }
+
+    /// A word as a time in a range.
+    pub(super) fn time_in(&mut self, word: &Word, range: RangeInclusive<Duration>) -> Option<Duration> {
+        let time = parse_time(&word.text);
+        if time.is_none() {
+            let message = format!("`{}` for `{}` is no time", shown(word), self.keyword.0);
+            self.report(Diagnostic::error("bad-value", word.span, message)
+                .help("a number is seconds, `2.5`; KDL strings may carry a unit: us, ms, s, m, h, d"));
+        } else if !time.is_some_and(|time| range.contains(&time)) {
+            let (low, high) = (show_time(*range.start()), show_time(*range.end()));
+            self.bad(word, format_args!("a time from {low} to {high} s"));
+            return None;
+        }
+        time
+    }
+
+    /// A keyword that stands alone. `#false` (KDL) switches it off.
+    pub(super) fn flag(&mut self, directive: &Directive) -> bool {
+        match directive.arguments.first() {
+            Some(word) if word.form == Form::Boolean => {
+                self.surplus(directive, 1);
+                word.is("true")
+            }
+            Some(_) | None => {
+                self.surplus(directive, 0);
+                true
+            }
+        }
+    }
+
+    /// keepalived's optional BOOL: nothing means on.
+    pub(super) fn switch(&mut self, directive: &Directive) -> Option<bool> {
+        let Some(word) = self.word_or_nothing(directive) else { return Some(true) };
+        match &*word.text {
+            "true" | "on" | "yes" => Some(true),
+            "false" | "off" | "no" => Some(false),
+            _ => {
+                self.bad(word, "on, off, or nothing, which means on");
+                None
+            }
+        }
+    }
+
+    /// An IP address.
+    pub(super) fn address(&mut self, word: &Word) -> Option<IpAddr> {
+        match word.text.parse() {
+            Ok(address) => Some(address),
+            Err(_) if word.text.contains('/') => {
+                self.bad(word, "an IP address without a prefix");
+                None
+            }
+            Err(_) => {
+                self.bad(word, "an IP address");
+                None
+            }
+        }
+    }
+
+    /// An address as the only argument.
+    pub(super) fn address_of(&mut self, directive: &Directive) -> Option<IpAddr> {
+        let word = self.word(directive)?;
+        self.address(word)
+    }
+
+    /// A value with a parser that says itself what is wrong.
+    pub(super) fn parsed<T>(&mut self, word: &Word) -> Option<T>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        match word.text.parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let message = format!("`{}` for `{}`: {error}", shown(word), self.keyword.0);
+                self.report(Diagnostic::error("bad-value", word.span, message));
+                None
+            }
+        }
+    }
+
+    /// An interface name, and whether this host has it.
+    pub(super) fn interface(&mut self, word: &Word) -> Option<vrrp::IfName> {
+        let name: vrrp::IfName = self.parsed(word)?;
+        if let Some(present) = self.host.lacks_interface(name.as_str()) {
+            let near = suggest::nearest(name.as_str(), present.iter().map(String::as_str));
+            let help = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("this host has {}", present.join(", ")),
+            };
+            let message = format!("this host has no interface `{name}`");
+            self.report(Diagnostic::error("no-interface", word.span, message).help(help));
+        }
+        Some(name)
+    }
+
+    /// One of some words.
+    pub(super) fn choice<T: Copy>(&mut self, word: &Word, choices: &[(&'static str, T)]) -> Option<T> {
+        if let Some((_, value)) = choices.iter().find(|(name, _)| word.is(name)) {
+            return Some(*value);
+        }
+        let names = || choices.iter().map(|(name, _)| *name);
+        let wanted = names().collect::<Vec<_>>().join(", ");
+        let message = format!("`{}` for `{}`: one of {wanted} is wanted", shown(word), self.keyword.0);
+        let mut diagnostic = Diagnostic::error("bad-value", word.span, message);
+        diagnostic.help =
+            suggest::nearest(&word.text, names()).map(|near| format!("did you mean `{near}`?"));
+        self.report(diagnostic);
+        None
+    }
+
+    /// A name as the only argument of a block's keyword.
+    pub(super) fn name(&mut self, directive: &Directive) -> Option<At<String>> {
+        let word = self.word(directive)?;
+        Some(At { value: word.text.to_string(), span: word.span })
+    }
+
+    /// The words of a list: those of the block's lines, and in KDL the arguments too.
+    pub(super) fn list<'d>(&mut self, directive: &'d Directive) -> Vec<&'d Word> {
+        let mut words: Vec<&Word> = directive.arguments.iter().collect();
+        for child in directive.children() {
+            if child.name.form != Form::Other {
+                words.push(&child.name);
+                words.extend(&child.arguments);
+            }
+            for property in &child.properties {
+                self.surplus_word(property.name.span.to(property.value.span));
+            }
+        }
+        if words.is_empty() {
+            self.missing(directive.name.span);
+        }
+        words
+    }
+}
+
+/// A word as messages quote it; a page of text is cut.
+pub(super) fn shown(word: &Word) -> String {
+    match word.text.char_indices().nth(60) {
+        Some((cut, _)) => format!("{}...", &word.text[..cut]),
+        None => word.text.to_string(),
+    }
+}
+
+/// Seconds as keepalived takes them, or a number with a unit. Decimals are exact, down to nanoseconds.
+pub(super) fn parse_time(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let nanos_in_unit: u128 = match unit {
+        "us" => 1_000,
+        "ms" => 1_000_000,
+        "" | "s" => 1_000_000_000,
+        "m" | "min" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        "d" => 86_400_000_000_000,
+        _ => return None,
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && fraction.is_empty() || whole.len() > 12 || fraction.len() > 9 {
+        return None;
+    }
+    let parse = |digits: &str| if digits.is_empty() { Some(0) } else { digits.parse::<u128>().ok() };
+    let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    let nanos = parse(whole)? * nanos_in_unit + parse(fraction)? * nanos_in_unit / scale;
+    Some(Duration::new(u64::try_from(nanos / 1_000_000_000).ok()?, u32::try_from(nanos % 1_000_000_000).ok()?))
+}
+
+/// A time as a number of seconds, as [`parse_time`] reads it.
+pub(super) fn show_time(time: Duration) -> String {
+    let text = format!("{}.{:09}", time.as_secs(), time.subsec_nanos());
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_unless_they_carry_a_unit() {
+        let cases = [
+            ("1", Some(1_000_000)),
+            ("0.01", Some(10_000)),
+            (".5", Some(500_000)),
+            ("2.5555", Some(2_555_500)),
+            ("250ms", Some(250_000)),
+            ("2m", Some(120_000_000)),
+            ("1.5h", Some(5_400_000_000)),
+            ("10us", Some(10)),
+            ("1.2.3", None),
+            ("", None),
+            (".", None),
+            ("-1", None),
+            ("1 s", None),
+            ("10y", None),
+            ("99999999999999999999", None),
+        ];
+        for (text, micros) in cases {
+            assert_eq!(parse_time(text), micros.map(Duration::from_micros), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_shown_time_reads_back() {
+        for (micros, text) in [(0, "0"), (1_000_000, "1"), (10_000, "0.01"), (60_500_000, "60.5")] {
+            assert_eq!(show_time(Duration::from_micros(micros)), text);
+            assert_eq!(parse_time(text), Some(Duration::from_micros(micros)));
+        }
+    }
+}

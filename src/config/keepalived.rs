@@ -1,0 +1,265 @@
+//! keepalived.conf -> the tree of directives. It knows lines, blocks and comments, and no keyword's meaning.
+//!
+//! What keepalived reads before it looks at keywords (lib/parser.c): `#` and `!` comments, blocks whose braces share
+//! a line with words or have their own, quotes. Definitions (`$NAME=`), conditional lines (`@ID`) and repetitions
+//! (`~SEQ`, `~LST`) are refused by name: a text that means something else without them must not run.
+
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::lexer::{self, Token};
+use super::source::{FileId, Span};
+use super::tree::{Block, Comment, Comments, Directive, Form, Word};
+
+/// Deepest nesting read; keepalived's own blocks nest four deep.
+pub(super) const MAX_DEPTH: usize = 32;
+
+/// Reads a file. What cannot be read is told, and the rest is read all the same.
+pub(super) fn parse(file: FileId, diagnostics: &mut Diagnostics) -> Block {
+    let mut found = Vec::new();
+    let block = Parser::new(file, &mut found).run(diagnostics.sources().file(file));
+    found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
+    block
+}
+
+/// A block that is being read.
+#[derive(Default)]
+struct Level {
+    directives: Vec<Directive>,
+    /// Its opening brace; the file's own level has none.
+    open: Option<Span>,
+}
+
+struct Parser<'a> {
+    file: FileId,
+    levels: Vec<Level>,
+    words: Vec<Word>,
+    /// Comments that wait for the directive after them.
+    pending: Vec<Comment>,
+    blank_before: bool,
+    /// Where a comment at the end of the line belongs: the level of the line's last directive.
+    line_owner: Option<usize>,
+    /// Words right behind `{` on its line are often meant as a comment.
+    after_open: bool,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl<'a> Parser<'a> {
+    fn new(file: FileId, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
+        Self {
+            file,
+            levels: vec![Level::default()],
+            words: Vec::new(),
+            pending: Vec::new(),
+            blank_before: false,
+            line_owner: None,
+            after_open: false,
+            diagnostics,
+        }
+    }
+
+    fn run(mut self, source: &super::source::Source) -> Block {
+        let mut tokens = Vec::new();
+        let lines = source.text().bytes().filter(|&byte| byte == b'\n').count() + 1;
+        for number in 0..lines {
+            let range = source.line_range(number);
+            lexer::read_line(source.text(), self.file, range, &mut tokens, self.diagnostics);
+            self.line(&mut tokens);
+            if self.levels.len() > MAX_DEPTH {
+                break;
+            }
+        }
+        self.finish()
+    }
+
+    fn line(&mut self, tokens: &mut Vec<Token>) {
+        self.line_owner = None;
+        self.after_open = false;
+        if tokens.is_empty() {
+            self.blank_before = true;
+            return;
+        }
+        let closes = tokens.iter().any(|token| matches!(token, Token::Close(_)));
+        for token in tokens.drain(..) {
+            match token {
+                Token::Word(word) => self.words.push(word),
+                Token::Open(span) => self.open(span),
+                Token::Close(span) => self.close(span),
+                Token::Comment(text) => {
+                    self.statement(closes);
+                    self.comment(text);
+                }
+            }
+        }
+        self.statement(closes);
+        self.blank_before = false;
+    }
+
+    /// Ends the words collected so far.
+    fn statement(&mut self, line_closes: bool) {
+        if self.words.is_empty() {
+            return;
+        }
+        if self.is_free_text(line_closes) {
+            let (first, last) = (self.words[0].span, self.words[self.words.len() - 1].span);
+            let words: Vec<&str> = self.words.iter().map(|word| &*word.text).collect();
+            let text = words.join(" ");
+            self.warn_of_free_text(first.to(last), &text);
+            self.words.clear();
+            let text = text.trim_start_matches('/').trim().to_owned();
+            self.pending.push(Comment { text: text.into(), spaced: self.blank_before });
+            return;
+        }
+        self.refuse_preprocessor();
+        let after = self.cut_slashes();
+        let mut words = std::mem::take(&mut self.words).into_iter();
+        let Some(name) = words.next() else { return };
+        let mut directive = Directive::new(name, words.collect());
+        let before = std::mem::take(&mut self.pending);
+        directive.comments = Comments { spaced: self.blank_before, before, after };
+        self.blank_before = false;
+        self.line_owner = Some(self.levels.len() - 1);
+        self.level().directives.push(directive);
+    }
+
+    fn open(&mut self, span: Span) {
+        let had_words = !self.words.is_empty();
+        self.statement(true);
+        let level = self.levels.len() - 1;
+        let takes_block = match self.levels[level].directives.last() {
+            Some(last) if last.block.is_none() => had_words || self.line_owner.is_none(),
+            Some(_) | None => false,
+        };
+        if !takes_block {
+            let message = "a block without a keyword before it";
+            self.diagnostics.push(
+                Diagnostic::error("syntax", span, message)
+                    .help("a block is written `keyword arguments {`, with its end `}` further down"),
+            );
+            self.level().directives.push(Directive::new(Word::nothing(span), Vec::new()));
+        }
+        if let Some(directive) = self.level().directives.last_mut() {
+            directive.block = Some(Block::default());
+        }
+        self.line_owner = Some(level);
+        self.levels.push(Level { directives: Vec::new(), open: Some(span) });
+        self.after_open = true;
+        if self.levels.len() > MAX_DEPTH {
+            let message = format!("blocks nested deeper than {MAX_DEPTH}");
+            self.diagnostics.push(Diagnostic::error("syntax", span, message));
+        }
+    }
+
+    fn close(&mut self, span: Span) {
+        self.statement(true);
+        self.after_open = false;
+        if self.levels.len() == 1 {
+            self.diagnostics.push(
+                Diagnostic::error("syntax", span, "`}` without a block that is open")
+                    .help("one `}` too many, here or further up"),
+            );
+            return;
+        }
+        self.pop();
+        self.line_owner = Some(self.levels.len() - 1);
+    }
+
+    /// Hands the innermost level to the directive that it belongs to.
+    fn pop(&mut self) {
+        let Some(level) = self.levels.pop() else { return };
+        let closing = std::mem::take(&mut self.pending);
+        let Some(owner) = self.levels.last_mut() else { return };
+        let Some(directive) = owner.directives.last_mut() else { return };
+        directive.block = Some(Block { directives: level.directives, closing });
+    }
+
+    fn comment(&mut self, text: Box<str>) {
+        let owner = self.line_owner.and_then(|level| self.levels[level].directives.last_mut());
+        match owner {
+            Some(directive) if directive.comments.after.is_none() => {
+                directive.comments.after = Some(Comment { text, spaced: false });
+            }
+            Some(_) | None => self.pending.push(Comment { text, spaced: self.blank_before }),
+        }
+    }
+
+    fn finish(mut self) -> Block {
+        if self.levels.len() <= MAX_DEPTH {
+            for level in &self.levels {
+                if let Some(open) = level.open {
+                    self.diagnostics.push(
+                        Diagnostic::error("syntax", open, "the block that opens here is never closed")
+                            .help("add the missing `}`"),
+                    );
+                }
+            }
+        }
+        while self.levels.len() > 1 {
+            self.pop();
+        }
+        let directives = std::mem::take(&mut self.level().directives);
+        Block { directives, closing: self.pending }
+    }
+
+    fn level(&mut self) -> &mut Level {
+        // Level 0 is made by `new`, and `close` never pops it.
+        let last = self.levels.len() - 1;
+        &mut self.levels[last]
+    }
+
+    /// Remarks that people copy into configurations without `#`: `// text`, and sentences in other scripts at the
+    /// outermost level or behind an opening brace. keepalived skips both, with a complaint.
+    fn is_free_text(&self, line_closes: bool) -> bool {
+        let first = &self.words[0];
+        if first.form != Form::Bare {
+            return false;
+        }
+        let foreign = first.text.starts_with(|c: char| !c.is_ascii() && c != char::REPLACEMENT_CHARACTER);
+        first.text.starts_with("//")
+            || foreign && (self.levels.len() == 1 || self.after_open && !line_closes)
+    }
+
+    fn warn_of_free_text(&mut self, span: Span, text: &str) {
+        let short: String = text.chars().take(30).collect();
+        self.diagnostics.push(
+            Diagnostic::warning("free-text", span, format!("`{short}` is no keyword; it is skipped"))
+                .help("a comment begins with `#` or `!`"),
+        );
+    }
+
+    /// Takes `// text` off the end of the words. A path may begin with two slashes, so the first argument of a
+    /// command or `path` stays.
+    fn cut_slashes(&mut self) -> Option<Comment> {
+        let keeps_first = lexer::is_command_keyword(&self.words[0].text) || self.words[0].is("path");
+        let from = if keeps_first { 2 } else { 1 };
+        let at = (from..self.words.len()).find(|&at| {
+            self.words[at].form == Form::Bare && self.words[at].text.starts_with("//")
+        })?;
+        let cut = self.words.split_off(at);
+        let span = cut[0].span.to(cut[cut.len() - 1].span);
+        let words: Vec<&str> = cut.iter().map(|word| &*word.text).collect();
+        let text = words.join(" ");
+        self.warn_of_free_text(span, &text);
+        Some(Comment { text: text.trim_start_matches('/').trim().into(), spaced: false })
+    }
+
+    fn refuse_preprocessor(&mut self) {
+        let Word { text, span, .. } = &self.words[0];
+        let span = *span;
+        let what = if text.starts_with('@') {
+            "conditional lines (`@id`) are"
+        } else if text.starts_with('$') && text.contains('=') {
+            "definitions (`$NAME=value`) are"
+        } else if text.starts_with("~SEQ") || text.starts_with("~LST") {
+            "repetitions (`~SEQ`, `~LST`) are"
+        } else {
+            return;
+        };
+        self.diagnostics.push(
+            Diagnostic::error("not-yet", span, format!("{what} not read by this version"))
+                .help("write out the text that it stands for"),
+        );
+        self.words[0] = Word::nothing(span);
+    }
+}
+
+#[cfg(test)]
+mod tests;

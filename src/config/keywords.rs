@@ -1,0 +1,155 @@
+//! The keyword reference: every keyword of keepalived's and ours, the block it stands in, and what it does here. Made
+//! from the tables that decode, so that it cannot say anything else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use super::decode::{self, Row};
+
+/// Blocks that keepalived has and this version does not read: their keywords, so that one that strays is recognised.
+const UNREAD: &[(&str, &str)] = &[
+    ("vrrp_track_process", "process param_match full_command weight quorum quorum_max fork_delay terminate_delay delay"),
+    ("track_file", "file weight init_file"),
+    ("garp_group", "garp_interval gna_interval interface interfaces"),
+    (
+        "bfd_instance",
+        "neighbor_ip neighbour_ip source_ip min_rx min_tx idle_tx multiplier passive ttl hoplimit max_hops multihop \
+         weight vrrp checker",
+    ),
+    ("virtual_server_group", "fwmark"),
+    ("track_group", "group"),
+    ("SSL", "password ca certificate key"),
+    ("auth_hmac", "key active_key anti_replay time_window mode"),
+    ("SMTP_CHECK", "helo_name host"),
+    ("DNS_CHECK", "type name"),
+    ("UDP_CHECK", "payload require_reply min_reply_length max_reply_length"),
+    ("FILE_CHECK", "track_file weight"),
+    ("BFD_CHECK", "name alpha"),
+];
+
+/// Words that keepalived's reader knows before it looks at keywords.
+const READER: &[(&str, &str, &str)] = &[
+    ("include", "FILE", "`include` is refused with its line"),
+    ("includer", "FILE", "as `include`"),
+    ("includem", "FILE", "as `include`"),
+    ("includew", "FILE", "as `include`"),
+    ("includeb", "FILE", "as `include`"),
+    ("includea", "FILE", "as `include`"),
+];
+
+/// Where each keyword belongs.
+static BLOCKS: LazyLock<BTreeMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
+    let mut blocks: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for row in rows() {
+        let known = blocks.entry(row.name).or_default();
+        if !known.contains(&row.block) {
+            known.push(row.block);
+        }
+    }
+    blocks
+});
+
+/// Every keyword with its block, in the order of the tables.
+pub(super) fn rows() -> Vec<Row> {
+    let mut rows = decode::all_rows();
+    for (block, names) in UNREAD {
+        rows.extend(names.split_whitespace().map(|name| Row {
+            block,
+            name,
+            form: "...",
+            support: "not yet",
+            note: "the block is not read",
+        }));
+    }
+    rows
+}
+
+/// Where a keyword may stand, in words; empty if it is none.
+pub(super) fn blocks_of(name: &str) -> Vec<String> {
+    let blocks = BLOCKS.get(name).map_or(&[][..], Vec::as_slice);
+    // A keyword with many homes helps nobody.
+    let few = blocks.iter().take(3);
+    few.map(|block| match *block {
+        "" => "at the outermost level".to_owned(),
+        block => format!("in `{block}`"),
+    })
+    .collect()
+}
+
+/// Whether a keyword takes on or off wherever it stands.
+pub(super) fn is_switch(name: &str) -> bool {
+    SWITCHES.contains(name)
+}
+
+static SWITCHES: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
+    let rows = rows();
+    let other: BTreeSet<&str> = rows.iter().filter(|row| row.form != "[BOOL]").map(|row| row.name).collect();
+    let switches = rows.iter().filter(|row| row.form == "[BOOL]").map(|row| row.name);
+    switches.filter(|name| !other.contains(name)).collect()
+});
+
+/// The reference as Markdown: `docs/keywords.md`.
+pub fn reference() -> String {
+    let mut text = String::from(INTRODUCTION);
+    let rows = rows();
+    let mut blocks: Vec<&str> = Vec::new();
+    for row in &rows {
+        if !blocks.contains(&row.block) {
+            blocks.push(row.block);
+        }
+    }
+    for block in blocks {
+        let title = if block.is_empty() { "The outermost level".to_owned() } else { format!("`{block}`") };
+        let _ = write!(text, "\n## {title}\n\n| keyword | what follows | here |\n| --- | --- | --- |\n");
+        for Row { name, form, support, note, .. } in rows.iter().filter(|row| row.block == block) {
+            let form = if form.is_empty() { String::new() } else { format!("`{}`", form.replace('|', "\\|")) };
+            let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+            let _ = writeln!(text, "| `{name}` | {form} | {support}{note} |");
+        }
+    }
+    text
+}
+
+const INTRODUCTION: &str = "\
+# Keywords
+
+Written by a test from the tables that read configurations (`src/config/decode/`); do not edit.
+
+The keywords are keepalived's, in both grammars. *Acts*: it does what keepalived documents, but for the differences in
+[migration.md](migration.md). *Not yet*: it is read, and `evenkeel check` and the start log warn with its line.
+*No effect*: likewise, and it stays so. A word in no table is a warning in keepalived.conf and an error in KDL.
+
+In the middle column, `[ ]` may be left out, `|` parts alternatives, `...` repeats, and words in capitals stand for
+values: SECONDS is a decimal number of seconds (in KDL also a string with a unit: `\"250ms\"`, `\"2m\"`), BOOL is on, off,
+yes, no, true or false (in KDL also `#true`, `#false`), COMMAND is one word, in quotes if it has arguments.
+
+Ours, unknown to keepalived: `lvs_resync`, `vrrp_hand_over` and `hand_over`; for checkers, real servers and virtual
+servers `rise`, `fall`, `jitter`, `first_check`; for HTTP_GET `body_limit`.
+
+Not read by this version, and refused with their line because the rest of the file would mean something else without
+them: `include` and its kin, definitions (`$NAME=`), conditional lines (`@id`), repetitions (`~SEQ`, `~LST`),
+`virtual_server group`, `auth_type AH` and `auth_hmac`.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_keyword_of_keepalived_has_a_row() {
+        let known: std::collections::BTreeSet<&str> =
+            rows().iter().map(|row| row.name).chain(READER.iter().map(|(name, _, _)| *name)).collect();
+        let all = include_str!("keywords/keepalived.txt").split_whitespace();
+        let missing: Vec<&str> = all.filter(|name| !known.contains(name)).collect();
+        assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
+    fn no_table_names_a_keyword_twice() {
+        let mut seen = std::collections::BTreeSet::new();
+        for row in decode::all_rows() {
+            assert!(seen.insert((row.block, row.name)), "{row:?}");
+        }
+    }
+}

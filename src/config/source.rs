@@ -1,0 +1,184 @@
+//! The files of a configuration and places in them. It knows bytes, lines and columns, and nothing of what they say.
+
+use std::fmt;
+
+/// The grammar that a file is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grammar {
+    /// keepalived.conf: unknown words are warnings, as keepalived goes on past them.
+    Keepalived,
+    /// KDL: unknown words are errors.
+    Kdl,
+}
+
+/// A file of [`Sources`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(u16);
+
+/// A range of bytes in one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Span {
+    /// The file.
+    pub file: FileId,
+    /// First byte.
+    pub start: u32,
+    /// Byte after the last.
+    pub end: u32,
+}
+
+impl Span {
+    /// The bytes `start..end` of a file. Offsets beyond 4 GiB cannot occur: [`Sources::add`] refuses such files.
+    pub(crate) fn new(file: FileId, start: usize, end: usize) -> Self {
+        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { file, start: offset(start), end: offset(end.max(start)) }
+    }
+
+    /// From the start of this one to the end of another in the same file.
+    pub(crate) fn to(self, last: Self) -> Self {
+        Self { end: last.end.max(self.end), ..self }
+    }
+}
+
+/// One file: its name, its text, and where its lines begin.
+#[derive(Debug)]
+pub struct Source {
+    name: String,
+    text: String,
+    grammar: Grammar,
+    line_starts: Vec<u32>,
+    origin: Option<Span>,
+}
+
+impl Source {
+    /// The name as it was given, for messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The text; bytes that were not UTF-8 stand in it as U+FFFD.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What the text is written in.
+    pub fn grammar(&self) -> Grammar {
+        self.grammar
+    }
+
+    /// The place that brought this text in (an `include`); `None` for the file that was asked for.
+    pub fn origin(&self) -> Option<Span> {
+        self.origin
+    }
+
+    /// The number of the line that holds a byte, from 0.
+    pub(crate) fn line_of(&self, offset: usize) -> usize {
+        self.line_starts.partition_point(|&start| start as usize <= offset).saturating_sub(1)
+    }
+
+    /// The bytes of a line, without its end.
+    pub(crate) fn line_range(&self, line: usize) -> std::ops::Range<usize> {
+        let start = self.line_starts.get(line).map_or(self.text.len(), |&start| start as usize);
+        let next = self.line_starts.get(line + 1).map_or(self.text.len(), |&start| start as usize);
+        let end = start + self.text[start..next].trim_end_matches(['\n', '\r']).len();
+        start..end
+    }
+}
+
+/// Where something stands, as people count: from 1, columns in characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file's name.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// All files that a configuration was read from.
+#[derive(Debug, Default)]
+pub struct Sources {
+    files: Vec<Source>,
+}
+
+/// A file that is larger, or one file more, than places can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("larger than 64 MiB, or more than 65,535 files")]
+pub struct TooMuch;
+
+impl Sources {
+    /// Largest file taken: a configuration of a million real servers fits, a disk image does not.
+    pub const MAX_BYTES: usize = 64 << 20;
+
+    /// Takes the bytes of a file. Bytes that are not UTF-8 become U+FFFD; the readers refuse them outside comments.
+    pub fn add(
+        &mut self,
+        name: impl Into<String>,
+        bytes: &[u8],
+        grammar: Grammar,
+        origin: Option<Span>,
+    ) -> Result<FileId, TooMuch> {
+        let id = u16::try_from(self.files.len()).map_err(|_| TooMuch)?;
+        if bytes.len() > Self::MAX_BYTES {
+            return Err(TooMuch);
+        }
+        let text = String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
+        let text = text.into_owned();
+        let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let line_starts =
+            std::iter::once(0).chain(starts.map(|(at, _)| u32::try_from(at + 1).unwrap_or(u32::MAX)));
+        let line_starts = line_starts.collect();
+        self.files.push(Source { name: name.into(), text, grammar, line_starts, origin });
+        Ok(FileId(id))
+    }
+
+    /// A file. Ids come from [`Sources::add`] of the same value only.
+    pub fn file(&self, id: FileId) -> &Source {
+        &self.files[usize::from(id.0)]
+    }
+
+    /// The text at a span.
+    pub fn slice(&self, span: Span) -> &str {
+        self.file(span.file).text.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    /// Where a span begins.
+    pub fn place(&self, span: Span) -> Place {
+        let source = self.file(span.file);
+        let line = source.line_of(span.start as usize);
+        let start = source.line_range(line).start;
+        let before = source.text.get(start..span.start as usize).unwrap_or_default();
+        let column = before.chars().count() + 1;
+        Place { file: source.name.clone(), line: line + 1, column }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_counts_lines_and_characters_from_one() {
+        let mut sources = Sources::default();
+        let text = "a\r\n# \u{4e2d}\u{6587} b\n";
+        let file = sources.add("x", text.as_bytes(), Grammar::Keepalived, None).unwrap();
+        let at = text.find('b').unwrap();
+        let place = sources.place(Span::new(file, at, at + 1));
+        assert_eq!(place.to_string(), "x:2:6");
+        assert_eq!(sources.file(file).line_range(0), 0..1);
+        assert_eq!(sources.place(Span::new(file, text.len(), text.len())).to_string(), "x:3:1");
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_and_a_byte_order_mark_are_survived() {
+        let mut sources = Sources::default();
+        let file = sources.add("x", b"\xef\xbb\xbfa \xff b", Grammar::Kdl, None).unwrap();
+        assert_eq!(sources.file(file).text(), "a \u{fffd} b");
+    }
+}
