@@ -12,6 +12,8 @@
 //! check is a new file in `spec` and one in `probe`, an arm in each of their `match`es, and whatever new `Failure`s
 //! it can see.
 
+#[cfg(feature = "io")]
+mod alarm;
 mod checkers;
 mod failure;
 mod fanout;
@@ -27,6 +29,8 @@ mod schedule;
 mod snapshot;
 pub mod spec;
 
+#[cfg(feature = "io")]
+pub use alarm::Alarm;
 pub use checkers::{Action, Checkers, Load, Reconfigured, Report, RunId};
 pub use failure::{Failure, LocalFault, Stage, Unreachable};
 pub use judge::{Judge, Next, Ruling};
