@@ -197,7 +197,8 @@ impl<K: Kernel> Applier<K> {
     }
 
     fn retry(&mut self, now: Instant) {
-        let due = |(key, lagging): (&ServiceKey, &Lagging)| (now >= lagging.retry_at).then_some(*key);
+        let due =
+            |(key, lagging): (&ServiceKey, &Lagging)| (now >= lagging.retry_at).then_some(*key);
         let due: Vec<ServiceKey> = self.lagging.iter().filter_map(due).take(SLICE).collect();
         if due.is_empty() {
             return;
@@ -210,9 +211,8 @@ impl<K: Kernel> Applier<K> {
                 return;
             }
         };
-        let difference = |key: &ServiceKey| {
-            diff_service(*key, actual.services.get(key), self.desired.get(key))
-        };
+        let difference =
+            |key: &ServiceKey| diff_service(*key, actual.services.get(key), self.desired.get(key));
         let ops: Vec<Op> = due.iter().flat_map(difference).collect();
         self.carry_out(&ops, now);
         for key in due {
@@ -283,7 +283,8 @@ fn differences(holds: Option<&Service>, wanted: Option<&Service>) -> Vec<String>
             (None, Some(_)) => found.push(format!("{key} is missing")),
             (Some(_), None) => found.push(format!("{key} should not be there")),
             (Some(is), Some(should)) if is.weight != should.weight => {
-                found.push(format!("{key} has weight {}, should have {}", is.weight, should.weight));
+                found
+                    .push(format!("{key} has weight {}, should have {}", is.weight, should.weight));
             }
             (Some(is), Some(should)) if is != should => {
                 found.push(format!("{key} is {is:?}, should be {should:?}"));

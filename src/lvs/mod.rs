@@ -1,7 +1,11 @@
 //! The lvs worker: all checks, their verdicts, the plan and the kernel's table.
-#![expect(clippy::disallowed_methods, reason = "the edge: its loop reads the clock for the pure parts")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the edge: its loop reads the clock for the pure parts"
+)]
 
 mod applier;
+mod module;
 pub mod plan;
 pub mod spec;
 mod state_file;

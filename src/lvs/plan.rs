@@ -49,7 +49,9 @@ pub fn standing(server: &ServerSpec, verdicts: &[Verdict]) -> Standing {
     for verdict in verdicts {
         match verdict {
             Verdict::Up { weight: Asked::Configured } => {}
-            Verdict::Up { weight: Asked::Exactly(asked) } => weight += i64::from(*asked) - configured,
+            Verdict::Up { weight: Asked::Exactly(asked) } => {
+                weight += i64::from(*asked) - configured
+            }
             Verdict::Down => up = false,
         }
     }

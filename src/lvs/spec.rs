@@ -9,7 +9,8 @@ use ipvs::{Destination, DestinationKey, ServiceKey, Settings, Timeouts, Weight};
 use serde::{Deserialize, Serialize};
 
 use crate::config::model::{
-    Checker, Config, FlushOnStop, Global, RealServer, Script, SorryServer, SyncDaemon, VirtualServer,
+    Checker, Config, FlushOnStop, Global, RealServer, Script, SorryServer, SyncDaemon,
+    VirtualServer,
 };
 
 /// Everything the worker acts on.
@@ -218,10 +219,8 @@ fn real_server(server: &RealServer, checks: &mut Checks) -> ServerSpec {
         smtp_alert: _,
         checkers,
     } = server;
-    let check = |checker: &Checker| CheckRef {
-        target: checker.target,
-        check: checks.place(&checker.spec),
-    };
+    let check =
+        |checker: &Checker| CheckRef { target: checker.target, check: checks.place(&checker.spec) };
     ServerSpec {
         key: *key,
         destination: Destination {

@@ -35,7 +35,11 @@ pub(super) struct State {
 
 impl State {
     /// To be written.
-    pub(super) fn new(ours: Vec<ServiceKey>, quorum_lost: Vec<ServiceKey>, checks: Snapshot) -> Self {
+    pub(super) fn new(
+        ours: Vec<ServiceKey>,
+        quorum_lost: Vec<ServiceKey>,
+        checks: Snapshot,
+    ) -> Self {
         Self { ours, quorum_lost, checks, ..Self::default() }
     }
 }

@@ -13,6 +13,7 @@ use ipvs::{DestinationKey, Op, ServiceKey, Table};
 use tracing::{debug, error, info, warn};
 
 use super::applier::{self, Applier, Report};
+use super::module;
 use super::plan::{Facts, Planned, plan, standing};
 use super::spec::{LvsSpec, ServerSpec, ServiceSpec};
 use super::state_file::{State, StateFile};
@@ -46,7 +47,7 @@ impl Socket {
     fn reopen_after(&mut self, error: &ipvs::Error) {
         use ipvs::Error::{Socket, Unavailable};
         if matches!(error, Unavailable | Socket { .. })
-            && let Ok(kernel) = ipvs::Kernel::open()
+            && let Ok(kernel) = module::open()
         {
             self.0 = kernel;
         }
@@ -141,7 +142,7 @@ impl Worker {
         configure: &Configure,
     ) -> Result<Self, (Link, ipvs::Error)> {
         let now = Instant::now();
-        let mut kernel = match ipvs::Kernel::open() {
+        let mut kernel = match module::open() {
             Ok(kernel) => kernel,
             Err(cause) => return Err((link, cause)),
         };
@@ -153,8 +154,12 @@ impl Worker {
         {
             warn!("lvs_flush: {cause}");
         }
-        let ours: BTreeSet<ServiceKey> =
-            saved.ours.iter().chain(spec.services.iter().map(|service| &service.key)).copied().collect();
+        let ours: BTreeSet<ServiceKey> = saved
+            .ours
+            .iter()
+            .chain(spec.services.iter().map(|service| &service.key))
+            .copied()
+            .collect();
         let mut table = match kernel.dump() {
             Ok(table) => table,
             Err(cause) => return Err((link, cause)),
@@ -225,7 +230,9 @@ impl Worker {
         let mut dirty = BTreeSet::new();
         while let Some(action) = self.checkers.poll_action() {
             match action {
-                Action::Start { run, target, spec, step } => self.runner.start(run, target, spec, step),
+                Action::Start { run, target, spec, step } => {
+                    self.runner.start(run, target, spec, step)
+                }
                 Action::Cancel { run } => self.runner.cancel(run),
                 Action::Verdict(ruled) => {
                     dirty.insert(ruled.subscriber.service);
@@ -279,7 +286,12 @@ impl Worker {
                 ("real_server_weight", &None)
             }
             _ => {
-                info!(cause, held_s, "real server {subject}: check changed, still {}", word(after.up));
+                info!(
+                    cause,
+                    held_s,
+                    "real server {subject}: check changed, still {}",
+                    word(after.up)
+                );
                 ("check_changed", &None)
             }
         };
@@ -318,7 +330,8 @@ impl Worker {
         let ServiceSpec { quorum, hysteresis, .. } = served.spec;
         let live = served.planned.live_weight;
         let serving = if sorry { ", the sorry server serves" } else { "" };
-        let cause = format!("live weight {live}, quorum {quorum}, hysteresis {hysteresis}{serving}");
+        let cause =
+            format!("live weight {live}, quorum {quorum}, hysteresis {hysteresis}{serving}");
         let (name, script) = if met {
             info!(cause, "virtual server {key} is UP");
             ("virtual_server_up", served.spec.quorum_up.clone())
@@ -397,13 +410,19 @@ impl Worker {
         if added + removed + changed == 0 { String::new() } else { summary }
     }
 
-    fn serve(&self, spec: ServiceSpec, before: Option<Served>, lost: &BTreeSet<ServiceKey>) -> Served {
+    fn serve(
+        &self,
+        spec: ServiceSpec,
+        before: Option<Served>,
+        lost: &BTreeSet<ServiceKey>,
+    ) -> Served {
         let verdict = |server: &ServerSpec, check: usize| {
             let check = u16::try_from(check).unwrap_or(u16::MAX);
             let subject = Subject { service: spec.key, server: server.key, check };
             self.checkers.verdict(subject).unwrap_or(Verdict::UP)
         };
-        let all = |server: &ServerSpec| (0..server.checks.len()).map(|at| verdict(server, at)).collect();
+        let all =
+            |server: &ServerSpec| (0..server.checks.len()).map(|at| verdict(server, at)).collect();
         let verdicts = spec.servers.iter().map(all).collect();
         let lost = lost.contains(&spec.key).then_some(false);
         let quorum_met = before.as_ref().and_then(|before| before.facts.quorum_met).or(lost);
@@ -439,9 +458,7 @@ impl Worker {
 
     async fn handle_message(&mut self, incoming: Incoming) -> io::Result<()> {
         match incoming.message {
-            Message::Ping(number) => {
-                self.link.send(Role::Supervisor, &Message::Pong(number)).await
-            }
+            Message::Ping(number) => self.link.send(Role::Supervisor, &Message::Pong(number)).await,
             Message::Configure(_) => {
                 let summary = match read_spec(incoming.descriptor) {
                     Ok(spec) => Ok(self.configure(spec, &BTreeSet::new(), Instant::now())),
@@ -538,7 +555,11 @@ impl Worker {
     fn status(&self, now: Instant) -> LvsStatus {
         let load = self.checkers.load();
         LvsStatus {
-            virtual_servers: self.served.values().map(|served| self.service_status(served, now)).collect(),
+            virtual_servers: self
+                .served
+                .values()
+                .map(|served| self.service_status(served, now))
+                .collect(),
             probes: load.probes,
             in_flight: load.in_flight,
             drifts: self.applier.drifts(),
@@ -614,14 +635,14 @@ fn subjects<'a>(
     spec: &'a LvsSpec,
     checks: &'a [Arc<CheckSpec>],
 ) -> impl Iterator<Item = (Subject, checkers::Target, Arc<CheckSpec>)> + 'a {
-    let servers = spec.services.iter().flat_map(|service| {
-        service.servers.iter().map(move |server| (service.key, server))
-    });
+    let servers = spec
+        .services
+        .iter()
+        .flat_map(|service| service.servers.iter().map(move |server| (service.key, server)));
     servers.flat_map(move |(service, server)| {
         server.checks.iter().enumerate().filter_map(move |(at, check)| {
             let shared = checks.get(usize::try_from(check.check).ok()?)?;
-            let subject =
-                Subject { service, server: server.key, check: u16::try_from(at).ok()? };
+            let subject = Subject { service, server: server.key, check: u16::try_from(at).ok()? };
             Some((subject, check.target, Arc::clone(shared)))
         })
     })
