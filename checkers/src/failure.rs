@@ -226,3 +226,74 @@ impl fmt::Display for LocalFault {
 fn text(errno: i32) -> std::io::Error {
     std::io::Error::from_raw_os_error(errno)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_has_words_and_a_reason() {
+        let within = Duration::from_secs(3);
+        let no_answer = |after| Failure::NoAnswer { within, after };
+        let digest = |last| Digest([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
+        let program = "/bin/x".to_owned();
+        for (failure, reason, text) in [
+            (Failure::Refused, "refused", "connect refused"),
+            (Failure::Unreachable(Unreachable::Host), "unreachable", "host unreachable"),
+            (Failure::Unreachable(Unreachable::Network), "unreachable", "network unreachable"),
+            (Failure::Unreachable(Unreachable::Down), "unreachable", "host or network down"),
+            (
+                no_answer(Stage::Connect),
+                "connect-timeout",
+                "no answer within 3s after connect started",
+            ),
+            (no_answer(Stage::Handshake), "tls-timeout", "no answer within 3s after TLS started"),
+            (no_answer(Stage::Request), "answer-timeout", "no answer within 3s after request sent"),
+            (
+                Failure::Unfinished { within, bytes: 12 },
+                "unfinished",
+                "answer unfinished within 3s, 12 bytes so far",
+            ),
+            (Failure::Reset { bytes: 0 }, "reset", "reset after 0 bytes"),
+            (Failure::Closed { bytes: 0 }, "closed", "closed after 0 bytes"),
+            (Failure::NotHttp { seen: "SSH".into() }, "not-http", "not HTTP: \"SSH\""),
+            (
+                Failure::HeadersOverLimit { bytes: 1, lines: 2 },
+                "headers-over-limit",
+                "headers over 1 bytes or 2 lines",
+            ),
+            (Failure::BodyOverLimit { limit: 9 }, "body-over-limit", "body over 9 bytes"),
+            (Failure::Tls { cause: "bad".into() }, "tls", "TLS: bad"),
+            (
+                Failure::Status { seen: 503, wanted: Statuses::default() },
+                "status",
+                "503, wanted 200-299",
+            ),
+            (
+                Failure::Digest { seen: digest(1), wanted: digest(255) },
+                "digest",
+                "digest 00000000000000000000000000000001, \
+                 wanted 000000000000000000000000000000ff",
+            ),
+            (Failure::Exit { code: 1 }, "exit", "exit 1"),
+            (Failure::Killed { signal: 9 }, "killed", "killed by signal 9"),
+            (Failure::TimedOut { after: within }, "timed-out", "timed out after 3s"),
+            (
+                Failure::NotRun { program, errno: 2 },
+                "not-run",
+                "cannot run /bin/x: No such file or directory (os error 2)",
+            ),
+            (Failure::Io { errno: 110 }, "io", "Connection timed out (os error 110)"),
+        ] {
+            assert_eq!((failure.reason(), failure.to_string().as_str()), (reason, text));
+        }
+    }
+
+    #[test]
+    fn a_local_fault_names_the_step() {
+        let fault = LocalFault { step: "socket".into(), errno: 24 };
+        assert_eq!(fault.to_string(), "socket: Too many open files (os error 24)");
+        let fault = LocalFault { step: "cancelled".into(), errno: 0 };
+        assert_eq!(fault.to_string(), "cancelled");
+    }
+}

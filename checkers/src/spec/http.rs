@@ -69,7 +69,7 @@ pub struct Url {
     pub virtualhost: Option<Host>,
 }
 
-/// Request target: starts with `/` (or `http://`, for a proxy), and has no byte that a request line cannot carry.
+/// Path and query: starts with `/` and has no character that a request line cannot carry (RFC 3986 section 3.3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UrlPath(Box<str>);
@@ -206,7 +206,7 @@ impl TryFrom<String> for UrlPath {
     type Error = HttpSpecError;
 
     fn try_from(text: String) -> Result<Self, HttpSpecError> {
-        if !text.starts_with('/') && !text.starts_with("http://") {
+        if !text.starts_with('/') {
             return Err(HttpSpecError::PathStart(text));
         }
         if text.len() > 65_534 {
@@ -298,5 +298,85 @@ impl fmt::Display for Statuses {
 
 /// What both RFC 9112 section 3.2 servers and the `http` crate let through in a request line.
 fn is_path_char(c: char) -> bool {
-    c.is_ascii_graphic() && !matches!(c, '#' | '<' | '>' | '`' | '^')
+    c.is_ascii_graphic() && !matches!(c, '"' | '#' | '<' | '>' | '`')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn range(first: u16, last: u16) -> StatusRange {
+        StatusRange { first, last }
+    }
+
+    #[test]
+    fn statuses_are_ranges_within_100_to_599() {
+        assert_eq!(Statuses::default().to_string(), "200-299");
+        let some = Statuses::try_from(vec![range(200, 200), range(300, 304)]).unwrap();
+        assert_eq!(some.to_string(), "200,300-304");
+        let taken: Vec<u16> = (0..1000).filter(|&code| some.contains(code)).collect();
+        assert_eq!(taken, [200, 300, 301, 302, 303, 304]);
+        for (ranges, why) in [
+            (vec![], "1 to 64 ranges of status codes are possible, found 0"),
+            (vec![range(1, 200)], "status codes are 100 to 599, lowest first, found 1-200"),
+            (vec![range(200, 600)], "status codes are 100 to 599, lowest first, found 200-600"),
+            (vec![range(300, 200)], "status codes are 100 to 599, lowest first, found 300-200"),
+            (vec![range(200, 200); 65], "1 to 64 ranges of status codes are possible, found 65"),
+        ] {
+            assert_eq!(Statuses::try_from(ranges).unwrap_err().to_string(), why);
+        }
+    }
+
+    #[test]
+    fn a_path_that_would_break_the_request_line_is_refused() {
+        let refused = |path: &str| path.parse::<UrlPath>().unwrap_err().to_string();
+        assert_eq!(refused("health"), "a path starts with \"/\", found \"health\"");
+        assert_eq!(refused(""), "a path starts with \"/\", found \"\"");
+        assert_eq!(refused("/a b"), "' ' at byte 2 of the path must be written as %XX");
+        assert_eq!(refused("/ä"), "'ä' at byte 1 of the path must be written as %XX");
+        assert_eq!(refused("/a\r\nX: y"), "'\\r' at byte 2 of the path must be written as %XX");
+        assert_eq!(
+            refused(&"/".repeat(65_535)),
+            "the path has 65535 bytes, at most 65534 are possible"
+        );
+    }
+
+    #[test]
+    fn a_host_loses_its_port_but_not_its_brackets() {
+        let name = |host: &str| host.parse::<Host>().unwrap().name().to_owned();
+        assert_eq!(name("www.example.org"), "www.example.org");
+        assert_eq!(name("www.example.org:8443"), "www.example.org");
+        assert_eq!(name("[2001:db8::1]:80"), "[2001:db8::1]");
+        assert_eq!(name("2001:db8::1"), "2001:db8::1");
+        assert_eq!(name("a:b"), "a:b");
+        assert!("a b".parse::<Host>().is_err());
+        assert!("".parse::<Host>().is_err());
+    }
+
+    #[test]
+    fn a_digest_reads_what_it_writes() {
+        let text = "0cc175b9c0f1b6a831c399e269772661";
+        assert_eq!(text.to_uppercase().parse::<Digest>().unwrap().to_string(), text);
+        for wrong in ["", "0cc1", "+cc175b9c0f1b6a831c399e269772661", &format!("{text}0")] {
+            assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 5000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// What is taken here is never refused when the request is built.
+        #[test]
+        #[cfg(feature = "io")]
+        fn each_path_and_host_fits_in_a_request(path in "/[ -~]{0,20}", host in "[ -~]{0,20}") {
+            if let Ok(path) = path.parse::<UrlPath>() {
+                prop_assert_eq!(&path.as_str().parse::<http::Uri>().unwrap().to_string(), path.as_str());
+            }
+            if let Ok(host) = host.parse::<Host>() {
+                prop_assert!(http::HeaderValue::from_str(host.as_str()).is_ok());
+            }
+        }
+    }
 }

@@ -34,3 +34,105 @@ pub struct User {
     /// Group.
     pub gid: u32,
 }
+
+/// Words that only a shell knows.
+const BUILTINS: &[&str] = &[
+    ".", ":", "!", "case", "cd", "command", "eval", "exec", "exit", "export", "for", "if", "read",
+    "return", "set", "shift", "source", "test", "trap", "ulimit", "umask", "unset", "until",
+    "wait", "while", "{",
+];
+
+impl Command {
+    /// A line as people write it: plain and quoted words are run as they are, anything that only a shell understands
+    /// (`|`, `$`, `*`, `;`, a builtin, an assignment ...) goes to one. An empty line is no command.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        if line.trim().is_empty() {
+            return None;
+        }
+        let words = split(line).filter(|words| {
+            words.first().is_some_and(|first| !first.contains('=') && !is_builtin(first))
+        });
+        Some(words.map_or_else(|| Self::Shell(line.to_owned()), Self::Argv))
+    }
+}
+
+fn is_builtin(word: &str) -> bool {
+    BUILTINS.contains(&word)
+}
+
+/// The words of a line that needs no shell: the part of POSIX.1-2024 XCU 2.2 that only quotes.
+fn split(line: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            ' ' | '\t' => words.extend(word.take()),
+            '\'' | '"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next()? {
+                        end if end == c => break,
+                        '$' | '`' | '\\' if c == '"' => return None,
+                        inside => word.push(inside),
+                    }
+                }
+            }
+            '|' | '&' | ';' | '<' | '>' | '(' | ')' | '$' | '`' | '\\' | '*' | '?' | '[' | '{'
+            | '#' | '~' | '\n' | '\r' => return None,
+            plain => word.get_or_insert_default().push(plain),
+        }
+    }
+    words.extend(word);
+    Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn argv(words: &[&str]) -> Option<Command> {
+        Some(Command::Argv(words.iter().map(|&word| word.to_owned()).collect()))
+    }
+
+    #[test]
+    fn plain_words_need_no_shell() {
+        assert_eq!(Command::parse("killall -0 nginx"), argv(&["killall", "-0", "nginx"]));
+        assert_eq!(
+            Command::parse(" /bin/a\t'b c'\"d $\" '' "),
+            Some(Command::Shell(" /bin/a\t'b c'\"d $\" '' ".into()))
+        );
+        assert_eq!(Command::parse(" /bin/a\t'b |c'\"d;\" '' "), argv(&["/bin/a", "b |cd;", ""]));
+    }
+
+    #[test]
+    fn what_only_a_shell_understands_goes_to_one() {
+        for line in [
+            "a | b",
+            "a; b",
+            "a $HOME",
+            "a *",
+            "A=1 b",
+            "exit 1",
+            "[ -f /a ]",
+            "a 'b",
+            "a > /b",
+            "! a",
+            "test -f /a",
+            "a\\ b",
+            "a &",
+            "a `b`",
+            "{ a; }",
+            "~/a",
+        ] {
+            assert_eq!(Command::parse(line), Some(Command::Shell(line.to_owned())), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_empty_line_is_no_command() {
+        assert_eq!(Command::parse(" \t"), None);
+        assert_eq!(Command::parse(""), None);
+    }
+}
