@@ -153,11 +153,8 @@ impl Group {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut VecDeque<Action>) {
-        if self.election_at().is_some_and(|at| at <= now) {
-            let last = self.members.iter().enumerate().max_by_key(|(_, m)| m.candidate_at());
-            let (decider, cause) = last.map_or((0, Cause::Owner), |(n, m)| (n, m.election_cause()));
-            self.become_master(decider, cause, now, out);
-        }
+        // First: one that yielded and goes on as Master must not lose its addresses to its other deadline.
+        self.elect_if_due(now, out);
         // All members' advertisements first: they leave as one batch.
         self.members.iter_mut().for_each(|member| member.advertise_if_due(now, out));
         self.members.iter_mut().for_each(|member| member.announce_if_due(now, out));
@@ -170,7 +167,17 @@ impl Group {
                 self.come_to_rest(member, Cause::HandOverTimedOut { unseen }, now, out);
             }
         }
+        // An owner that handed over has nobody to wait for.
+        self.elect_if_due(now, out);
         self.tell(out);
+    }
+
+    fn elect_if_due(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+        if self.election_at().is_some_and(|at| at <= now) {
+            let last = self.members.iter().enumerate().max_by_key(|(_, m)| m.candidate_at());
+            let (decider, cause) = last.map_or((0, Cause::Owner), |(n, m)| (n, m.election_cause()));
+            self.become_master(decider, cause, now, out);
+        }
     }
 
     pub(crate) fn resume(
@@ -266,6 +273,11 @@ impl Group {
 
     /// Nothing fails: whoever waits for that may go on.
     fn start(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+        for router in &mut self.members {
+            if router.state() == State::Fault && !router.is_ready() {
+                router.enter(Phase::Initialize, Cause::Recovered, now, out);
+            }
+        }
         let has = |state| self.members.iter().any(|member| member.state() == state);
         let is_resuming =
             |m: &Router| m.state() == State::Initialize && m.resume == Some(ResumeAs::Master);
@@ -282,11 +294,8 @@ impl Group {
     }
 
     fn start_as_backup(&mut self, now: Instant, out: &mut VecDeque<Action>) {
-        let is_free = |m: &Router| match m.phase {
-            Phase::Initialize => m.link.is_some() && !m.tracking.pending,
-            Phase::Fault => !m.tracking.pending,
-            Phase::Backup(_) | Phase::Master(_) | Phase::HandingOver(_) => false,
-        };
+        let is_free =
+            |m: &Router| matches!(m.phase, Phase::Initialize | Phase::Fault) && m.is_ready();
         // An owner waits for nobody and is never seen as Backup (RFC 9568 section 6.4.1).
         if self.members.iter().all(|m| is_free(m) && m.priority.is_owner()) {
             return self.become_master(0, Cause::Owner, now, out);
@@ -317,10 +326,7 @@ impl Group {
             let cause = Cause::Member { router: self.members[member].id() };
             return self.leave_master_all(|_| cause, Leaving::Releases, now, out);
         }
-        let waits = |m: &Router| {
-            matches!(m.phase, Phase::Initialize | Phase::Fault)
-                && (m.link.is_none() || m.tracking.pending)
-        };
+        let waits = |m: &Router| m.state() == State::Initialize && !m.is_ready();
         if !self.members.iter().any(waits) {
             self.become_master_all(|_| cause, now, out);
         }

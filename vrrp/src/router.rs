@@ -69,6 +69,11 @@ impl Router {
         self.link.and_then(|link| link.source)
     }
 
+    /// Everything that it needs to know before it starts is known.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.link.is_some() && !self.tracking.pending
+    }
+
     /// What keeps it from serving.
     pub(crate) fn fault(&self) -> Option<Cause> {
         let link = self.link_fault().filter(|_| self.spec.track_primary);
@@ -323,11 +328,11 @@ impl Router {
     /// Announces against a lesser Master, now and once more later (keepalived's `garp_lower_prio_*`).
     pub(crate) fn insist(&mut self, now: Instant, out: &mut VecDeque<Action>) {
         let announce = self.spec.announce;
-        self.announce(Addresses::All, announce.lower_prio_repeat, out);
+        // A member that joins the group later is not Master yet.
+        let Phase::Master(master) = &mut self.phase else { return };
         let again = announce.lower_prio_repeat > 0 && !announce.lower_prio_delay.is_zero();
-        if let Phase::Master(master) = &mut self.phase {
-            master.insist_again = again.then(|| now + announce.lower_prio_delay);
-        }
+        master.insist_again = again.then(|| now + announce.lower_prio_delay);
+        self.announce(Addresses::All, announce.lower_prio_repeat, out);
     }
 
     /// Somebody else announced this address: true when that was the last one we waited for.

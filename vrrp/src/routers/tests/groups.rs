@@ -198,3 +198,17 @@ fn a_group_resumes_as_a_whole_or_not_at_all() {
     assert_eq!((bench.state(id(1)), bench.state(id(2))), (State::Backup, State::Backup));
     expect(&bench.hear(id(1), LESSER, 150), "release 1");
 }
+
+#[test]
+fn a_member_that_is_not_master_yet_does_not_insist() {
+    let mut bench = Bench::master(spec(1));
+    let (specs, groups) = (vec![spec(1), spec(2)], vec![group(&[1, 2])]);
+    bench.call(|routers, now| routers.configure(specs, groups, now));
+    let lines = bench.hear(id(1), LESSER, 50);
+    expect(
+        &lines,
+        "notice 1: LesserMaster { source: 10.0.0.9, priority: 50 }
+        advertise 1 as 100
+        announce 1 x5",
+    );
+}

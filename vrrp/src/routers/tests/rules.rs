@@ -519,7 +519,27 @@ fn link_local_announcements_count_on_their_own_interface_only() {
     assert!(bench.routers.is_stopped());
 }
 
+#[test]
+fn an_owner_whose_fault_cleared_while_handing_over_is_master_in_the_same_turn() {
+    let mut bench = Bench::new(vec![with(|s| s.priority = Priority::OWNER)], vec![]);
+    bench.link(id(1), up());
+    bench.track(id(1), Tracking { fault: true, ..Tracking::default() });
+    bench.track(id(1), Tracking::default());
+    let lines = bench.advance_to_next();
+    assert!(lines.contains("HANDING OVER -> BACKUP"), "{lines}");
+    assert!(lines.contains("BACKUP -> MASTER, priority 255: Owner"), "{lines}");
+    assert!(bench.wait() > Duration::ZERO);
+}
+
 // Interfaces
+
+#[test]
+fn a_fault_that_clears_before_the_interface_is_known_ends_in_initialize() {
+    let mut bench = Bench::new(vec![spec(1)], vec![]);
+    bench.track(id(1), Tracking { fault: true, ..Tracking::default() });
+    expect(&bench.track(id(1), Tracking::default()), "1 FAULT -> INIT, priority 100: Recovered");
+    expect(&bench.link(id(1), up()), "1 INIT -> BACKUP, priority 100: Started");
+}
 
 #[test]
 fn dont_track_primary_ignores_the_interface() {

@@ -212,7 +212,7 @@ fn walk(steps: &[Step]) -> Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
 
     #[test]
     fn whatever_happens_the_actions_fit_together(steps in proptest::collection::vec(step(), 1..60)) {
