@@ -1,19 +1,42 @@
-//! `evenkeel check FILE`.
+//! `evenkeel check FILE`: everything that is wrong with a configuration, as this host would run it.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{self, Loaded, Style};
+use crate::config::{self, Config, Loaded, Severity, Style};
 
-/// Exit status 0 clean, 1 would run but has warnings, 2 would not run.
-pub(super) fn run_check(file: &Path) -> ExitCode {
+/// Exit status 0 clean, 1 with warnings, 2 when it would not run. Mistakes go to standard error, the summary to
+/// standard output.
+pub(super) fn run(file: &Path) -> ExitCode {
     let Loaded { config, diagnostics } = config::load(file);
-    let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
+    let style = if io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
     eprint!("{}", diagnostics.render(style));
-    println!("{}: {}", file.display(), diagnostics.summary());
-    match config {
-        None => ExitCode::from(2),
-        Some(_) => ExitCode::from(u8::from(!diagnostics.is_empty())),
-    }
+    let verdict = match &config {
+        None => format!("would not run: {}", diagnostics.summary()),
+        Some(config) if diagnostics.is_empty() => format!("ok: {}", contents(config)),
+        Some(config) => format!("would run, {}: {}", diagnostics.summary(), contents(config)),
+    };
+    // Nobody is left to tell where the reader of standard output went.
+    let _ = writeln!(io::stdout(), "{}: {verdict}", file.display());
+    ExitCode::from(match (config, diagnostics.count(Severity::Warning)) {
+        (None, _) => 2,
+        (Some(_), 0) => 0,
+        (Some(_), _) => 1,
+    })
+}
+
+/// `2 vrrp_instances, 1 virtual_server with 3 real_servers`.
+fn contents(config: &Config) -> String {
+    let count = |number: usize, word: &str| match number {
+        1 => format!("1 {word}"),
+        _ => format!("{number} {word}s"),
+    };
+    let real_servers = config.virtual_servers.iter().map(|server| server.real_servers.len()).sum();
+    format!(
+        "{}, {} with {}",
+        count(config.instances.len(), "vrrp_instance"),
+        count(config.virtual_servers.len(), "virtual_server"),
+        count(real_servers, "real_server"),
+    )
 }

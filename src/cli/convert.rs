@@ -1,16 +1,27 @@
-//! `evenkeel convert FILE`.
+//! `evenkeel convert FILE`: a configuration as KDL on standard output, what is wrong with it on standard error.
 
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::{self, Converted, Style};
 
-/// KDL on standard output, what is wrong or passed over on standard error. Exit status 2 when the file cannot be read,
-/// 1 when it has mistakes or warnings.
-pub(super) fn run_convert(file: &Path) -> ExitCode {
+/// Exit status 0 clean, 1 with warnings, 2 when the file cannot be read or would not run either way.
+pub(super) fn run(file: &Path) -> ExitCode {
     let Converted { kdl, diagnostics } = config::convert(file);
-    eprint!("{}", diagnostics.render(Style::Plain));
-    let Some(kdl) = kdl else { return ExitCode::from(2) };
-    print!("{kdl}");
-    ExitCode::from(u8::from(!diagnostics.is_empty()))
+    let style = if io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
+    eprint!("{}", diagnostics.render(style));
+    let written = kdl.as_ref().map(|kdl| io::stdout().write_all(kdl.as_bytes()));
+    match written {
+        None => {
+            eprintln!("{}: not converted: {}", file.display(), diagnostics.summary());
+            ExitCode::from(2)
+        }
+        Some(Err(cause)) => {
+            eprintln!("cannot write: {cause}");
+            ExitCode::from(2)
+        }
+        Some(Ok(())) if diagnostics.has_errors() => ExitCode::from(2),
+        Some(Ok(())) => ExitCode::from(u8::from(!diagnostics.is_empty())),
+    }
 }

@@ -189,8 +189,13 @@ impl Diagnostics {
             1 => format!("1 {word}"),
             n => format!("{n} {word}s"),
         };
-        let more = if self.dropped > 0 { format!(", {} more", self.dropped) } else { String::new() };
-        format!("{}, {}{more}", count(Severity::Error, "error"), count(Severity::Warning, "warning"))
+        let more =
+            if self.dropped > 0 { format!(", {} more", self.dropped) } else { String::new() };
+        format!(
+            "{}, {}{more}",
+            count(Severity::Error, "error"),
+            count(Severity::Warning, "warning")
+        )
     }
 }
 
@@ -282,8 +287,11 @@ impl miette::Diagnostic for Shown<'_> {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let source = self.source()?;
         Some(Box::new(self.labels_inside().map(move |(span, what)| {
-            let label = what.unwrap_or("here").to_owned();
-            LabeledSpan::new_with_span(Some(label), first_line(source, span))
+            let place = first_line(source, span);
+            match what {
+                None => LabeledSpan::new_primary_with_span(Some("here".to_owned()), place),
+                Some(what) => LabeledSpan::new_with_span(Some(what.to_owned()), place),
+            }
         })))
     }
 }
@@ -301,16 +309,23 @@ impl SourceCode for Source {
         if span.offset() > text.len() {
             return Err(MietteError::OutOfBounds);
         }
-        let first = self.line_of(span.offset()).saturating_sub(lines_before);
+        let line = self.line_of(span.offset());
+        let first = line.saturating_sub(lines_before);
         let last = self.line_of(end) + lines_after;
-        let bytes = self.line_range(first).start..self.line_range(last).end.max(end);
+        let line_start = self.line_range(first).start;
+        // Asked for a span without context, miette wants its place; with context, whole lines.
+        let (start, column) = match lines_before {
+            0 => (span.offset(), text[line_start..span.offset()].chars().count()),
+            _ => (line_start, 0),
+        };
+        let bytes = start..self.line_range(last).end.max(end);
         let whole = SourceSpan::from(bytes.clone());
         Ok(Box::new(MietteSpanContents::new_named(
             self.name().to_owned(),
             &text.as_bytes()[bytes],
             whole,
             first,
-            0,
+            column,
             last + 1 - first,
         )))
     }
@@ -324,7 +339,8 @@ mod tests {
     fn sample() -> Diagnostics {
         let mut diagnostics = Diagnostics::default();
         let text = b"global_defs {\n  router_id a\n  vrrp_versio 3\n}\n";
-        let file = diagnostics.sources_mut().add("k.conf", text, Grammar::Keepalived, None).unwrap();
+        let file =
+            diagnostics.sources_mut().add("k.conf", text, Grammar::Keepalived, None).unwrap();
         let span = Span::new(file, 30, 41);
         let first = Span::new(file, 0, 11);
         diagnostics.push(
@@ -340,8 +356,10 @@ mod tests {
         let diagnostics = sample();
         assert_eq!(
             diagnostics.lines().collect::<Vec<_>>(),
-            ["k.conf:3:3: warning: `vrrp_versio` is not known [unknown-keyword]; in this block at \
-              k.conf:1:1 (help: did you mean `vrrp_version`?)"]
+            [
+                "k.conf:3:3: warning: `vrrp_versio` is not known [unknown-keyword]; in this block at \
+              k.conf:1:1 (help: did you mean `vrrp_version`?)"
+            ]
         );
         assert_eq!(diagnostics.summary(), "0 errors, 1 warning");
     }

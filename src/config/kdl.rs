@@ -4,6 +4,8 @@
 //! is counted before it runs; its spans may cover a whole file, so only their first line is shown; and it says
 //! "expected float" of an address, where the reader wants to hear "put it in quotes".
 
+use std::ops::Range;
+
 use kdl::{KdlDiagnostic, KdlDocument, KdlEntry, KdlNode, KdlValue};
 
 use super::diagnostic::{Diagnostic, Diagnostics};
@@ -22,13 +24,27 @@ pub(super) fn parse(file: FileId, diagnostics: &mut Diagnostics) -> Block {
         return Block::default();
     }
     match KdlDocument::parse_v2(text) {
-        Ok(document) => Reader { text, file }.block(&document),
+        Ok(document) => {
+            let reader = Reader { text, file };
+            let (mut block, opening) = reader.block(Some(&document), 0..text.len());
+            head_comment(&mut block, opening);
+            block
+        }
         Err(error) => {
             let found = explain(text, file, &error.diagnostics);
             found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
             Block::default()
         }
     }
+}
+
+/// A comment on the first line of a file stands before everything.
+fn head_comment(block: &mut Block, opening: Option<Comment>) {
+    let comments = match block.directives.first_mut() {
+        Some(first) => &mut first.comments.before,
+        None => &mut block.closing,
+    };
+    comments.splice(0..0, opening);
 }
 
 /// What must not reach the parser.
@@ -133,13 +149,37 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn block(&self, document: &KdlDocument) -> Block {
-        let directives = document.nodes().iter().map(|node| self.directive(node)).collect();
-        let closing = document.format().map(|format| comments(&format.trailing)).unwrap_or_default();
-        Block { directives, closing }
+    /// The nodes that stand in `range` of the text, and the comment at the end of the line that it begins with.
+    ///
+    /// The crate's own record of what stands between nodes loses a comment behind `}`, so the text itself is asked.
+    fn block(
+        &self,
+        document: Option<&KdlDocument>,
+        range: Range<usize>,
+    ) -> (Block, Option<Comment>) {
+        let mut block = Block::default();
+        let mut opening = None;
+        let mut at = range.start;
+        let mut claim = |directives: &mut Vec<Directive>, between| {
+            let (comment, rest) = end_of_line(between);
+            let owner = directives.last_mut().map(|last| &mut last.comments.after);
+            let owner = owner.unwrap_or(&mut opening);
+            *owner = owner.take().or(comment);
+            rest
+        };
+        for node in document.map_or(&[][..], KdlDocument::nodes) {
+            let (start, end) = (node.span().offset(), node.span().offset() + node.span().len());
+            let before = claim(&mut block.directives, self.text.get(at..start).unwrap_or_default());
+            block.directives.push(self.directive(node, before));
+            at = end;
+        }
+        let rest = self.text.get(at..range.end).unwrap_or_default();
+        block.closing = comments(claim(&mut block.directives, rest));
+        (block, opening)
     }
 
-    fn directive(&self, node: &KdlNode) -> Directive {
+    /// A node, with what stands between it and the line before it.
+    fn directive(&self, node: &KdlNode, before: &str) -> Directive {
         let name = node.name();
         let span = self.span(name.span().offset(), name.span().len());
         let quoted = self.text[span.start as usize..].starts_with(['"', '#']);
@@ -157,9 +197,25 @@ impl Reader<'_> {
                 }
             }
         }
-        directive.block = node.children().map(|children| self.block(children));
-        directive.comments = comments_of(node);
+        // One line end closes the comment before; a second one is an empty line.
+        let end = before.rsplit("//").next().unwrap_or_default();
+        let spaced = end.matches('\n').count() > usize::from(before.contains("//"));
+        directive.comments = Comments { spaced, before: comments(before), after: None };
+        if node.children().is_some() {
+            let (block, opening) = self.block(node.children(), self.inside(node, &directive));
+            directive.block = Some(block);
+            directive.comments.after = opening;
+        }
         directive
+    }
+
+    /// The text between a node's braces.
+    fn inside(&self, node: &KdlNode, directive: &Directive) -> Range<usize> {
+        let head = directive.head().end as usize;
+        let end = node.span().offset() + node.span().len();
+        let open = self.text[head..end].find('{').map_or(head, |at| head + at + 1);
+        let close = self.text[open..end].rfind('}').map_or(end, |at| open + at);
+        open..close
     }
 
     fn word(&self, entry: &KdlEntry) -> Word {
@@ -173,7 +229,9 @@ impl Reader<'_> {
         let unit = entry.ty().map_or("", |unit| unit.value());
         let (text, form) = match entry.value() {
             KdlValue::String(text) => (text.clone(), Form::Quoted),
-            KdlValue::Integer(number) => (plain_number(entry).unwrap_or(number.to_string()), Form::Bare),
+            KdlValue::Integer(number) => {
+                (plain_number(entry).unwrap_or(number.to_string()), Form::Bare)
+            }
             KdlValue::Float(number) => match plain_number(entry) {
                 Some(text) => (text, Form::Bare),
                 None if number.is_finite() => (number.to_string(), Form::Bare),
@@ -197,13 +255,13 @@ fn plain_number(entry: &KdlEntry) -> Option<String> {
     plain.then(|| written.clone())
 }
 
-fn comments_of(node: &KdlNode) -> Comments {
-    let Some(format) = node.format() else { return Comments::default() };
-    let spaced = format.leading.rsplit("//").next().is_some_and(|end| end.matches('\n').count() > 1);
-    let after = [&format.before_terminator, &format.terminator, &format.trailing]
-        .into_iter()
-        .find_map(|text| comments(text).into_iter().next());
-    Comments { spaced, before: comments(&format.leading), after }
+/// A comment on the line that ends first, and what stands after that line.
+fn end_of_line(between: &str) -> (Option<Comment>, &str) {
+    let (line, rest) = between.split_once('\n').unwrap_or((between, ""));
+    match line.trim_start_matches([';', ' ', '\t']).strip_prefix("//") {
+        Some(text) => (Some(Comment { text: text.trim().into(), spaced: false }), rest),
+        None => (None, between),
+    }
 }
 
 /// The `//` comments of what stands between two nodes.
@@ -227,29 +285,47 @@ fn explain(text: &str, file: FileId, found: &[KdlDiagnostic]) -> Vec<Diagnostic>
     let stopped = found.iter().any(|one| label(one) == "not EOF");
     let mut told = Vec::new();
     for one in found {
-        // Where the parser gave up, everything that was open is "not closed": one mistake, not four.
-        if stopped && label(one) == "not closed" {
+        // Where the parser gave up, all that was open is "not closed"; and after a mistake it may give up at the next
+        // brace. One mistake, one message.
+        let follows = label(one) == "not EOF" && !told.is_empty();
+        if follows || stopped && label(one) == "not closed" {
             continue;
         }
-        let at = one.span.offset().min(text.len());
-        let token = token_at(text, at);
-        let start = at - token.before;
-        let span = Span::new(file, start, start + token.text.len().max(1));
-        let diagnostic = if token.text == "=" || token.text.ends_with('=') {
-            let message = format!("`{}` has no value after it", token.text);
-            Diagnostic::error("syntax", span, message).help("write name=value, without blanks")
-        } else if let "true" | "false" | "null" = token.text {
-            let message = format!("`{}` is no KDL word", token.text);
-            Diagnostic::error("syntax", span, message).help(format!("write #{}", token.text))
-        } else if needs_quotes(token.text) {
-            let message = format!("`{}` needs quotes in KDL", token.text);
-            Diagnostic::error("syntax", span, message).help(format!("write \"{}\"", token.text))
-        } else {
-            in_its_own_words(one, token.text, span)
-        };
-        told.push(diagnostic);
+        told.push(explain_one(text, file, one));
     }
     told
+}
+
+fn explain_one(text: &str, file: FileId, one: &KdlDiagnostic) -> Diagnostic {
+    let at = one.span.offset().min(text.len());
+    let at = match one.message.as_deref() {
+        // Its span begins with the file.
+        Some("Expected property value") => at + lonely_equals(&text[at..]).unwrap_or_default(),
+        Some(_) | None => at,
+    };
+    let token = token_at(text, at);
+    let start = at - token.before;
+    let span = Span::new(file, start, start + token.text.len().max(1));
+    if token.text.ends_with('=') {
+        let message = format!("`{}` has no value after it", token.text);
+        Diagnostic::error("syntax", span, message).help("write name=value, without blanks")
+    } else if let "true" | "false" | "null" = token.text {
+        let message = format!("`{}` is no KDL word", token.text);
+        Diagnostic::error("syntax", span, message).help(format!("write #{}", token.text))
+    } else if needs_quotes(token.text) {
+        let message = format!("`{}` needs quotes in KDL", token.text);
+        Diagnostic::error("syntax", span, message).help(format!("write \"{}\"", token.text))
+    } else {
+        in_its_own_words(one, token.text, span)
+    }
+}
+
+/// The first equals sign with nothing after it.
+fn lonely_equals(text: &str) -> Option<usize> {
+    let ends = |rest: &str| rest.starts_with(|c: char| c.is_whitespace() || ";}".contains(c));
+    text.match_indices('=')
+        .map(|(at, _)| at)
+        .find(|at| text[at + 1..].is_empty() || ends(&text[at + 1..]))
 }
 
 fn label(one: &KdlDiagnostic) -> &str {
@@ -281,12 +357,12 @@ struct Token<'a> {
 fn token_at(text: &str, at: usize) -> Token<'_> {
     let at = (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
     let ends = |c: char| c.is_whitespace() || matches!(c, ';' | '{' | '}' | '(' | ')');
-    if text[at..].starts_with(|c| matches!(c, '{' | '}' | '(' | ')' | ';' | '"')) {
+    if text[at..].starts_with(['{', '}', '(', ')', ';', '"']) {
         return Token { text: &text[at..at + 1], before: 0 };
     }
-    let start = text[..at].rfind(ends).map_or(0, |before| {
-        before + text[before..].chars().next().map_or(1, char::len_utf8)
-    });
+    let start = text[..at]
+        .rfind(ends)
+        .map_or(0, |before| before + text[before..].chars().next().map_or(1, char::len_utf8));
     let end = text[at..].find(ends).map_or(text.len(), |after| at + after);
     let token = &text[start..end];
     // A sentence is shown by its beginning.
@@ -320,7 +396,8 @@ mod tests {
 
     #[test]
     fn arguments_properties_children_and_comments_come_with_their_places() {
-        let text = "// of the VIP\nvip \"10.0.0.1/24\" 0123 (ms)10 dev=\"eth0\" { a #true; } // after\n";
+        let text =
+            "// of the VIP\nvip \"10.0.0.1/24\" 0123 (ms)10 dev=\"eth0\" { a #true; } // after\n";
         let mut diagnostics = Diagnostics::default();
         let file = diagnostics.sources_mut().add("k", text.as_bytes(), Grammar::Kdl, None).unwrap();
         let block = parse(file, &mut diagnostics);
@@ -330,7 +407,10 @@ mod tests {
             .iter()
             .map(|word| (&*word.text, diagnostics.sources().slice(word.span)))
             .collect();
-        assert_eq!(words, [("10.0.0.1/24", "\"10.0.0.1/24\""), ("0123", "0123"), ("10ms", "(ms)10")]);
+        assert_eq!(
+            words,
+            [("10.0.0.1/24", "\"10.0.0.1/24\""), ("0123", "0123"), ("10ms", "(ms)10")]
+        );
         let Property { name, value } = &vip.properties[0];
         assert_eq!((&*name.text, diagnostics.sources().slice(value.span)), ("dev", "\"eth0\""));
         assert_eq!(vip.children()[0].arguments[0].form, Form::Boolean);
@@ -359,7 +439,9 @@ mod tests {
     fn one_mistake_gives_one_message() {
         assert_eq!(
             read("a {\n  b weight=\n}\n").1,
-            ["k:2:5: error: `weight=` has no value after it [syntax] (help: write name=value, without blanks)"]
+            [
+                "k:2:5: error: `weight=` has no value after it [syntax] (help: write name=value, without blanks)"
+            ]
         );
         assert_eq!(read("a 1\n}\n").1, ["k:2:1: error: `}` without a block that is open [syntax]"]);
     }

@@ -131,8 +131,9 @@ impl<'a> Parser<'a> {
         if !takes_block {
             let message = "a block without a keyword before it";
             self.diagnostics.push(
-                Diagnostic::error("syntax", span, message)
-                    .help("a block is written `keyword arguments {`, with its end `}` further down"),
+                Diagnostic::error("syntax", span, message).help(
+                    "a block is written `keyword arguments {`, with its end `}` further down",
+                ),
             );
             self.level().directives.push(Directive::new(Word::nothing(span), Vec::new()));
         }
@@ -186,8 +187,12 @@ impl<'a> Parser<'a> {
             for level in &self.levels {
                 if let Some(open) = level.open {
                     self.diagnostics.push(
-                        Diagnostic::error("syntax", open, "the block that opens here is never closed")
-                            .help("add the missing `}`"),
+                        Diagnostic::error(
+                            "syntax",
+                            open,
+                            "the block that opens here is never closed",
+                        )
+                        .help("add the missing `}`"),
                     );
                 }
             }
@@ -212,7 +217,8 @@ impl<'a> Parser<'a> {
         if first.form != Form::Bare {
             return false;
         }
-        let foreign = first.text.starts_with(|c: char| !c.is_ascii() && c != char::REPLACEMENT_CHARACTER);
+        let foreign =
+            first.text.starts_with(|c: char| !c.is_ascii() && c != char::REPLACEMENT_CHARACTER);
         first.text.starts_with("//")
             || foreign && (self.levels.len() == 1 || self.after_open && !line_closes)
     }
@@ -220,15 +226,20 @@ impl<'a> Parser<'a> {
     fn warn_of_free_text(&mut self, span: Span, text: &str) {
         let short: String = text.chars().take(30).collect();
         self.diagnostics.push(
-            Diagnostic::warning("free-text", span, format!("`{short}` is no keyword; it is skipped"))
-                .help("a comment begins with `#` or `!`"),
+            Diagnostic::warning(
+                "free-text",
+                span,
+                format!("`{short}` is no keyword; it is skipped"),
+            )
+            .help("a comment begins with `#` or `!`"),
         );
     }
 
     /// Takes `// text` off the end of the words. A path may begin with two slashes, so the first argument of a
     /// command or `path` stays.
     fn cut_slashes(&mut self) -> Option<Comment> {
-        let keeps_first = lexer::is_command_keyword(&self.words[0].text) || self.words[0].is("path");
+        let keeps_first =
+            lexer::is_command_keyword(&self.words[0].text) || self.words[0].is("path");
         let from = if keeps_first { 2 } else { 1 };
         let at = (from..self.words.len()).find(|&at| {
             self.words[at].form == Form::Bare && self.words[at].text.starts_with("//")

@@ -9,7 +9,10 @@ use super::decode::{self, Row};
 
 /// Blocks that keepalived has and this version does not read: their keywords, so that one that strays is recognised.
 const UNREAD: &[(&str, &str)] = &[
-    ("vrrp_track_process", "process param_match full_command weight quorum quorum_max fork_delay terminate_delay delay"),
+    (
+        "vrrp_track_process",
+        "process param_match full_command weight quorum quorum_max fork_delay terminate_delay delay",
+    ),
     ("track_file", "file weight init_file"),
     ("garp_group", "garp_interval gna_interval interface interfaces"),
     (
@@ -26,16 +29,6 @@ const UNREAD: &[(&str, &str)] = &[
     ("UDP_CHECK", "payload require_reply min_reply_length max_reply_length"),
     ("FILE_CHECK", "track_file weight"),
     ("BFD_CHECK", "name alpha"),
-];
-
-/// Words that keepalived's reader knows before it looks at keywords.
-const READER: &[(&str, &str, &str)] = &[
-    ("include", "FILE", "`include` is refused with its line"),
-    ("includer", "FILE", "as `include`"),
-    ("includem", "FILE", "as `include`"),
-    ("includew", "FILE", "as `include`"),
-    ("includeb", "FILE", "as `include`"),
-    ("includea", "FILE", "as `include`"),
 ];
 
 /// Where each keyword belongs.
@@ -65,6 +58,11 @@ pub(super) fn rows() -> Vec<Row> {
     rows
 }
 
+/// Whether a word is a keyword anywhere.
+pub(super) fn is_keyword(word: &str) -> bool {
+    BLOCKS.contains_key(word)
+}
+
 /// Where a keyword may stand, in words; empty if it is none.
 pub(super) fn blocks_of(name: &str) -> Vec<String> {
     let blocks = BLOCKS.get(name).map_or(&[][..], Vec::as_slice);
@@ -84,7 +82,8 @@ pub(super) fn is_switch(name: &str) -> bool {
 
 static SWITCHES: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
     let rows = rows();
-    let other: BTreeSet<&str> = rows.iter().filter(|row| row.form != "[BOOL]").map(|row| row.name).collect();
+    let other: BTreeSet<&str> =
+        rows.iter().filter(|row| row.form != "[BOOL]").map(|row| row.name).collect();
     let switches = rows.iter().filter(|row| row.form == "[BOOL]").map(|row| row.name);
     switches.filter(|name| !other.contains(name)).collect()
 });
@@ -100,10 +99,18 @@ pub fn reference() -> String {
         }
     }
     for block in blocks {
-        let title = if block.is_empty() { "The outermost level".to_owned() } else { format!("`{block}`") };
-        let _ = write!(text, "\n## {title}\n\n| keyword | what follows | here |\n| --- | --- | --- |\n");
+        let title =
+            if block.is_empty() { "The outermost level".to_owned() } else { format!("`{block}`") };
+        let _ = write!(
+            text,
+            "\n## {title}\n\n| keyword | what follows | here |\n| --- | --- | --- |\n"
+        );
         for Row { name, form, support, note, .. } in rows.iter().filter(|row| row.block == block) {
-            let form = if form.is_empty() { String::new() } else { format!("`{}`", form.replace('|', "\\|")) };
+            let form = if form.is_empty() {
+                String::new()
+            } else {
+                format!("`{}`", form.replace('|', "\\|"))
+            };
             let note = if note.is_empty() { String::new() } else { format!(": {note}") };
             let _ = writeln!(text, "| `{name}` | {form} | {support}{note} |");
         }
@@ -138,8 +145,7 @@ mod tests {
 
     #[test]
     fn every_keyword_of_keepalived_has_a_row() {
-        let known: std::collections::BTreeSet<&str> =
-            rows().iter().map(|row| row.name).chain(READER.iter().map(|(name, _, _)| *name)).collect();
+        let known: BTreeSet<&str> = rows().iter().map(|row| row.name).collect();
         let all = include_str!("keywords/keepalived.txt").split_whitespace();
         let missing: Vec<&str> = all.filter(|name| !known.contains(name)).collect();
         assert_eq!(missing, [""; 0]);
@@ -147,7 +153,7 @@ mod tests {
 
     #[test]
     fn no_table_names_a_keyword_twice() {
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for row in decode::all_rows() {
             assert!(seen.insert((row.block, row.name)), "{row:?}");
         }

@@ -21,8 +21,8 @@
 mod decode;
 pub mod diagnostic;
 mod kdl;
-pub mod keywords;
 mod keepalived;
+pub mod keywords;
 mod lexer;
 pub mod model;
 mod render;
@@ -115,7 +115,12 @@ fn read(path: &Path, diagnostics: &mut Diagnostics) -> Option<Block> {
     }
 }
 
-fn parse(name: &str, bytes: &[u8], grammar: Grammar, diagnostics: &mut Diagnostics) -> Option<Block> {
+fn parse(
+    name: &str,
+    bytes: &[u8],
+    grammar: Grammar,
+    diagnostics: &mut Diagnostics,
+) -> Option<Block> {
     match diagnostics.sources_mut().add(name, bytes, grammar, None) {
         Ok(file) => Some(match grammar {
             Grammar::Keepalived => keepalived::parse(file, diagnostics),

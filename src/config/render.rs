@@ -14,8 +14,25 @@ const WIDTH: usize = 100;
 
 /// Words that take a value, and are written `name=value`.
 const OPTIONS: [&str; 19] = [
-    "dev", "brd", "broadcast", "label", "scope", "peer", "preferred_lft", "track_group", "weight", "min_ttl",
-    "max_ttl", "inst", "id", "maxlen", "port", "ttl", "tcp", "tcpfin", "udp",
+    "dev",
+    "brd",
+    "broadcast",
+    "label",
+    "scope",
+    "peer",
+    "preferred_lft",
+    "track_group",
+    "weight",
+    "min_ttl",
+    "max_ttl",
+    "inst",
+    "id",
+    "maxlen",
+    "port",
+    "ttl",
+    "tcp",
+    "tcpfin",
+    "udp",
 ];
 /// Blocks whose lines begin with a name or address and go on with options.
 const OPTION_BLOCKS: [&str; 6] = [
@@ -51,7 +68,8 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn block(&mut self, block: &Block, owner: &str) {
         for (number, directive) in block.directives.iter().enumerate() {
-            let top = owner.is_empty() && (directive.block.is_some() || !directive.comments.before.is_empty());
+            let top = owner.is_empty()
+                && (directive.block.is_some() || !directive.comments.before.is_empty());
             let spaced = directive.comments.spaced
                 || directive.comments.before.first().is_some_and(|comment| comment.spaced)
                 || top;
@@ -126,7 +144,8 @@ impl Writer<'_> {
         if !plain || !block.closing.is_empty() || owner.is_empty() || self.depth == 0 {
             return None;
         }
-        let mut inner = Writer { ignored: self.ignored, sources: self.sources, text: String::new(), depth: 0 };
+        let mut inner =
+            Writer { ignored: self.ignored, sources: self.sources, text: String::new(), depth: 0 };
         inner.block(block, owner);
         let text = inner.text.strip_suffix('\n')?;
         let fits = !text.contains('\n') && !text.starts_with("//");
@@ -144,7 +163,8 @@ impl Writer<'_> {
         let name = &*directive.name.text;
         let kept = |word: &&Word| !self.ignored.contains(&word.span);
         let arguments: Vec<&Word> = directive.arguments.iter().filter(kept).collect();
-        let plain_first = OPTION_KEYWORDS.iter().find(|(keyword, _)| *keyword == name).map(|(_, plain)| *plain);
+        let plain_first =
+            OPTION_KEYWORDS.iter().find(|(keyword, _)| *keyword == name).map(|(_, plain)| *plain);
         let mut head = if OPTION_BLOCKS.contains(&owner) { quoted(name) } else { node_name(name) };
         let mut push = |text: String| {
             head.push(' ');
@@ -209,7 +229,9 @@ fn value(word: &Word) -> String {
 fn is_number(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    let plain = |part: &str| (1..=18).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = |part: &str| {
+        (1..=18).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
     plain(whole) && plain(fraction)
 }
 
@@ -241,7 +263,11 @@ fn quoted(text: &str) -> String {
 
 /// A comment holds what KDL allows: no line ends, no control characters.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if is_forbidden(c) || c.is_whitespace() && c != '\t' { ' ' } else { c }).collect::<String>().trim().to_owned()
+    text.chars()
+        .map(|c| if is_forbidden(c) || c.is_whitespace() && c != '\t' { ' ' } else { c })
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 /// Code points that no KDL text may hold (KDL 2, "Disallowed Literal Code Points"), and U+FFFD, which stands for a byte

@@ -131,8 +131,8 @@ impl Sources {
         let text = String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
         let text = text.into_owned();
         let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let line_starts =
-            std::iter::once(0).chain(starts.map(|(at, _)| u32::try_from(at + 1).unwrap_or(u32::MAX)));
+        let line_starts = std::iter::once(0)
+            .chain(starts.map(|(at, _)| u32::try_from(at + 1).unwrap_or(u32::MAX)));
         let line_starts = line_starts.collect();
         self.files.push(Source { name: name.into(), text, grammar, line_starts, origin });
         Ok(FileId(id))

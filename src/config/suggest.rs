@@ -10,7 +10,10 @@ pub(super) fn nearest<'a>(
         return None;
     }
     let distances = candidates.into_iter().map(|known| (distance(word, known), known));
-    distances.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+    distances
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
 }
 
 /// Letters to change, add, drop or swap with their neighbour (optimal string alignment); case and `-` for `_` cost

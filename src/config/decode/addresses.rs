@@ -129,7 +129,8 @@ impl Decoder<'_> {
         };
         let Some(prefix) = prefix else {
             let found = super::value::shown(word);
-            let message = format!("`{found}`: a prefix length from 0 to {most} is wanted after the slash");
+            let message =
+                format!("`{found}`: a prefix length from 0 to {most} is wanted after the slash");
             self.report(Diagnostic::error("bad-value", word.span, message));
             return None;
         };
@@ -167,15 +168,21 @@ impl Decoder<'_> {
             address.parse::<IpAddr>().is_ok()
         };
         let after_value = |at: usize| {
-            at > 0 && ["brd", "broadcast", "peer"].iter().any(|name| line.arguments[at - 1].is(name))
+            at > 0
+                && ["brd", "broadcast", "peer"].iter().any(|name| line.arguments[at - 1].is(name))
         };
         let second = (0..line.arguments.len())
             .find(|&at| is_address(&line.arguments[at]) && !after_value(at));
         let Some(second) = second else { return line.arguments.len() };
         for word in &line.arguments[second..] {
-            let message = format!("`{}` stands behind another address on its line and will not be held", word.text);
-            self.passed_over(Diagnostic::warning("surplus-word", word.span, message)
-                .help("write one address a line"));
+            let message = format!(
+                "`{}` stands behind another address on its line and will not be held",
+                word.text
+            );
+            self.passed_over(
+                Diagnostic::warning("surplus-word", word.span, message)
+                    .help("write one address a line"),
+            );
         }
         second
     }

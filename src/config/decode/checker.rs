@@ -75,13 +75,16 @@ trait Connects: Paced {
             draft.connect().bind_to = decoder.address_of(directive).map(|value| At { value, span });
         }),
         acts("bind_port", "1..65535", |decoder, directive, draft| {
-            draft.connect().bind_port = decoder.number(directive, NonZeroU16::MIN..=NonZeroU16::MAX);
+            draft.connect().bind_port =
+                decoder.number(directive, NonZeroU16::MIN..=NonZeroU16::MAX);
         }),
         acts("bind_if", "INTERFACE", |decoder, directive, draft| {
-            draft.connect().bind_if = decoder.word(directive).and_then(|word| decoder.interface(word));
+            draft.connect().bind_if =
+                decoder.word(directive).and_then(|word| decoder.interface(word));
         }),
         acts("fwmark", "MARK", |decoder, directive, draft| {
-            draft.connect().fwmark = decoder.number(directive, 0..=u32::MAX).and_then(NonZeroU32::new);
+            draft.connect().fwmark =
+                decoder.number(directive, 0..=u32::MAX).and_then(NonZeroU32::new);
         }),
         not_yet("log_all_failures", "[BOOL]", "say checker_log_all_failures in global_defs"),
     ];
@@ -145,15 +148,22 @@ impl Keywords for HttpDraft {
 }
 
 const HTTP: &[Keyword<HttpDraft>] = &[
-    many("url", "{ path PATH [status_code ...] [digest ...] [virtualhost ...] }", |decoder, directive, draft| {
-        let mut url = UrlDraft::default();
-        decoder.block(directive, &mut url);
-        if url.path.is_none() {
-            let message = "this `url` has no `path`";
-            decoder.report(Diagnostic::error("missing-keyword", directive.head(), message).help("add: path /"));
-        }
-        draft.urls.push(url);
-    }),
+    many(
+        "url",
+        "{ path PATH [status_code ...] [digest ...] [virtualhost ...] }",
+        |decoder, directive, draft| {
+            let mut url = UrlDraft::default();
+            decoder.block(directive, &mut url);
+            if url.path.is_none() {
+                let message = "this `url` has no `path`";
+                decoder.report(
+                    Diagnostic::error("missing-keyword", directive.head(), message)
+                        .help("add: path /"),
+                );
+            }
+            draft.urls.push(url);
+        },
+    ),
     acts("virtualhost", "NAME", |decoder, directive, draft| {
         draft.virtualhost = decoder.word(directive).and_then(|word| decoder.parsed(word));
     }),
@@ -251,22 +261,25 @@ impl Paced for MiscDraft {
 
 impl Keywords for MiscDraft {
     const BLOCK: &'static str = "MISC_CHECK";
-    const TABLES: &'static [&'static [Keyword<Self>]] = &[&Self::PACE, &[
-        acts("misc_path", "COMMAND", |decoder, directive, draft| {
-            draft.command = decoder.command(directive);
-        }),
-        acts("misc_timeout", "SECONDS", |decoder, directive, draft| {
-            let least = Duration::from_millis(1);
-            draft.timeout = decoder.time(directive, least..=Duration::from_secs(86_400));
-        }),
-        acts("misc_dynamic", "", |decoder, directive, draft| {
-            draft.dynamic = decoder.flag(directive);
-        }),
-        acts("user", "USER [GROUP]", |decoder, directive, draft| {
-            draft.user = decoder.account_of(directive);
-        }),
-        not_yet("log_all_failures", "[BOOL]", "say checker_log_all_failures in global_defs"),
-    ]];
+    const TABLES: &'static [&'static [Keyword<Self>]] = &[
+        &Self::PACE,
+        &[
+            acts("misc_path", "COMMAND", |decoder, directive, draft| {
+                draft.command = decoder.command(directive);
+            }),
+            acts("misc_timeout", "SECONDS", |decoder, directive, draft| {
+                let least = Duration::from_millis(1);
+                draft.timeout = decoder.time(directive, least..=Duration::from_secs(86_400));
+            }),
+            acts("misc_dynamic", "", |decoder, directive, draft| {
+                draft.dynamic = decoder.flag(directive);
+            }),
+            acts("user", "USER [GROUP]", |decoder, directive, draft| {
+                draft.user = decoder.account_of(directive);
+            }),
+            not_yet("log_all_failures", "[BOOL]", "say checker_log_all_failures in global_defs"),
+        ],
+    ];
 }
 
 impl Decoder<'_> {
@@ -318,8 +331,14 @@ impl Decoder<'_> {
             }
         };
         if target.port == 0 && !kind.forks() {
-            self.report(Diagnostic::error("missing-keyword", keyword, format!("{} has no port to connect to", kind.name()))
-                .help("the real server has none either; add: connect_port 80"));
+            self.report(
+                Diagnostic::error(
+                    "missing-keyword",
+                    keyword,
+                    format!("{} has no port to connect to", kind.name()),
+                )
+                .help("the real server has none either; add: connect_port 80"),
+            );
         }
         let spec = self.shared(CheckSpec { kind, cadence });
         Some(Checker { target, spec })
@@ -352,11 +371,20 @@ impl Decoder<'_> {
         }
     }
 
-    fn http_spec(&mut self, http: HttpDraft, connection: Connection, levels: &Levels, keyword: Span) -> Option<HttpSpec> {
+    fn http_spec(
+        &mut self,
+        http: HttpDraft,
+        connection: Connection,
+        levels: &Levels,
+        keyword: Span,
+    ) -> Option<HttpSpec> {
         if http.urls.is_empty() {
-            let message = "no `url` in this checker: it is left out, and the real server not checked by it";
-            self.passed_over(Diagnostic::warning("missing-keyword", keyword, message)
-                .help("add: url { path / }"));
+            let message =
+                "no `url` in this checker: it is left out, and the real server not checked by it";
+            self.passed_over(
+                Diagnostic::warning("missing-keyword", keyword, message)
+                    .help("add: url { path / }"),
+            );
             return None;
         }
         let virtualhost = http.virtualhost.or_else(|| levels.virtualhost.clone());
@@ -375,11 +403,18 @@ impl Decoder<'_> {
         })
     }
 
-    fn script_spec(&mut self, misc: MiscDraft, timeout: Duration, keyword: Span) -> Option<ScriptSpec> {
+    fn script_spec(
+        &mut self,
+        misc: MiscDraft,
+        timeout: Duration,
+        keyword: Span,
+    ) -> Option<ScriptSpec> {
         let Some(command) = misc.command else {
             let message = "no `misc_path` in this checker: it is left out, and the real server not checked by it";
-            self.passed_over(Diagnostic::warning("missing-keyword", keyword, message)
-                .help("add: misc_path \"/usr/local/bin/check 10.0.0.3\""));
+            self.passed_over(
+                Diagnostic::warning("missing-keyword", keyword, message)
+                    .help("add: misc_path \"/usr/local/bin/check 10.0.0.3\""),
+            );
             return None;
         };
         let script = self.runnable(command, misc.user, keyword)?;
@@ -402,7 +437,11 @@ impl Decoder<'_> {
         match Statuses::try_from(ranges) {
             Ok(statuses) => Some(statuses),
             Err(error) => {
-                self.report(Diagnostic::error("bad-value", directive.head(), format!("`status_code`: {error}")));
+                self.report(Diagnostic::error(
+                    "bad-value",
+                    directive.head(),
+                    format!("`status_code`: {error}"),
+                ));
                 None
             }
         }
@@ -411,7 +450,9 @@ impl Decoder<'_> {
     fn status_range(&mut self, word: &Word) -> Option<StatusRange> {
         let (first, last) = word.text.split_once('-').unwrap_or((&word.text, &word.text));
         let range = match (first.parse(), last.parse()) {
-            (Ok(first), Ok(last)) if (100..=599).contains(&first) && (first..=599).contains(&last) => {
+            (Ok(first), Ok(last))
+                if (100..=599).contains(&first) && (first..=599).contains(&last) =>
+            {
                 Some(StatusRange { first, last })
             }
             _ => None,

@@ -57,9 +57,12 @@ impl Decoder<'_> {
                 Ok(account) => Some(account),
                 Err(diagnostic) => {
                     let span = directive.head();
-                    let message = format!("{}; `{}` is not run", diagnostic.message, directive.name.text);
+                    let message =
+                        format!("{}; `{}` is not run", diagnostic.message, directive.name.text);
                     let help = "the words after the command are user and group; its arguments go into the quotes";
-                    self.passed_over(Diagnostic { span: Some(span), message, ..diagnostic }.help(help));
+                    self.passed_over(
+                        Diagnostic { span: Some(span), message, ..diagnostic }.help(help),
+                    );
                     return None;
                 }
             },
@@ -93,7 +96,8 @@ impl Decoder<'_> {
             }
         };
         if let Some(sign) = words.iter().find(|word| SHELL_WORDS.contains(&word.as_str())) {
-            let message = format!("no shell runs this: `{}` gets `{sign}` as an argument", words[0]);
+            let message =
+                format!("no shell runs this: `{}` gets `{sign}` as an argument", words[0]);
             let help = "keepalived runs it so too; where a shell is meant: \"/bin/sh -c '...'\"";
             self.report(Diagnostic::warning("no-shell", span, message).help(help));
         }
@@ -119,7 +123,9 @@ impl Decoder<'_> {
         let group = group.map(|word| word.text.trim_start_matches(':')).or(after_colon);
         let gid = match group {
             None => own_gid,
-            Some(group) => self.host.group(group).ok_or_else(|| unknown("group", group, group_word))?,
+            Some(group) => {
+                self.host.group(group).ok_or_else(|| unknown("group", group, group_word))?
+            }
         };
         let group = group.map(str::to_owned);
         Ok(ScriptUser { name: name.to_owned(), group, uid, gid })
@@ -175,13 +181,17 @@ impl Decoder<'_> {
                 format!("`{program}` cannot be run: {why}"),
                 "check the path; a program outside PATH needs its full path".to_owned(),
             ),
-            Problem::NoFile => (format!("`{program}` is no file"), "name the program itself".to_owned()),
+            Problem::NoFile => {
+                (format!("`{program}` is no file"), "name the program itself".to_owned())
+            }
             Problem::NotExecutable => {
                 (format!("`{program}` is not executable"), format!("chmod +x {program}"))
             }
         };
         self.ignored.insert(keyword);
-        self.passed_over(Diagnostic::warning("script", span, format!("{message}; it is left out")).help(help));
+        self.passed_over(
+            Diagnostic::warning("script", span, format!("{message}; it is left out")).help(help),
+        );
     }
 
     /// Whether nobody but root can change what would run as root.
@@ -195,8 +205,12 @@ impl Decoder<'_> {
     ) -> bool {
         let as_root = user.map_or_else(|| self.host.is_root(), |user| user.uid == 0);
         let Some(part) = found.open_to_others.as_ref().filter(|_| as_root) else { return true };
-        let message = format!("`{program}` would run as root, and others than root can write to {}", part.display());
-        let help = format!("chown root and chmod go-w {}, or run it as another user", part.display());
+        let message = format!(
+            "`{program}` would run as root, and others than root can write to {}",
+            part.display()
+        );
+        let help =
+            format!("chown root and chmod go-w {}, or run it as another user", part.display());
         if self.script_security {
             self.ignored.insert(keyword);
             let message = format!("{message}; enable_script_security leaves it out");

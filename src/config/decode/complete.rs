@@ -29,7 +29,6 @@ const MOST_V4: usize = 255;
 #[derive(Debug)]
 pub(super) struct Finished {
     pub(super) instance: VrrpInstance,
-    pub(super) keyword: Span,
     pub(super) vrid: Span,
     pub(super) track_interfaces: Vec<Entry>,
     pub(super) track_scripts: Vec<Entry>,
@@ -39,14 +38,23 @@ pub(super) struct Finished {
 
 impl Decoder<'_> {
     /// What follows from what was given.
-    pub(super) fn finish_instance(&mut self, mut draft: Draft, global: &Global) -> Option<Finished> {
+    pub(super) fn finish_instance(
+        &mut self,
+        mut draft: Draft,
+        global: &Global,
+    ) -> Option<Finished> {
         let keyword = draft.keyword?;
         let interface = draft.interface;
         if interface.is_none() {
             self.lacks(&draft, "interface", "interface eth0", keyword);
         }
         if draft.vrid.is_none() {
-            self.lacks(&draft, "virtual_router_id", "virtual_router_id 51, the same on all of its routers", keyword);
+            self.lacks(
+                &draft,
+                "virtual_router_id",
+                "virtual_router_id 51, the same on all of its routers",
+                keyword,
+            );
         }
         let strict = draft.strict.unwrap_or(global.vrrp_strict);
         let family = self.family(&mut draft);
@@ -86,7 +94,9 @@ impl Decoder<'_> {
             accept: rules.accept,
             strict,
             dont_track_primary: draft.dont_track_primary,
-            skip_check_adv_addr: draft.skip_check_adv_addr.unwrap_or(global.vrrp_skip_check_adv_addr),
+            skip_check_adv_addr: draft
+                .skip_check_adv_addr
+                .unwrap_or(global.vrrp_skip_check_adv_addr),
             lower_prio_no_advert: rules.lower_prio_no_advert,
             higher_prio_send_advert: rules.higher_prio_send_advert,
             down_timer_adverts: rules.down_timer_adverts,
@@ -99,7 +109,7 @@ impl Decoder<'_> {
         };
         let (track_interfaces, track_scripts) = (draft.track_interfaces, draft.track_scripts);
         let vrid = vrid.span;
-        Some(Finished { instance, keyword, vrid, track_interfaces, track_scripts, in_group: false })
+        Some(Finished { instance, vrid, track_interfaces, track_scripts, in_group: false })
     }
 
     fn lacks(&mut self, draft: &Draft, what: &str, example: &str, keyword: Span) {
@@ -125,8 +135,12 @@ impl Decoder<'_> {
             let fits = Family::of(value) == family;
             if !fits {
                 self.passed_over(
-                    Diagnostic::warning("family", span, format!("{value} is not {family} like the first address, and is left out"))
-                        .help("put it into virtual_ipaddress_excluded, or into an instance of its own"),
+                    Diagnostic::warning(
+                        "family",
+                        span,
+                        format!("{value} is not {family} like the first address, and is left out"),
+                    )
+                    .help("put it into virtual_ipaddress_excluded, or into an instance of its own"),
                 );
             }
             fits
@@ -146,14 +160,23 @@ impl Decoder<'_> {
         }
     }
 
-    fn priority_and_state(&mut self, draft: &Draft, strict: bool, keyword: Span) -> (Priority, InitialState) {
+    fn priority_and_state(
+        &mut self,
+        draft: &Draft,
+        strict: bool,
+        keyword: Span,
+    ) -> (Priority, InitialState) {
         let wish = draft.state.map(|state| state.value);
         let priority = match (draft.priority, draft.state) {
             (Some(priority), _) => priority.value,
             (None, Some(At { value: InitialState::Master, span })) => {
                 self.report(
-                    Diagnostic::warning("adjusted", span, "MASTER without a priority means priority 255, the owner of the addresses")
-                        .help("add a priority; the peer needs a lower one"),
+                    Diagnostic::warning(
+                        "adjusted",
+                        span,
+                        "MASTER without a priority means priority 255, the owner of the addresses",
+                    )
+                    .help("add a priority; the peer needs a lower one"),
                 );
                 Priority::OWNER
             }
@@ -179,7 +202,9 @@ impl Decoder<'_> {
         match version {
             Version::V2 if value.subsec_nanos() != 0 => {
                 // keepalived rounds to the nearest second, and to no less than one.
-                let seconds = Duration::from_secs((value.as_secs() + u64::from(value.subsec_millis() >= 500)).max(1));
+                let seconds = Duration::from_secs(
+                    (value.as_secs() + u64::from(value.subsec_millis() >= 500)).max(1),
+                );
                 self.report(
                     Diagnostic::warning("adjusted", span, format!("version 2 counts whole seconds: {shown} s becomes {} s", seconds.as_secs()))
                         .help("`version 3` in the instance counts in steps of 10 ms; all of its routers need it"),
@@ -188,7 +213,10 @@ impl Decoder<'_> {
             }
             Version::V2 => value,
             Version::V3 if value > LONGEST_V3 => {
-                self.adjusted(span, format!("version 3 goes up to 40.95 s: {shown} s becomes 40.95 s"));
+                self.adjusted(
+                    span,
+                    format!("version 3 goes up to 40.95 s: {shown} s becomes 40.95 s"),
+                );
                 LONGEST_V3
             }
             Version::V3 => {
@@ -196,7 +224,12 @@ impl Decoder<'_> {
                 let rounded = Duration::from_millis(u64::try_from(centis * 10).unwrap_or(10));
                 if rounded != value {
                     let rounded = super::value::show_time(rounded);
-                    self.adjusted(span, format!("version 3 counts in steps of 10 ms: {shown} s becomes {rounded} s"));
+                    self.adjusted(
+                        span,
+                        format!(
+                            "version 3 counts in steps of 10 ms: {shown} s becomes {rounded} s"
+                        ),
+                    );
                 }
                 rounded
             }
@@ -208,8 +241,14 @@ impl Decoder<'_> {
             return Secret::None;
         };
         if let Some(At { value: Kind::Header, span }) = kind {
-            self.report(Diagnostic::error("not-yet", *span, "`auth_type AH` is not supported by this version")
-                .help("PASS, or none: AH protects against nobody who can hear the network"));
+            self.report(
+                Diagnostic::error(
+                    "not-yet",
+                    *span,
+                    "`auth_type AH` is not supported by this version",
+                )
+                .help("PASS, or none: AH protects against nobody who can hear the network"),
+            );
             return Secret::None;
         }
         match (kind, password) {
@@ -223,39 +262,68 @@ impl Decoder<'_> {
             }
             (Some(_), Some(At { value, span })) => {
                 if value.len() > PASSWORD {
-                    self.adjusted(*span, format!("only the first {PASSWORD} bytes of the password count"));
+                    self.adjusted(
+                        *span,
+                        format!("only the first {PASSWORD} bytes of the password count"),
+                    );
                 }
                 let mut bytes = [0; PASSWORD];
                 bytes.iter_mut().zip(value.bytes()).for_each(|(to, from)| *to = from);
                 Secret::Pass(bytes)
             }
             (Some(kind), None) => {
-                self.report(Diagnostic::warning("missing-keyword", kind.span, "`auth_type PASS` without `auth_pass`: no authentication")
-                    .help("add: auth_pass secret"));
+                self.report(
+                    Diagnostic::warning(
+                        "missing-keyword",
+                        kind.span,
+                        "`auth_type PASS` without `auth_pass`: no authentication",
+                    )
+                    .help("add: auth_pass secret"),
+                );
                 Secret::None
             }
             (None, Some(password)) => {
-                self.report(Diagnostic::warning("missing-keyword", password.span, "`auth_pass` without `auth_type`: no authentication")
-                    .help("add: auth_type PASS"));
+                self.report(
+                    Diagnostic::warning(
+                        "missing-keyword",
+                        password.span,
+                        "`auth_pass` without `auth_type`: no authentication",
+                    )
+                    .help("add: auth_type PASS"),
+                );
                 Secret::None
             }
             (None, None) => Secret::None,
         }
     }
 
-    fn preemption(&mut self, draft: &Draft, state: InitialState, priority: Priority, strict: bool) -> (bool, Duration) {
+    fn preemption(
+        &mut self,
+        draft: &Draft,
+        state: InitialState,
+        priority: Priority,
+        strict: bool,
+    ) -> (bool, Duration) {
         let mut preempt = draft.nopreempt.is_none();
         if let Some(span) = draft.nopreempt {
             if priority.is_owner() {
                 self.adjusted(span, "`nopreempt` does not go with priority 255: it is left out");
                 preempt = true;
             } else if state == InitialState::Master {
-                self.report(Diagnostic::warning("adjusted", span, "`nopreempt` does not go with `state MASTER`: it is left out")
-                    .help("write `state BACKUP` on both routers; the priority decides"));
+                self.report(
+                    Diagnostic::warning(
+                        "adjusted",
+                        span,
+                        "`nopreempt` does not go with `state MASTER`: it is left out",
+                    )
+                    .help("write `state BACKUP` on both routers; the priority decides"),
+                );
                 preempt = true;
             }
         }
-        let Some(At { value, span }) = draft.preempt_delay else { return (preempt, Duration::ZERO) };
+        let Some(At { value, span }) = draft.preempt_delay else {
+            return (preempt, Duration::ZERO);
+        };
         let against = if strict {
             "strict mode"
         } else if state == InitialState::Master {
@@ -283,7 +351,9 @@ impl Decoder<'_> {
             self.report(Diagnostic::error("family", span, message));
         }
         let Some(keyword) = draft.unicast_peer else {
-            if draft.unicast_source && let Some(source) = draft.source {
+            if draft.unicast_source
+                && let Some(source) = draft.source
+            {
                 self.report(Diagnostic::warning("adjusted", source.span, "`unicast_src_ip` without `unicast_peer`: advertisements go to the multicast group")
                     .help("write mcast_src_ip, or add unicast_peer { ADDRESS }"));
             }
@@ -291,21 +361,37 @@ impl Decoder<'_> {
         };
         for (peer, span) in &draft.unicast_peers {
             if Family::of(peer.address) != family {
-                let message = format!("{} is no {family} address, as the virtual addresses are", peer.address);
+                let message = format!(
+                    "{} is no {family} address, as the virtual addresses are",
+                    peer.address
+                );
                 self.report(Diagnostic::error("family", *span, message));
             }
         }
         if strict {
             // keepalived 2.2 goes on without a word, later ones refuse the instance.
-            self.report(Diagnostic::warning("strict", keyword, "strict mode is multicast only; the peers get unicast all the same")
-                .help("leave out vrrp_strict, or say `strict_mode off` in this instance"));
+            self.report(
+                Diagnostic::warning(
+                    "strict",
+                    keyword,
+                    "strict mode is multicast only; the peers get unicast all the same",
+                )
+                .help("leave out vrrp_strict, or say `strict_mode off` in this instance"),
+            );
         }
         if !draft.is_unicast() {
             self.adjusted(keyword, "no peer: advertisements go to the multicast group");
         }
     }
 
-    fn addresses(&mut self, draft: &mut Draft, family: Family, version: Version, strict: bool, keyword: Span) {
+    fn addresses(
+        &mut self,
+        draft: &mut Draft,
+        family: Family,
+        version: Version,
+        strict: bool,
+        keyword: Span,
+    ) {
         self.drop_repeated(&mut draft.virtual_addresses);
         self.drop_repeated(&mut draft.excluded_addresses);
         if let Some(first) = draft.virtual_addresses.first() {
@@ -319,19 +405,29 @@ impl Decoder<'_> {
                 self.report(Diagnostic::warning("link-local", span, message));
             }
         } else if strict || version == Version::V3 && !draft.no_virtual_ipaddress {
-            let message = format!("vrrp_instance `{}` has no virtual address, and {} wants one", draft.name,
-                if strict { "strict mode" } else { "version 3" });
-            self.report(Diagnostic::error("missing-keyword", keyword, message)
-                .help("add: virtual_ipaddress { ADDRESS/PREFIX }, or say no_virtual_ipaddress"));
+            let message = format!(
+                "vrrp_instance `{}` has no virtual address, and {} wants one",
+                draft.name,
+                if strict { "strict mode" } else { "version 3" }
+            );
+            self.report(
+                Diagnostic::error("missing-keyword", keyword, message)
+                    .help("add: virtual_ipaddress { ADDRESS/PREFIX }, or say no_virtual_ipaddress"),
+            );
         } else if draft.excluded_addresses.is_empty() && !draft.no_virtual_ipaddress {
             let message = format!("vrrp_instance `{}` holds no address", draft.name);
-            self.report(Diagnostic::warning("missing-keyword", keyword, message)
-                .help("add: virtual_ipaddress { ADDRESS/PREFIX }"));
+            self.report(
+                Diagnostic::warning("missing-keyword", keyword, message)
+                    .help("add: virtual_ipaddress { ADDRESS/PREFIX }"),
+            );
         }
         let most = if family == Family::V4 { MOST_V4 } else { MOST_V6 };
         if draft.virtual_addresses.len() > most {
             let rest = draft.virtual_addresses.split_off(most);
-            let message = format!("an advertisement has room for {most} addresses: {} more are held without being advertised", rest.len());
+            let message = format!(
+                "an advertisement has room for {most} addresses: {} more are held without being advertised",
+                rest.len()
+            );
             self.adjusted(rest[0].address.span, message);
             draft.excluded_addresses.extend(rest);
         }
@@ -344,19 +440,36 @@ impl Decoder<'_> {
             let first = *seen.entry(value).or_insert(span);
             if first != span {
                 let message = format!("{value} stands here a second time and is left out");
-                self.report(Diagnostic::warning("twice", span, message).related(first, "the first"));
+                self.report(
+                    Diagnostic::warning("twice", span, message).related(first, "the first"),
+                );
             }
             first == span
         });
     }
 
-    fn rules(&mut self, draft: &Draft, global: &Global, version: Version, strict: bool, priority: Priority) -> Rules {
+    fn rules(
+        &mut self,
+        draft: &Draft,
+        global: &Global,
+        version: Version,
+        strict: bool,
+        priority: Priority,
+    ) -> Rules {
         let switch = |own: Option<At<bool>>, global: bool| own.map_or(global, |own| own.value);
         let mut rules = Rules {
             accept: draft.accept.map_or(!strict, |accept| accept.value) || priority.is_owner(),
-            lower_prio_no_advert: switch(draft.lower_prio_no_advert, global.vrrp_lower_prio_no_advert),
-            higher_prio_send_advert: switch(draft.higher_prio_send_advert, global.vrrp_higher_prio_send_advert),
-            down_timer_adverts: draft.down_timer_adverts.map_or(global.vrrp_down_timer_adverts, |adverts| adverts.value),
+            lower_prio_no_advert: switch(
+                draft.lower_prio_no_advert,
+                global.vrrp_lower_prio_no_advert,
+            ),
+            higher_prio_send_advert: switch(
+                draft.higher_prio_send_advert,
+                global.vrrp_higher_prio_send_advert,
+            ),
+            down_timer_adverts: draft
+                .down_timer_adverts
+                .map_or(global.vrrp_down_timer_adverts, |adverts| adverts.value),
         };
         if !strict {
             return rules;
@@ -365,7 +478,10 @@ impl Decoder<'_> {
             && version == Version::V2
             && !priority.is_owner()
         {
-            self.adjusted(span, "strict mode: version 2 knows no `accept` (RFC 3768): it is left out");
+            self.adjusted(
+                span,
+                "strict mode: version 2 knows no `accept` (RFC 3768): it is left out",
+            );
             rules.accept = false;
         }
         if let Some(At { value: false, span }) = draft.lower_prio_no_advert {
@@ -377,7 +493,10 @@ impl Decoder<'_> {
         if let Some(At { value, span }) = draft.down_timer_adverts
             && value != 3
         {
-            self.adjusted(span, "strict mode waits for 3 advertisements: `down_timer_adverts` is left out");
+            self.adjusted(
+                span,
+                "strict mode waits for 3 advertisements: `down_timer_adverts` is left out",
+            );
         }
         rules.lower_prio_no_advert = true;
         rules.higher_prio_send_advert = true;

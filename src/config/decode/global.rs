@@ -242,16 +242,24 @@ const VRRP: &[Keyword<Draft>] = &[
     not_yet("default_interface", "INTERFACE", "there are no static addresses"),
     not_yet("disable_local_igmp", "", "the kernel announces the multicast group by IGMP"),
     not_yet("log_unknown_vrids", "", "advertisements of other routers are counted, not logged"),
-    no_effect("vrrp_rx_bufs_policy", "MTU | ADVERT | BYTES", "the receive buffer fits any advertisement"),
+    no_effect(
+        "vrrp_rx_bufs_policy",
+        "MTU | ADVERT | BYTES",
+        "the receive buffer fits any advertisement",
+    ),
     no_effect("vrrp_rx_bufs_multiplier", "NUMBER", "the receive buffer fits any advertisement"),
 ];
 
 const LVS: &[Keyword<Draft>] = &[
-    acts("lvs_timeouts", "[tcp SECONDS] [tcpfin SECONDS] [udp SECONDS]", |decoder, directive, draft| {
-        let mut timeouts = LvsTimeouts { tcp: 0, tcp_fin: 0, udp: 0 };
-        decoder.options(&directive.arguments, &directive.properties, TIMEOUTS, &mut timeouts);
-        draft.global.lvs_timeouts = Some(timeouts);
-    }),
+    acts(
+        "lvs_timeouts",
+        "[tcp SECONDS] [tcpfin SECONDS] [udp SECONDS]",
+        |decoder, directive, draft| {
+            let mut timeouts = LvsTimeouts { tcp: 0, tcp_fin: 0, udp: 0 };
+            decoder.options(&directive.arguments, &directive.properties, TIMEOUTS, &mut timeouts);
+            draft.global.lvs_timeouts = Some(timeouts);
+        },
+    ),
     acts("lvs_flush", "", |decoder, directive, draft| {
         draft.global.lvs_flush = decoder.flag(directive);
     }),
@@ -462,9 +470,16 @@ impl Decoder<'_> {
     /// A multicast address of one family.
     pub(super) fn multicast_group(&mut self, directive: &Directive, v6: bool) -> Option<IpAddr> {
         let word = self.word(directive)?;
-        let group = word.text.parse().ok().filter(|group: &IpAddr| group.is_multicast() && group.is_ipv6() == v6);
+        let group = word
+            .text
+            .parse()
+            .ok()
+            .filter(|group: &IpAddr| group.is_multicast() && group.is_ipv6() == v6);
         if group.is_none() {
-            self.bad(word, if v6 { "an IPv6 multicast address" } else { "an IPv4 multicast address" });
+            self.bad(
+                word,
+                if v6 { "an IPv6 multicast address" } else { "an IPv4 multicast address" },
+            );
         }
         group
     }

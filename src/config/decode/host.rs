@@ -122,20 +122,25 @@ fn find(name: &str) -> Result<PathBuf, Problem> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into());
     std::env::split_paths(&path)
         .map(|folder| folder.join(name))
-        .find(|path| fs::metadata(path).is_ok_and(|seen| seen.is_file() && seen.mode() & 0o111 != 0))
+        .find(|path| {
+            fs::metadata(path).is_ok_and(|seen| seen.is_file() && seen.mode() & 0o111 != 0)
+        })
         .ok_or_else(|| Problem::Missing("not found in PATH".to_owned()))
 }
 
 /// Neither a binary nor a script that names its interpreter. What cannot be read counts as fine.
 fn needs_shell(path: &Path) -> bool {
     let mut first = [0; 2];
-    let read = fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut first));
+    let read =
+        fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut first));
     read.is_ok() && first != *b"#!" && first != *b"\x7fE"
 }
 
 /// As keepalived's check_security(): every component must belong to root and be writable by root alone.
 fn open_to_others(path: &Path) -> Option<PathBuf> {
-    path.ancestors().find(|part| fs::metadata(part).is_ok_and(|seen| is_open(&seen))).map(Path::to_path_buf)
+    path.ancestors()
+        .find(|part| fs::metadata(part).is_ok_and(|seen| is_open(&seen)))
+        .map(Path::to_path_buf)
 }
 
 fn is_open(seen: &fs::Metadata) -> bool {

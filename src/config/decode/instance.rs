@@ -91,8 +91,10 @@ impl Keywords for Authentication {
         }),
         acts("auth_hmac", "{ ... }", |decoder, directive, _| {
             let message = "`auth_hmac` is not supported by this version";
-            decoder.report(Diagnostic::error("not-yet", directive.name.span, message)
-                .help("advertisements without it would be refused by the peers that have it"));
+            decoder.report(
+                Diagnostic::error("not-yet", directive.name.span, message)
+                    .help("advertisements without it would be refused by the peers that have it"),
+            );
         }),
     ]];
 }
@@ -178,14 +180,22 @@ const TRANSPORT: &[Keyword<Draft>] = &[
         draft.v3_checksum_as_v2 = decoder.switch(directive).unwrap_or_default();
     }),
     not_yet("unicast_fault_no_peer", "", "without peers the router is no unicast router"),
-    not_yet("old_unicast_checksum", "[never]", "the checksum of keepalived before 1.3.6 is not spoken"),
+    not_yet(
+        "old_unicast_checksum",
+        "[never]",
+        "the checksum of keepalived before 1.3.6 is not spoken",
+    ),
     not_yet("kernel_rx_buf_size", "BYTES", "the receive buffer has the kernel's size"),
 ];
 
 const ADDRESSES: &[Keyword<Draft>] = &[
-    many("virtual_ipaddress", "{ ADDRESS[/PREFIX] [dev INTERFACE] [label NAME] ... }", |decoder, directive, draft| {
-        draft.virtual_addresses.extend(decoder.virtual_addresses(directive));
-    }),
+    many(
+        "virtual_ipaddress",
+        "{ ADDRESS[/PREFIX] [dev INTERFACE] [label NAME] ... }",
+        |decoder, directive, draft| {
+            draft.virtual_addresses.extend(decoder.virtual_addresses(directive));
+        },
+    ),
     many("virtual_ipaddress_excluded", "{ ADDRESS[/PREFIX] ... }", |decoder, directive, draft| {
         draft.excluded_addresses.extend(decoder.virtual_addresses(directive));
     }),
@@ -270,9 +280,13 @@ const RULES: &[Keyword<Draft>] = &[
 ];
 
 const TRACKING: &[Keyword<Draft>] = &[
-    many("track_interface", "{ INTERFACE [weight N [reverse]] ... }", |decoder, directive, draft| {
-        draft.track_interfaces.extend(decoder.tracked(directive));
-    }),
+    many(
+        "track_interface",
+        "{ INTERFACE [weight N [reverse]] ... }",
+        |decoder, directive, draft| {
+            draft.track_interfaces.extend(decoder.tracked(directive));
+        },
+    ),
     many("track_script", "{ NAME [weight N [reverse]] ... }", |decoder, directive, draft| {
         draft.track_scripts.extend(decoder.tracked(directive));
     }),
@@ -349,7 +363,6 @@ impl Draft {
         self.unicast_peer.is_some() && !self.unicast_peers.is_empty()
     }
 }
-
 
 impl Decoder<'_> {
     /// Reads one `vrrp_instance`.

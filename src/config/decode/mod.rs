@@ -201,7 +201,9 @@ impl Decoder<'_> {
             None => {
                 let message = format!("`{}` has no block after it", T::BLOCK);
                 let help = format!("write `{} ... {{`, its keywords, and `}}`", T::BLOCK);
-                self.report(Diagnostic::error("missing-block", directive.head(), message).help(help));
+                self.report(
+                    Diagnostic::error("missing-block", directive.head(), message).help(help),
+                );
             }
         }
     }
@@ -217,7 +219,8 @@ impl Decoder<'_> {
                 continue;
             }
             let name = &*directive.name.text;
-            let known = T::TABLES.iter().flat_map(|table| table.iter()).find(|known| known.name == name);
+            let known =
+                T::TABLES.iter().flat_map(|table| table.iter()).find(|known| known.name == name);
             let Some(known) = known else {
                 self.unknown::<T>(directive);
                 continue;
@@ -239,9 +242,14 @@ impl Decoder<'_> {
             Support::Acts(take) => {
                 if directive.block.is_some() && !known.form.contains('{') {
                     let message = format!("`{name}` takes no block");
-                    let span = directive.children().first().map_or(directive.head(), |child| child.name.span);
-                    self.report(Diagnostic::error("surplus-block", span, message)
-                        .help("a `{` too many, or a `}` missing further up"));
+                    let span = directive
+                        .children()
+                        .first()
+                        .map_or(directive.head(), |child| child.name.span);
+                    self.report(
+                        Diagnostic::error("surplus-block", span, message)
+                            .help("a `{` too many, or a `}` missing further up"),
+                    );
                 }
                 // Kept while the block inside is read, for what is said afterwards.
                 let outer = std::mem::replace(&mut self.keyword, (name, known.form));
@@ -276,7 +284,8 @@ impl Decoder<'_> {
     }
 
     fn twice(&mut self, directive: &Directive, first: Span) {
-        let message = format!("`{}` stands here a second time; the last one counts", directive.name.text);
+        let message =
+            format!("`{}` stands here a second time; the last one counts", directive.name.text);
         let diagnostic = Diagnostic::warning("twice", directive.head(), message);
         self.report(diagnostic.related(first, "the first"));
     }

@@ -36,7 +36,11 @@ pub(super) const fn alone<T>(name: &'static str, take: fn(&mut T)) -> OptionWord
 }
 
 /// An option of keepalived's with so many values that is not in this version.
-pub(super) const fn later<T>(name: &'static str, values: usize, what: &'static str) -> OptionWord<T> {
+pub(super) const fn later<T>(
+    name: &'static str,
+    values: usize,
+    what: &'static str,
+) -> OptionWord<T> {
     OptionWord { name, takes: Takes::NotYet(values, what) }
 }
 

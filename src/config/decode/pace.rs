@@ -96,14 +96,16 @@ pub(super) trait Paced: Sized + 'static {
             draft.pace().jitter = decoder.time(directive, Duration::ZERO..=LONGEST);
         }),
         acts("first_check", "spread | at_once", |decoder, directive, draft| {
-            const CHOICES: [(&str, First); 2] = [("spread", First::Spread), ("at_once", First::AtOnce)];
+            const CHOICES: [(&str, First); 2] =
+                [("spread", First::Spread), ("at_once", First::AtOnce)];
             let word = decoder.word(directive);
             draft.pace().first = word.and_then(|word| decoder.choice(word, &CHOICES));
         }),
     ];
 
     /// The keyword of those that connect.
-    const CONNECT_TIMEOUT: [Keyword<Self>; 1] = [acts("connect_timeout", "SECONDS", |decoder, directive, draft| {
-        draft.pace().connect_timeout = decoder.time(directive, SHORTEST..=LONGEST);
-    })];
+    const CONNECT_TIMEOUT: [Keyword<Self>; 1] =
+        [acts("connect_timeout", "SECONDS", |decoder, directive, draft| {
+            draft.pace().connect_timeout = decoder.time(directive, SHORTEST..=LONGEST);
+        })];
 }

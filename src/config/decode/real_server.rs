@@ -134,16 +134,26 @@ impl Decoder<'_> {
         forwarding: Forwarding,
     ) -> Option<RealServer> {
         let forwarding = draft.forwarding.unwrap_or(forwarding);
-        if Family::of(draft.address) != service.family() && !matches!(forwarding, Forwarding::Tunnel(_)) {
-            let message = format!("{} is of another family than the virtual server: only TUN reaches it; it is left out", draft.address);
+        if Family::of(draft.address) != service.family()
+            && !matches!(forwarding, Forwarding::Tunnel(_))
+        {
+            let message = format!(
+                "{} is of another family than the virtual server: only TUN reaches it; it is left out",
+                draft.address
+            );
             self.passed_over(Diagnostic::warning("family", draft.keyword, message));
             return None;
         }
         let port = self.real_port(draft.port, service, forwarding, draft.keyword);
         if draft.lower_threshold > draft.upper_threshold {
-            let message = format!("lthreshold {} is above uthreshold {}", draft.lower_threshold, draft.upper_threshold);
-            self.report(Diagnostic::error("bad-value", draft.keyword, message)
-                .help("new connections stop at uthreshold and begin again below lthreshold"));
+            let message = format!(
+                "lthreshold {} is above uthreshold {}",
+                draft.lower_threshold, draft.upper_threshold
+            );
+            self.report(
+                Diagnostic::error("bad-value", draft.keyword, message)
+                    .help("new connections stop at uthreshold and begin again below lthreshold"),
+            );
         }
         let levels = Levels {
             pace: draft.pace.or(&outer.pace),
@@ -154,14 +164,18 @@ impl Decoder<'_> {
             script_timeout: outer.pace.delay_loop,
         };
         let checkers = draft.checkers.into_iter();
-        let checkers = checkers.filter_map(|checker| self.finish_checker(checker, &levels)).collect();
+        let checkers =
+            checkers.filter_map(|checker| self.finish_checker(checker, &levels)).collect();
         Some(RealServer {
             key: DestinationKey::new(draft.address, port),
             weight: draft.weight.or(outer.weight).unwrap_or(Weight::ONE),
             forwarding,
             upper_threshold: draft.upper_threshold,
             lower_threshold: draft.lower_threshold,
-            inhibit_on_failure: draft.inhibit_on_failure.or(outer.inhibit_on_failure).unwrap_or_default(),
+            inhibit_on_failure: draft
+                .inhibit_on_failure
+                .or(outer.inhibit_on_failure)
+                .unwrap_or_default(),
             alpha: levels.pace.alpha.unwrap_or_default(),
             notify_up: draft.notify_up,
             notify_down: draft.notify_down,

@@ -46,15 +46,20 @@ impl Keywords for Draft {
             let group = decoder.vrrp_sync_group(directive);
             draft.sync_groups.extend(group);
         }),
-        many("virtual_server", "ADDRESS [PORT] | fwmark MARK { ... }", |decoder, directive, draft| {
-            let server = decoder.virtual_server(directive);
-            draft.virtual_servers.extend(server);
-        }),
-        many("include", "FILE", |decoder, directive, _| {
-            let message = "`include` is not read by this version";
-            decoder.report(Diagnostic::error("not-yet", directive.head(), message)
-                .help("put the text of the file here"));
-        }),
+        many(
+            "virtual_server",
+            "ADDRESS [PORT] | fwmark MARK { ... }",
+            |decoder, directive, draft| {
+                let server = decoder.virtual_server(directive);
+                draft.virtual_servers.extend(server);
+            },
+        ),
+        many("include", "FILE", refuse_include),
+        many("includer", "FILE", refuse_include),
+        many("includem", "FILE", refuse_include),
+        many("includew", "FILE", refuse_include),
+        many("includeb", "FILE", refuse_include),
+        many("includea", "FILE", refuse_include),
         not_yet("net_namespace", "NAME", NO_NAMESPACE),
         not_yet("net_namespace_ipvs", "[NAME]", NO_NAMESPACE),
         not_yet("namespace_with_ipsets", "", "no firewall rules are made"),
@@ -67,7 +72,11 @@ impl Keywords for Draft {
         }),
         not_yet("linkbeat_use_polling", "", "the kernel tells of links by itself"),
         not_yet("linkbeat_interfaces", "{ INTERFACE ... }", "the kernel tells of links by itself"),
-        not_yet("interface_up_down_delays", "{ INTERFACE DOWN [UP] ... }", "a link's change counts at once"),
+        not_yet(
+            "interface_up_down_delays",
+            "{ INTERFACE DOWN [UP] ... }",
+            "a link's change counts at once",
+        ),
         not_yet("static_ipaddress", "{ ADDRESS ... }", "the addresses are not set"),
         not_yet("static_routes", "{ ROUTE ... }", "the routes are not set"),
         not_yet("static_rules", "{ RULE ... }", "the rules are not set"),
@@ -80,6 +89,15 @@ impl Keywords for Draft {
         not_yet("bfd_instance", "NAME { ... }", "there is no BFD"),
         not_yet("virtual_server_group", "NAME { ... }", "a virtual_server has one address"),
     ]];
+}
+
+/// What an include would bring in is part of the configuration: without it the rest must not run.
+fn refuse_include(decoder: &mut Decoder<'_>, directive: &Directive, _: &mut Draft) {
+    let message = format!("`{}` is not read by this version", directive.name.text);
+    decoder.report(
+        Diagnostic::error("not-yet", directive.head(), message)
+            .help("put the text of the file here"),
+    );
 }
 
 /// Decodes a whole file. `global_defs` comes first wherever it stands: the rest builds on it.
@@ -101,7 +119,12 @@ impl Decoder<'_> {
         let said = draft.global().script_user.clone();
         let found = || {
             let (uid, gid) = self.host.counts().then(|| self.host.user(ACCOUNT)).flatten()?;
-            Some(crate::config::model::ScriptUser { name: ACCOUNT.to_owned(), group: None, uid, gid })
+            Some(crate::config::model::ScriptUser {
+                name: ACCOUNT.to_owned(),
+                group: None,
+                uid,
+                gid,
+            })
         };
         self.script_user = said.or_else(found);
         draft.set_script_user(self.script_user.clone());
@@ -110,11 +133,15 @@ impl Decoder<'_> {
     fn finish(&mut self, draft: Draft) -> Config {
         let Draft { global, scripts, instances, sync_groups, virtual_servers } = draft;
         let (global, sync_instance) = global.finish();
-        self.unique(scripts.iter().map(|one| (one.name.value.as_str(), one.keyword)), "vrrp_script");
+        self.unique(
+            scripts.iter().map(|one| (one.name.value.as_str(), one.keyword)),
+            "vrrp_script",
+        );
         let named = instances.iter().filter_map(|one| Some((one.name.as_str(), one.keyword?)));
         self.unique(named, "vrrp_instance");
         self.unique(sync_groups.iter().filter_map(|one| one.name_and_place()), "vrrp_sync_group");
-        let finished = instances.into_iter().filter_map(|draft| self.finish_instance(draft, &global));
+        let finished =
+            instances.into_iter().filter_map(|draft| self.finish_instance(draft, &global));
         let mut finished: Vec<Finished> = finished.collect();
         self.one_router_each(&finished);
         let mut tracked = Scripts::new(&scripts);
@@ -125,8 +152,10 @@ impl Decoder<'_> {
         let unused: Vec<At<String>> = tracked.unused().map(|one| one.name.clone()).collect();
         for At { value, span } in unused {
             let message = format!("nothing tracks vrrp_script `{value}`: it is not run");
-            self.report(Diagnostic::warning("unused", span, message)
-                .help(format!("add to an instance: track_script {{ {value} }}")));
+            self.report(
+                Diagnostic::warning("unused", span, message)
+                    .help(format!("add to an instance: track_script {{ {value} }}")),
+            );
         }
         if let Some((name, span)) = sync_instance
             && !finished.iter().any(|one| one.instance.name == name)
@@ -142,9 +171,15 @@ impl Decoder<'_> {
             sync_groups,
             virtual_servers: virtual_servers.into_iter().map(|server| server.value).collect(),
         };
-        if config.instances.is_empty() && config.virtual_servers.is_empty() && !self.diagnostics.has_errors() {
+        if config.instances.is_empty()
+            && config.virtual_servers.is_empty()
+            && !self.diagnostics.has_errors()
+        {
             let message = "neither a vrrp_instance nor a virtual_server: there is nothing to do";
-            self.report(Diagnostic { severity: super::Severity::Warning, ..Diagnostic::of_file("empty", message) });
+            self.report(Diagnostic {
+                severity: super::Severity::Warning,
+                ..Diagnostic::of_file("empty", message)
+            });
         }
         config
     }
@@ -154,9 +189,11 @@ impl Decoder<'_> {
         for (name, span) in named {
             if let Some(first) = seen.get(name) {
                 let message = format!("a second {block} `{name}`");
-                self.report(Diagnostic::error("twice", span, message)
-                    .related(*first, "the first")
-                    .help("give it a name of its own"));
+                self.report(
+                    Diagnostic::error("twice", span, message)
+                        .related(*first, "the first")
+                        .help("give it a name of its own"),
+                );
             } else {
                 seen.insert(name, span);
             }
@@ -172,11 +209,17 @@ impl Decoder<'_> {
             let Some(first) = seen.insert(key, finished) else { continue };
             let message = format!(
                 "`{}` and `{}` are both {} router {} on {}",
-                first.instance.name, instance.name, instance.family, instance.vrid, instance.interface
+                first.instance.name,
+                instance.name,
+                instance.family,
+                instance.vrid,
+                instance.interface
             );
-            self.report(Diagnostic::error("twice", finished.vrid, message)
-                .related(first.vrid, "the first")
-                .help("give one of them another virtual_router_id, here and on its peers"));
+            self.report(
+                Diagnostic::error("twice", finished.vrid, message)
+                    .related(first.vrid, "the first")
+                    .help("give one of them another virtual_router_id, here and on its peers"),
+            );
         }
     }
 
@@ -186,9 +229,11 @@ impl Decoder<'_> {
         for At { value, span } in servers {
             let Some(first) = seen.insert(value.key, *span) else { continue };
             let message = format!("a second virtual_server {}", value.key);
-            self.report(Diagnostic::error("twice", *span, message)
-                .related(first, "the first")
-                .help("put all its real servers into one"));
+            self.report(
+                Diagnostic::error("twice", *span, message)
+                    .related(first, "the first")
+                    .help("put all its real servers into one"),
+            );
         }
     }
 }

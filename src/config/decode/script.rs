@@ -85,8 +85,10 @@ impl Decoder<'_> {
     fn finish_script(&mut self, name: &str, keyword: Span, draft: Draft) -> Option<VrrpScript> {
         let Some(command) = draft.command else {
             let message = format!("vrrp_script `{name}` has no `script`");
-            self.report(Diagnostic::error("missing-keyword", keyword, message)
-                .help("say what to run: script \"killall -0 nginx\""));
+            self.report(
+                Diagnostic::error("missing-keyword", keyword, message)
+                    .help("say what to run: script \"killall -0 nginx\""),
+            );
             return None;
         };
         let script = self.runnable(command, draft.user, keyword)?;

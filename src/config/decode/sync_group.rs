@@ -31,11 +31,17 @@ impl Keywords for Draft {
         many("group", "{ INSTANCE ... }", |decoder, directive, draft| {
             let members = decoder.list(directive);
             let members = members.iter();
-            draft.members.extend(members.map(|word| At { value: word.text.to_string(), span: word.span }));
+            draft
+                .members
+                .extend(members.map(|word| At { value: word.text.to_string(), span: word.span }));
         }),
-        many("track_interface", "{ INTERFACE [weight N [reverse]] ... }", |decoder, directive, draft| {
-            draft.track_interfaces.extend(decoder.tracked(directive));
-        }),
+        many(
+            "track_interface",
+            "{ INTERFACE [weight N [reverse]] ... }",
+            |decoder, directive, draft| {
+                draft.track_interfaces.extend(decoder.tracked(directive));
+            },
+        ),
         many("track_script", "{ NAME [weight N [reverse]] ... }", |decoder, directive, draft| {
             draft.track_scripts.extend(decoder.tracked(directive));
         }),
@@ -66,7 +72,11 @@ impl Keywords for Draft {
         }),
         not_yet("notify_priority_changes", "[BOOL]", "a change of priority is logged only"),
         not_yet("track_file", "{ NAME [weight N [reverse]] ... }", "the files are not watched"),
-        not_yet("track_process", "{ NAME [weight N [reverse]] ... }", "the processes are not counted"),
+        not_yet(
+            "track_process",
+            "{ NAME [weight N [reverse]] ... }",
+            "the processes are not counted",
+        ),
         not_yet("track_bfd", "{ NAME [weight N [reverse]] ... }", "there is no BFD"),
     ]];
 }
@@ -87,7 +97,8 @@ pub(super) struct Scripts<'a> {
 
 impl<'a> Scripts<'a> {
     pub(super) fn new(named: &'a [Named]) -> Self {
-        let by_name = named.iter().enumerate().map(|(at, one)| (one.name.value.as_str(), at)).collect();
+        let by_name =
+            named.iter().enumerate().map(|(at, one)| (one.name.value.as_str(), at)).collect();
         Self { named, by_name, used: vec![false; named.len()] }
     }
 
@@ -127,8 +138,11 @@ impl Decoder<'_> {
                     continue;
                 };
                 if let Some(first) = owner.get(&at) {
-                    let message = format!("`{value}` is in a sync group already and is left out here");
-                    self.passed_over(Diagnostic::warning("twice", *span, message).related(*first, "the first"));
+                    let message =
+                        format!("`{value}` is in a sync group already and is left out here");
+                    self.passed_over(
+                        Diagnostic::warning("twice", *span, message).related(*first, "the first"),
+                    );
                     continue;
                 }
                 owner.insert(at, *span);
@@ -139,12 +153,19 @@ impl Decoder<'_> {
             }
             match members.len() {
                 0 => {
-                    let message = format!("vrrp_sync_group `{}` has no member and is left out", draft.name);
-                    self.report(Diagnostic::warning("empty", keyword, message).help("add: group { VI_1 VI_2 }"));
+                    let message =
+                        format!("vrrp_sync_group `{}` has no member and is left out", draft.name);
+                    self.report(
+                        Diagnostic::warning("empty", keyword, message)
+                            .help("add: group { VI_1 VI_2 }"),
+                    );
                     continue;
                 }
                 1 => {
-                    let message = format!("vrrp_sync_group `{}` has one member: nothing to keep in step", draft.name);
+                    let message = format!(
+                        "vrrp_sync_group `{}` has one member: nothing to keep in step",
+                        draft.name
+                    );
                     self.report(Diagnostic::warning("empty", keyword, message));
                 }
                 _ => {}
@@ -164,7 +185,8 @@ impl Decoder<'_> {
     fn no_instance<'n>(&mut self, name: &str, span: Span, known: impl Iterator<Item = &'n str>) {
         let message = format!("there is no vrrp_instance `{name}`; it is left out");
         let mut diagnostic = Diagnostic::warning("unresolved", span, message);
-        diagnostic.help = suggest::nearest(name, known).map(|near| format!("did you mean `{near}`?"));
+        diagnostic.help =
+            suggest::nearest(name, known).map(|near| format!("did you mean `{near}`?"));
         self.passed_over(diagnostic);
     }
 
@@ -174,8 +196,10 @@ impl Decoder<'_> {
         for entry in &mut member.track_interfaces {
             if entry.weight.is_given() && entry.weight.finish().weight != 0 {
                 let message = "a member of a sync group tracks without weight: the interface's loss is a fault";
-                self.report(Diagnostic::warning("adjusted", entry.name.span, message)
-                    .help("track it in the group, or say sync_group_tracking_weight there"));
+                self.report(
+                    Diagnostic::warning("adjusted", entry.name.span, message)
+                        .help("track it in the group, or say sync_group_tracking_weight there"),
+                );
                 entry.weight = Default::default();
             }
         }
@@ -194,14 +218,21 @@ impl Decoder<'_> {
         let spans: Vec<Entry> = entries.clone();
         let mut tracked = self.scripts(entries, scripts);
         tracked.retain(|one| {
-            let Some(entry) = spans.iter().find(|entry| entry.name.value == one.name) else { return true };
+            let Some(entry) = spans.iter().find(|entry| entry.name.value == one.name) else {
+                return true;
+            };
             if one.weight.weight != 0 && owner {
                 return !self.owner_weight(entry, one.weight);
             }
             if one.weight.weight != 0 && finished.in_group {
-                let message = format!("a member of a sync group tracks without weight: `{}` is left out", one.name);
-                self.report(Diagnostic::warning("adjusted", entry.name.span, message)
-                    .help("track it in the group, or say sync_group_tracking_weight there"));
+                let message = format!(
+                    "a member of a sync group tracks without weight: `{}` is left out",
+                    one.name
+                );
+                self.report(
+                    Diagnostic::warning("adjusted", entry.name.span, message)
+                        .help("track it in the group, or say sync_group_tracking_weight there"),
+                );
                 return false;
             }
             true
@@ -214,9 +245,14 @@ impl Decoder<'_> {
         if weight.weight == 0 {
             return false;
         }
-        let message = format!("priority 255 does not change: the weight of `{}` is lost, and it is not tracked", entry.name.value);
-        self.report(Diagnostic::warning("adjusted", entry.name.span, message)
-            .help("give the router a priority up to 254"));
+        let message = format!(
+            "priority 255 does not change: the weight of `{}` is lost, and it is not tracked",
+            entry.name.value
+        );
+        self.report(
+            Diagnostic::warning("adjusted", entry.name.span, message)
+                .help("give the router a priority up to 254"),
+        );
         true
     }
 
@@ -229,7 +265,8 @@ impl Decoder<'_> {
                 continue;
             }
             if self.host.lacks_interface(&name.value).is_some() {
-                let message = format!("this host has no interface `{}`; it is not tracked", name.value);
+                let message =
+                    format!("this host has no interface `{}`; it is not tracked", name.value);
                 self.passed_over(Diagnostic::warning("no-interface", name.span, message));
                 continue;
             }
@@ -242,7 +279,8 @@ impl Decoder<'_> {
         let mut tracked = Vec::new();
         for Entry { name, weight } in entries {
             let Some(&at) = scripts.by_name.get(name.value.as_str()) else {
-                let message = format!("there is no vrrp_script `{}`; it is not tracked", name.value);
+                let message =
+                    format!("there is no vrrp_script `{}`; it is not tracked", name.value);
                 let mut diagnostic = Diagnostic::warning("unresolved", name.span, message);
                 let near = suggest::nearest(&name.value, scripts.by_name.keys().copied());
                 diagnostic.help = near.map(|near| format!("did you mean `{near}`?"));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{At, Decoder};
 use crate::config::diagnostic::Diagnostic;
+use crate::config::keywords;
 use crate::config::source::Span;
 use crate::config::suggest;
 use crate::config::tree::{Directive, Form, Word};
@@ -32,7 +33,10 @@ impl Decoder<'_> {
     pub(super) fn missing(&mut self, span: Span) {
         let (name, form) = self.keyword;
         let message = format!("`{name}` has nothing after it");
-        self.report(Diagnostic::error("missing-value", span, message).help(format!("write `{name} {form}`")));
+        self.report(
+            Diagnostic::error("missing-value", span, message)
+                .help(format!("write `{name} {form}`")),
+        );
     }
 
     /// Tells the arguments from number `from` on, and all properties: nothing reads them.
@@ -50,7 +54,13 @@ impl Decoder<'_> {
         let word = self.diagnostics.sources().slice(span).to_owned();
         let (name, form) = self.keyword;
         let message = format!("`{word}` is left over after `{name}` and is skipped");
-        let wanted = if form.is_empty() { "nothing follows it".to_owned() } else { format!("write `{name} {form}`") };
+        let wanted = if keywords::is_keyword(&word) {
+            format!("`{word}` is a keyword: it begins a line of its own")
+        } else if form.is_empty() {
+            "nothing follows it".to_owned()
+        } else {
+            format!("write `{name} {form}`")
+        };
         self.passed_over(Diagnostic::warning("surplus-word", span, message).help(wanted));
     }
 
@@ -76,24 +86,36 @@ impl Decoder<'_> {
     {
         let number = word.text.parse().ok().filter(|number| range.contains(number));
         if number.is_none() {
-            self.bad(word, format_args!("a whole number from {} to {}", range.start(), range.end()));
+            self.bad(
+                word,
+                format_args!("a whole number from {} to {}", range.start(), range.end()),
+            );
         }
         number
     }
 
     /// A number of seconds, with a unit or without.
-    pub(super) fn time(&mut self, directive: &Directive, range: RangeInclusive<Duration>) -> Option<Duration> {
+    pub(super) fn time(
+        &mut self,
+        directive: &Directive,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
         let word = self.word(directive)?;
         self.time_in(word, range)
     }
 
     /// A word as a time in a range.
-    pub(super) fn time_in(&mut self, word: &Word, range: RangeInclusive<Duration>) -> Option<Duration> {
+    pub(super) fn time_in(
+        &mut self,
+        word: &Word,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
         let time = parse_time(&word.text);
         if time.is_none() {
             let message = format!("`{}` for `{}` is no time", shown(word), self.keyword.0);
-            self.report(Diagnostic::error("bad-value", word.span, message)
-                .help("a number is seconds, `2.5`; KDL strings may carry a unit: us, ms, s, m, h, d"));
+            self.report(Diagnostic::error("bad-value", word.span, message).help(
+                "a number is seconds, `2.5`; KDL strings may carry a unit: us, ms, s, m, h, d",
+            ));
         } else if !time.is_some_and(|time| range.contains(&time)) {
             let (low, high) = (show_time(*range.start()), show_time(*range.end()));
             self.bad(word, format_args!("a time from {low} to {high} s"));
@@ -182,13 +204,18 @@ impl Decoder<'_> {
     }
 
     /// One of some words.
-    pub(super) fn choice<T: Copy>(&mut self, word: &Word, choices: &[(&'static str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        word: &Word,
+        choices: &[(&'static str, T)],
+    ) -> Option<T> {
         if let Some((_, value)) = choices.iter().find(|(name, _)| word.is(name)) {
             return Some(*value);
         }
         let names = || choices.iter().map(|(name, _)| *name);
         let wanted = names().collect::<Vec<_>>().join(", ");
-        let message = format!("`{}` for `{}`: one of {wanted} is wanted", shown(word), self.keyword.0);
+        let message =
+            format!("`{}` for `{}`: one of {wanted} is wanted", shown(word), self.keyword.0);
         let mut diagnostic = Diagnostic::error("bad-value", word.span, message);
         diagnostic.help =
             suggest::nearest(&word.text, names()).map(|near| format!("did you mean `{near}`?"));
@@ -246,10 +273,14 @@ pub(super) fn parse_time(text: &str) -> Option<Duration> {
     if whole.is_empty() && fraction.is_empty() || whole.len() > 12 || fraction.len() > 9 {
         return None;
     }
-    let parse = |digits: &str| if digits.is_empty() { Some(0) } else { digits.parse::<u128>().ok() };
+    let parse =
+        |digits: &str| if digits.is_empty() { Some(0) } else { digits.parse::<u128>().ok() };
     let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
     let nanos = parse(whole)? * nanos_in_unit + parse(fraction)? * nanos_in_unit / scale;
-    Some(Duration::new(u64::try_from(nanos / 1_000_000_000).ok()?, u32::try_from(nanos % 1_000_000_000).ok()?))
+    Some(Duration::new(
+        u64::try_from(nanos / 1_000_000_000).ok()?,
+        u32::try_from(nanos % 1_000_000_000).ok()?,
+    ))
 }
 
 /// A time as a number of seconds, as [`parse_time`] reads it.

@@ -198,7 +198,8 @@ impl Draft {
 fn scheduler(decoder: &mut Decoder<'_>, directive: &Directive, draft: &mut Draft) {
     // The modules of the mainline kernel; another one's name must be spelt like a module's all the same.
     const KNOWN: [&str; 14] = [
-        "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos",
+        "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq",
+        "twos",
     ];
     let Some(word) = decoder.word(directive) else { return };
     let choices = KNOWN.map(|name| (name, name));
@@ -260,7 +261,9 @@ impl Decoder<'_> {
             (Some(("gue", _)), Some(port)) => ipvs::Tunnel::Gue { port, checksum },
             (Some(("gue", span)), None) => {
                 let message = "a GUE tunnel needs its UDP port";
-                self.report(Diagnostic::error("missing-value", span, message).help("type gue port 6080"));
+                self.report(
+                    Diagnostic::error("missing-value", span, message).help("type gue port 6080"),
+                );
                 return None;
             }
             (Some((other, span)), _) => {
@@ -318,8 +321,10 @@ impl Decoder<'_> {
         self.surplus(directive, 2);
         if first.is("group") {
             let message = "virtual server groups are not supported by this version";
-            self.report(Diagnostic::error("not-yet", directive.head(), message)
-                .help("write one virtual_server for each address and port of the group"));
+            self.report(
+                Diagnostic::error("not-yet", directive.head(), message)
+                    .help("write one virtual_server for each address and port of the group"),
+            );
             return None;
         }
         if !first.is("fwmark") {
@@ -334,24 +339,34 @@ impl Decoder<'_> {
         Some(Target::Mark(mark))
     }
 
-    fn finish_virtual_server(&mut self, target: &Target, mut draft: Draft, keyword: Span) -> Option<VirtualServer> {
+    fn finish_virtual_server(
+        &mut self,
+        target: &Target,
+        mut draft: Draft,
+        keyword: Span,
+    ) -> Option<VirtualServer> {
         let drafts = std::mem::take(&mut draft.real_servers);
         if drafts.is_empty() && draft.refused {
             return None;
         }
         if drafts.is_empty() {
             let message = "this virtual server has no real server and is left out";
-            self.report(Diagnostic::warning("empty", keyword, message)
-                .help("add: real_server ADDRESS PORT { weight 1 }"));
+            self.report(
+                Diagnostic::warning("empty", keyword, message)
+                    .help("add: real_server ADDRESS PORT { weight 1 }"),
+            );
             return None;
         }
         let key = self.service_key(target, &draft, &drafts, keyword);
         let forwarding = draft.forwarding.map_or(Forwarding::Masquerade, |method| method.value);
         if draft.forwarding.is_none() && drafts.iter().any(|one| one.forwarding.is_none()) {
-            self.report(Diagnostic::warning("default", keyword, "no `lb_kind`: NAT is taken")
-                .help("say which: lb_kind NAT, DR or TUN"));
+            self.report(
+                Diagnostic::warning("default", keyword, "no `lb_kind`: NAT is taken")
+                    .help("say which: lb_kind NAT, DR or TUN"),
+            );
         }
-        let scheduler = draft.scheduler.map(|scheduler| scheduler.value).or(Scheduler::new("wlc").ok())?;
+        let scheduler =
+            draft.scheduler.map(|scheduler| scheduler.value).or(Scheduler::new("wlc").ok())?;
         let flags = self.service_flags(&draft, &key, scheduler);
         let persistence = self.persistence(&draft, target, key.family(), keyword);
         let real_servers = self.real_servers(drafts, &draft, &key, forwarding);
@@ -377,13 +392,25 @@ impl Decoder<'_> {
         })
     }
 
-    fn service_key(&mut self, target: &Target, draft: &Draft, servers: &[real_server::Draft], keyword: Span) -> ServiceKey {
+    fn service_key(
+        &mut self,
+        target: &Target,
+        draft: &Draft,
+        servers: &[real_server::Draft],
+        keyword: Span,
+    ) -> ServiceKey {
         match *target {
             Target::Address(address, port) => {
                 let protocol = draft.protocol.map_or_else(
                     || {
-                        self.report(Diagnostic::warning("default", keyword, "no `protocol`: UDP is taken, as keepalived does")
-                            .help("add: protocol TCP"));
+                        self.report(
+                            Diagnostic::warning(
+                                "default",
+                                keyword,
+                                "no `protocol`: UDP is taken, as keepalived does",
+                            )
+                            .help("add: protocol TCP"),
+                        );
                         Protocol::Udp
                     },
                     |protocol| protocol.value,
@@ -391,13 +418,21 @@ impl Decoder<'_> {
                 if let Some(At { value, span }) = draft.ip_family
                     && value != Family::of(address)
                 {
-                    self.report(Diagnostic::error("family", span, format!("{address} is of the other family")));
+                    self.report(Diagnostic::error(
+                        "family",
+                        span,
+                        format!("{address} is of the other family"),
+                    ));
                 }
                 ServiceKey::address(protocol, address, port)
             }
             Target::Mark(mark) => {
                 if let Some(At { span, .. }) = draft.protocol {
-                    self.report(Diagnostic::warning("no-effect", span, "a firewall mark stands for any protocol: `protocol` is left out"));
+                    self.report(Diagnostic::warning(
+                        "no-effect",
+                        span,
+                        "a firewall mark stands for any protocol: `protocol` is left out",
+                    ));
                 }
                 let first = servers.first().map_or(Family::V4, |one| Family::of(one.address));
                 let family = draft.ip_family.map_or(first, |family| family.value);
@@ -406,42 +441,71 @@ impl Decoder<'_> {
         }
     }
 
-    fn service_flags(&mut self, draft: &Draft, key: &ServiceKey, scheduler: Scheduler) -> ServiceFlags {
-        let is_udp = !matches!(key, ServiceKey::Address { protocol: Protocol::Tcp | Protocol::Sctp, .. });
+    fn service_flags(
+        &mut self,
+        draft: &Draft,
+        key: &ServiceKey,
+        scheduler: Scheduler,
+    ) -> ServiceFlags {
+        let is_udp =
+            !matches!(key, ServiceKey::Address { protocol: Protocol::Tcp | Protocol::Sctp, .. });
         let mut flags = ServiceFlags::empty();
         for (flag, span) in &draft.flags {
             match flag {
                 Flag::OnePacket if is_udp => flags |= ServiceFlags::ONEPACKET,
                 Flag::OnePacket => {
-                    self.report(Diagnostic::warning("adjusted", *span, "`ops` goes with UDP alone: it is left out"));
+                    self.report(Diagnostic::warning(
+                        "adjusted",
+                        *span,
+                        "`ops` goes with UDP alone: it is left out",
+                    ));
                 }
                 Flag::Plain(plain) => flags |= *plain,
                 Flag::Of(wanted, own) if scheduler.as_str() == *wanted => flags |= *own,
                 Flag::Of(wanted, _) => {
-                    let message = format!("this flag goes with the scheduler {wanted}, not with {scheduler}: it is left out");
-                    self.report(Diagnostic::warning("adjusted", *span, message)
-                        .help(format!("write `lb_algo {wanted}`, or leave the flag out")));
+                    let message = format!(
+                        "this flag goes with the scheduler {wanted}, not with {scheduler}: it is left out"
+                    );
+                    self.report(
+                        Diagnostic::warning("adjusted", *span, message)
+                            .help(format!("write `lb_algo {wanted}`, or leave the flag out")),
+                    );
                 }
             }
         }
         flags
     }
 
-    fn persistence(&mut self, draft: &Draft, target: &Target, family: Family, keyword: Span) -> Option<Persistence> {
+    fn persistence(
+        &mut self,
+        draft: &Draft,
+        target: &Target,
+        family: Family,
+        keyword: Span,
+    ) -> Option<Persistence> {
         let every_port = matches!(target, Target::Address(_, 0));
         let implied = draft.granularity.is_some() || every_port;
         if every_port && draft.persistence_timeout.is_none() && draft.granularity.is_none() {
-            let message = format!("a service of all ports must be persistent: persistence_timeout {PERSISTENCE} is taken");
-            self.report(Diagnostic::warning("default", keyword, message)
-                .help("write the port after the address, or say persistence_timeout"));
+            let message = format!(
+                "a service of all ports must be persistent: persistence_timeout {PERSISTENCE} is taken"
+            );
+            self.report(
+                Diagnostic::warning("default", keyword, message)
+                    .help("write the port after the address, or say persistence_timeout"),
+            );
         }
         let timeout = draft.persistence_timeout.or(implied.then_some(PERSISTENCE))?;
         let netmask = match draft.granularity {
             None => Netmask::single(family),
             Some(At { value, .. }) if value.family() == family => value,
             Some(At { span, .. }) => {
-                let wanted = if family == Family::V4 { "a netmask such as 255.255.255.0" } else { "a prefix length from 1 to 128" };
-                let message = format!("`persistence_granularity`: {wanted} is wanted for this family");
+                let wanted = if family == Family::V4 {
+                    "a netmask such as 255.255.255.0"
+                } else {
+                    "a prefix length from 1 to 128"
+                };
+                let message =
+                    format!("`persistence_granularity`: {wanted} is wanted for this family");
                 self.report(Diagnostic::error("bad-value", span, message));
                 Netmask::single(family)
             }
@@ -449,15 +513,25 @@ impl Decoder<'_> {
         Some(Persistence { timeout, netmask })
     }
 
-    fn real_servers(&mut self, drafts: Vec<real_server::Draft>, outer: &Draft, key: &ServiceKey, forwarding: Forwarding) -> Vec<RealServer> {
+    fn real_servers(
+        &mut self,
+        drafts: Vec<real_server::Draft>,
+        outer: &Draft,
+        key: &ServiceKey,
+        forwarding: Forwarding,
+    ) -> Vec<RealServer> {
         let mut servers = Vec::with_capacity(drafts.len());
         let mut seen: HashMap<DestinationKey, Span> = HashMap::with_capacity(drafts.len());
         for draft in drafts {
             let span = draft.keyword;
-            let Some(server) = self.finish_real_server(draft, outer, key, forwarding) else { continue };
+            let Some(server) = self.finish_real_server(draft, outer, key, forwarding) else {
+                continue;
+            };
             if let Some(first) = seen.get(&server.key) {
                 let message = format!("{} stands here a second time and is left out", server.key);
-                self.passed_over(Diagnostic::warning("twice", span, message).related(*first, "the first"));
+                self.passed_over(
+                    Diagnostic::warning("twice", span, message).related(*first, "the first"),
+                );
                 continue;
             }
             seen.insert(server.key, span);
@@ -466,11 +540,18 @@ impl Decoder<'_> {
         servers
     }
 
-    fn sorry_server(&mut self, draft: &Draft, key: &ServiceKey, forwarding: Forwarding) -> Option<SorryServer> {
+    fn sorry_server(
+        &mut self,
+        draft: &Draft,
+        key: &ServiceKey,
+        forwarding: Forwarding,
+    ) -> Option<SorryServer> {
         let At { value: (address, port), span } = draft.sorry_server?;
         let forwarding = draft.sorry_forwarding.unwrap_or(forwarding);
         if Family::of(address) != key.family() && !matches!(forwarding, Forwarding::Tunnel(_)) {
-            let message = format!("{address} is of another family than the virtual server: only TUN reaches it");
+            let message = format!(
+                "{address} is of another family than the virtual server: only TUN reaches it"
+            );
             self.report(Diagnostic::error("family", span, message));
             return None;
         }
@@ -480,7 +561,13 @@ impl Decoder<'_> {
     }
 
     /// The port that the kernel is told: packets that are not rewritten keep theirs.
-    pub(super) fn real_port(&mut self, given: Option<u16>, key: &ServiceKey, forwarding: Forwarding, span: Span) -> u16 {
+    pub(super) fn real_port(
+        &mut self,
+        given: Option<u16>,
+        key: &ServiceKey,
+        forwarding: Forwarding,
+        span: Span,
+    ) -> u16 {
         let rewritten = forwarding == Forwarding::Masquerade;
         let kept = match key {
             ServiceKey::Address { port, .. } => *port,
@@ -490,8 +577,12 @@ impl Decoder<'_> {
             Some(port) if rewritten => port,
             Some(port) if port != kept && port != 0 => {
                 let message = match key {
-                    ServiceKey::Address { .. } => format!("DR and TUN keep the port: {port} becomes {kept}, that of the virtual server"),
-                    ServiceKey::Fwmark { .. } => format!("DR and TUN keep the port of each packet: {port} is used by checkers alone"),
+                    ServiceKey::Address { .. } => format!(
+                        "DR and TUN keep the port: {port} becomes {kept}, that of the virtual server"
+                    ),
+                    ServiceKey::Fwmark { .. } => format!(
+                        "DR and TUN keep the port of each packet: {port} is used by checkers alone"
+                    ),
                 };
                 let help = "lb_kind NAT rewrites ports; a checker has connect_port";
                 self.report(Diagnostic::warning("adjusted", span, message).help(help));
@@ -508,7 +599,8 @@ impl Decoder<'_> {
         if let Some(At { value, span }) = draft.quorum
             && value > total
         {
-            let message = format!("quorum {value} is more than all weights together: {total} is taken");
+            let message =
+                format!("quorum {value} is more than all weights together: {total} is taken");
             self.report(Diagnostic::warning("adjusted", span, message));
             quorum = total;
         }
@@ -517,7 +609,9 @@ impl Decoder<'_> {
             && value >= quorum
         {
             hysteresis = quorum - 1;
-            let message = format!("hysteresis {value} must be less than the quorum {quorum}: {hysteresis} is taken");
+            let message = format!(
+                "hysteresis {value} must be less than the quorum {quorum}: {hysteresis} is taken"
+            );
             self.report(Diagnostic::warning("adjusted", span, message));
         }
         (quorum, hysteresis)

@@ -31,7 +31,11 @@ fn show(block: &Block) -> String {
 #[test]
 fn blocks_share_a_line_or_have_their_own() {
     let wanted = "a x {b 1 ; c {d ;} ;} ;";
-    for text in ["a x { b 1\n c { d } }", "a x\n{\nb 1\n\nc\n{\nd\n}\n}\n", "a x{\r\n\tb 1\r\n\tc {\r\nd }}\r\n"] {
+    for text in [
+        "a x { b 1\n c { d } }",
+        "a x\n{\nb 1\n\nc\n{\nd\n}\n}\n",
+        "a x{\r\n\tb 1\r\n\tc {\r\nd }}\r\n",
+    ] {
         assert_eq!(read(text), (wanted.to_owned(), vec![]), "{text:?}");
     }
     assert_eq!(read("a { b 1 c 2 }").0, "a {b 1 c 2 ;} ;");
@@ -41,16 +45,32 @@ fn blocks_share_a_line_or_have_their_own() {
 #[test]
 fn comments_stay_where_they_stood() {
     let text = "! head\n\n# of a\na { # after a\n  # of b\n  b 1 # after b\n  # last in a\n} # after all of a\n# end\n";
-    let wanted = "<head> <of a> a {<of b> b 1 <after b> ; <last in a>} <after a> ; <after all of a> <end>";
+    let wanted =
+        "<head> <of a> a {<of b> b 1 <after b> ; <last in a>} <after a> ; <after all of a> <end>";
     assert_eq!(read(text), (wanted.to_owned(), vec![]));
 }
 
 #[test]
 fn braces_that_do_not_match_are_told_with_their_place() {
     let cases = [
-        ("a {\n b {\n}\n", vec!["k:1:3: error: the block that opens here is never closed [syntax] (help: add the missing `}`)"]),
-        ("a {\n}\n}\nb 1\n", vec!["k:3:1: error: `}` without a block that is open [syntax] (help: one `}` too many, here or further up)"]),
-        ("{\n a\n}\n", vec!["k:1:1: error: a block without a keyword before it [syntax] (help: a block is written `keyword arguments {`, with its end `}` further down)"]),
+        (
+            "a {\n b {\n}\n",
+            vec![
+                "k:1:3: error: the block that opens here is never closed [syntax] (help: add the missing `}`)",
+            ],
+        ),
+        (
+            "a {\n}\n}\nb 1\n",
+            vec![
+                "k:3:1: error: `}` without a block that is open [syntax] (help: one `}` too many, here or further up)",
+            ],
+        ),
+        (
+            "{\n a\n}\n",
+            vec![
+                "k:1:1: error: a block without a keyword before it [syntax] (help: a block is written `keyword arguments {`, with its end `}` further down)",
+            ],
+        ),
     ];
     for (text, wanted) in cases {
         assert_eq!(read(text).1, wanted, "{text:?}");
@@ -60,7 +80,9 @@ fn braces_that_do_not_match_are_told_with_their_place() {
 
 #[test]
 fn remarks_without_a_mark_are_skipped_and_told() {
-    let (tree, told) = read("\u{5168}\u{5c40}\u{914d}\u{7f6e}\nglobal_defs { //\u{5168}\u{5c40}\n router_id kl1 // its name\n path //x\n}\ngroup { \u{4e3b} }\n");
+    let (tree, told) = read(
+        "\u{5168}\u{5c40}\u{914d}\u{7f6e}\nglobal_defs { //\u{5168}\u{5c40}\n router_id kl1 // its name\n path //x\n}\ngroup { \u{4e3b} }\n",
+    );
     assert_eq!(
         tree,
         "<\u{5168}\u{5c40}\u{914d}\u{7f6e}> global_defs {<\u{5168}\u{5c40}> router_id kl1 <its name> ; path //x ;} ; group {\u{4e3b} ;} ;"
@@ -73,7 +95,8 @@ fn remarks_without_a_mark_are_skipped_and_told() {
 #[test]
 fn what_a_preprocessor_would_change_is_refused() {
     let (_, told) = read("$VIP=10.0.0.1\n@lb1 priority 100\n~SEQ(v, 1, 4) vrrp_instance a {\n}\n");
-    let places: Vec<String> = told.iter().map(|line| line.split(" (help").next().unwrap().to_owned()).collect();
+    let places: Vec<String> =
+        told.iter().map(|line| line.split(" (help").next().unwrap().to_owned()).collect();
     assert_eq!(
         places,
         [
@@ -87,5 +110,8 @@ fn what_a_preprocessor_would_change_is_refused() {
 #[test]
 fn a_hundred_thousand_braces_end_quickly() {
     let (_, told) = read(&"a {\n".repeat(100_000));
-    assert_eq!(told, [format!("k:{0}:3: error: blocks nested deeper than {0} [syntax]", MAX_DEPTH)]);
+    assert_eq!(
+        told,
+        [format!("k:{0}:3: error: blocks nested deeper than {0} [syntax]", MAX_DEPTH)]
+    );
 }
