@@ -7,7 +7,7 @@ use crate::schedule::Slot;
 /// Bounds on what the engine starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Probes with a socket in flight. Each holds one descriptor, some 0.5 KiB, with HTTP 20 KiB, with TLS 50 KiB.
+    /// Probes with a socket in flight. Each holds one descriptor and some 1 KiB; with HTTP 35 KiB, with TLS 60 KiB.
     pub sockets: usize,
     /// Scripts in flight. Each is a process or several.
     pub scripts: usize,

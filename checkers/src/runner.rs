@@ -116,3 +116,20 @@ impl Run {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_probe_that_breaks_is_a_fault_of_ours_and_does_not_stay_in_flight() {
+        let mut runner = Runner::new();
+        let task = runner.tasks.spawn(async { panic!("broken on purpose") });
+        runner.runs.insert(RunId(3), Run { task, ask: None });
+        let (run, outcome) = runner.next().await;
+        assert_eq!((run, runner.in_flight()), (RunId(3), 0));
+        let Outcome::NotAsked(fault) = outcome else { panic!("{outcome:?}") };
+        assert!(fault.to_string().contains("broken on purpose"), "{fault}");
+        assert!(runner.try_next().is_none());
+    }
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use checkers::spec::{Command, ScriptSpec};
 use checkers::{
     Action, Cadence, CheckSpec, Checkers, Connection, Failure, First, Limits, LocalFault, Outcome,
-    ProbeKind, Reconfigured, Report, RunId, Target, Verdict, Weight,
+    ProbeKind, Reconfigured, Report, RunId, Snapshot, Target, Verdict, Weight,
 };
 use proptest::prelude::*;
 
@@ -110,6 +110,14 @@ fn script() -> Arc<CheckSpec> {
         dynamic: false,
     });
     Arc::new(CheckSpec { kind, cadence: at_once() })
+}
+
+/// Written and read again, as a state file is.
+fn through_a_file(snapshot: &Snapshot) -> Snapshot {
+    let bytes = postcard::to_allocvec(snapshot).unwrap();
+    let read = postcard::from_bytes(&bytes).unwrap();
+    assert_eq!(snapshot, &read);
+    read
 }
 
 #[test]
@@ -305,7 +313,7 @@ fn a_restarted_process_goes_on_with_what_it_held() {
     bench.configure(&[(1, 80, &slow), (2, 81, &slow), (3, 82, &gone)]);
     bench.end(80, SECOND, REFUSED);
     bench.end(81, SECOND, PASSED);
-    let snapshot = bench.checkers.snapshot(bench.now + SECOND);
+    let snapshot = through_a_file(&bench.checkers.snapshot(bench.now + SECOND));
     assert_eq!(snapshot.len(), 3);
     let before = bench.checkers.status(1).unwrap();
 
@@ -346,6 +354,8 @@ fn twenty_thousand_reload_at_once() {
     assert_eq!(bench.checkers.configure(wanted(60), bench.now), kept);
     assert_eq!(bench.checkers.configure(wanted(61), bench.now), swapped);
     assert_eq!(bench.checkers.load().probes, 20_000);
+    let state = postcard::to_allocvec(&bench.checkers.snapshot(bench.now)).unwrap();
+    assert!(state.len() <= 20_000 * 32, "{} bytes", state.len());
     // Equal options are one copy, however many came.
     let first = bench.checkers.status(0).unwrap().spec;
     let last = bench.checkers.status(19_999).unwrap().spec;
@@ -410,7 +420,7 @@ proptest! {
                     }
                 }
                 Input::Restart => {
-                    let snapshot = bench.checkers.snapshot(bench.now);
+                    let snapshot = through_a_file(&bench.checkers.snapshot(bench.now));
                     let now = bench.now;
                     bench = Bench { now, ..Bench::new(limits) };
                     bench.checkers.restore(snapshot);

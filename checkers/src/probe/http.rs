@@ -55,7 +55,8 @@ async fn ask(
         (None, Some(url)) => exchange(target, spec, url, stream, progress).await?,
         (Some(tls), url) => {
             progress.enter(Stage::Handshake);
-            let stream = tls::handshake(target, tls, url, stream).await?;
+            // Boxed, for each function that it passes through holds a place for it.
+            let stream = Box::new(tls::handshake(target, tls, url, stream).await?);
             if let Some(url) = url {
                 exchange(target, spec, url, stream, progress).await?;
             }

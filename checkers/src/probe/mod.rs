@@ -28,10 +28,11 @@ pub(crate) async fn run(
     step: Step,
     cancelled: oneshot::Receiver<()>,
 ) -> Outcome {
+    // The large ones in boxes: a future is as large as its largest part, and most checks are TCP_CHECK.
     let asked = match &spec.kind {
         ProbeKind::Tcp(connection) => tcp::run(target, connection).await,
-        ProbeKind::Http(http) => http::run(target, http, step).await,
-        ProbeKind::Script(script) => script::run(script, cancelled).await,
+        ProbeKind::Http(http) => Box::pin(http::run(target, http, step)).await,
+        ProbeKind::Script(script) => Box::pin(script::run(script, cancelled)).await,
     };
     match asked {
         Ok(weight) => Outcome::Passed(weight),
@@ -54,3 +55,19 @@ impl From<LocalFault> for Miss {
 
 /// What most probes say when all is well.
 const PASSED: Result<Weight, Miss> = Ok(Weight::Configured);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Cadence, Connection};
+
+    #[test]
+    fn a_tcp_check_in_flight_is_small() {
+        let kind = ProbeKind::Tcp(Connection::default());
+        let spec = CheckSpec { kind, cadence: Cadence::default() };
+        let target = Target { addr: "192.0.2.1".parse().unwrap(), port: 80 };
+        let (_ask, cancelled) = oneshot::channel();
+        let size = size_of_val(&run(target, &spec, Step(0), cancelled));
+        assert!(size <= 512, "{size} bytes");
+    }
+}
