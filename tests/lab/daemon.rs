@@ -78,11 +78,6 @@ impl Daemon {
         self.process.is_running()
     }
 
-    /// Process id of the parent: the supervisor.
-    pub(crate) fn pid(&self) -> i32 {
-        self.process.pid
-    }
-
     /// Planned stop (SIGTERM), waited for.
     pub(crate) fn stop(&self) {
         self.process.signal(Signal::SIGTERM);
@@ -97,7 +92,18 @@ impl Daemon {
     /// Another configuration, then SIGHUP.
     pub(crate) fn reload(&self, config: &str) {
         fs::write(&self.config, config).unwrap();
+        self.hang_up();
+    }
+
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
         self.process.signal(Signal::SIGHUP);
+    }
+
+    /// One of evenkeel's own commands against this director: `status --json`, `reload`, `stop`.
+    pub(crate) fn command(&self, words: &str) -> Result<String, String> {
+        let runtime = self.runtime.display();
+        self.host.try_run(&format!("{} {words} --runtime-dir {runtime}", evenkeel()))
     }
 
     /// `kill -9` of the parent alone.

@@ -139,11 +139,6 @@ impl Process {
     pub(crate) fn ends_within(&self, limit: Duration) -> bool {
         holds_within(limit, Duration::from_millis(10), || !self.is_running())
     }
-
-    /// Its exit code once it has ended by itself.
-    pub(crate) fn exit_code(&self) -> Option<i32> {
-        self.child.lock().unwrap().try_wait().unwrap().and_then(|status| status.code())
-    }
 }
 
 /// Asks again every `pause` until the answer is yes or `limit` has passed.

@@ -16,11 +16,6 @@ pub(crate) fn rules(host: &Host) -> Vec<String> {
     rules
 }
 
-/// The table as an operator looks at it.
-pub(crate) fn listing(host: &Host) -> String {
-    host.run("ipvsadm -Ln")
-}
-
 /// Weight by server of one service, named as in the rules: `-t 10.0.0.100:80`; nothing when it is absent.
 pub(crate) fn weights(host: &Host, service: &str) -> BTreeMap<String, u32> {
     let prefix = format!("-a {service} ");

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::pair::{Pace, Pair, VIP, VRID};
 use crate::capture::Saying;
-use crate::client::Report;
 use crate::daemon::Kind::Evenkeel;
 use crate::keeper::Keeper;
 use crate::kernel_view;
@@ -50,7 +49,7 @@ fn master_lost(keeper: &Arc<Keeper>, pace: Pace) {
     let due = pace.master_down();
     keeper.figure(&format!(
         "claimed {took:?} after the last advertisement (the protocol says {due:?}); client: {}",
-        tell(&report)
+        report
     ));
     assert!(took <= due + BUSY, "{took:?}, due after {due:?}");
     // Not before three intervals without an advertisement either: the last one may have been on its way for a moment.
@@ -71,7 +70,7 @@ fn planned_stop(keeper: &Arc<Keeper>, pace: Pace) {
     pair.directors[0].stop();
     thread::sleep(Duration::from_secs(1));
     let report = client.stop();
-    keeper.figure(&tell(&report));
+    keeper.figure(&report.to_string());
 
     assert_eq!(report.failed(), 0, "{report:?}");
     assert!(report.ok > 500, "{report:?}");
@@ -90,14 +89,4 @@ fn pulled_plug(keeper: &Arc<Keeper>) {
     pair.net.mend("d1");
     pair.wait_for_master("d1");
     assert_eq!(pair.who_advertises(Duration::from_secs(1)), ["d1"]);
-}
-
-fn tell(report: &Report) -> String {
-    format!(
-        "{} connections, {} failed, longest gap {:?} (of which the client itself was held up {:?})",
-        report.total,
-        report.failed(),
-        report.gap,
-        report.stall
-    )
 }

@@ -19,6 +19,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::together("lab_direct_routing_serves_every_client", 60, direct_routing),
     Scenario::together("lab_tunnel_reaches_its_servers", 60, tunnel),
     Scenario::together("lab_nat_reaches_its_servers", 60, nat),
+    Scenario::together("lab_links_can_be_slow_and_lossy", 60, netem),
     Scenario::alone("lab_client_sees_a_cut_link_as_a_gap", 60, cut_link),
     Scenario::together("lab_client_tells_failures_apart", 60, failures),
     Scenario::together("lab_responder_behaves_as_told", 60, responder_modes),
@@ -98,6 +99,21 @@ fn cut_link(keeper: &Arc<Keeper>) {
     assert!(report.gap < Duration::from_millis(3000), "{report:?}");
     assert!(report.late + report.unanswered + report.unreachable > 300, "{report:?}");
     assert_eq!(report.refused + report.reset + report.wrong, 0, "{report:?}");
+}
+
+fn netem(keeper: &Arc<Keeper>) {
+    let net = Plan::new().servers(1, Forwarding::Direct).clients(1).build(keeper);
+    let r1 = net.host("r1");
+    let _server = Responder::start(r1);
+    let line = format!("curl -s -m 2 -o /dev/null -w %{{time_connect}} http://{}/", r1.address);
+    let connect = || net.host("c1").try_run(&line).map(|text| text.parse::<f64>().unwrap());
+    assert!(connect().unwrap() < 0.06);
+    net.netem("r1", "delay 40ms"); // each way
+    assert!(connect().unwrap() >= 0.08);
+    net.netem("r1", "loss 100%");
+    connect().unwrap_err();
+    net.netem("r1", "");
+    assert!(connect().unwrap() < 0.06);
 }
 
 fn failures(keeper: &Arc<Keeper>) {

@@ -1,18 +1,28 @@
 //! The tests, a file per theme. Each scenario is a promise; its name says which.
 
 mod failover;
+mod ill;
 mod interop;
 mod lab;
 mod pair;
+mod reload;
+mod resilience;
 mod table;
+mod track;
 
 use crate::runner::Scenario;
 
 /// Every scenario there is.
 pub(crate) fn all() -> Vec<Scenario> {
-    [lab::SCENARIOS, table::SCENARIOS, interop::SCENARIOS, failover::SCENARIOS]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect()
+    let themes = [
+        lab::SCENARIOS,
+        table::SCENARIOS,
+        interop::SCENARIOS,
+        failover::SCENARIOS,
+        resilience::SCENARIOS,
+        reload::SCENARIOS,
+        track::SCENARIOS,
+        ill::SCENARIOS,
+    ];
+    themes.into_iter().flatten().copied().collect()
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
@@ -59,6 +60,17 @@ impl Report {
     pub(crate) fn failed(&self) -> u64 {
         let Self { refused, reset, late, unanswered, unreachable, wrong, .. } = self;
         refused + reset + late + unanswered + unreachable + wrong
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { total, gap, stall, .. } = self;
+        let failed = self.failed();
+        write!(
+            f,
+            "{failed} of {total} connections failed, longest gap {gap:.1?}, held up {stall:.1?}"
+        )
     }
 }
 
