@@ -97,7 +97,10 @@ impl Notifier {
             }
         };
         if timeout(within, all).await.is_err() {
-            warn!(within_ms = within.as_millis(), "notify scripts still run at the stop; left alone");
+            warn!(
+                within_ms = within.as_millis(),
+                "notify scripts still run at the stop; left alone"
+            );
             self.running.detach_all();
         }
     }
@@ -114,7 +117,9 @@ pub fn process(script: &Script, arguments: &[String]) -> Option<Process> {
         }
         Command::Shell(line) => {
             // Further arguments go to the end of the line, where keepalived puts them.
-            let line = arguments.iter().fold(line.clone(), |line, word| format!("{line} {}", shell_words::quote(word)));
+            let line = arguments
+                .iter()
+                .fold(line.clone(), |line, word| format!("{line} {}", shell_words::quote(word)));
             let mut process = Process::new("/bin/sh");
             process.arg("-c").arg(line);
             process
@@ -134,7 +139,9 @@ pub fn process(script: &Script, arguments: &[String]) -> Option<Process> {
 async fn run(subject: String, job: Job) -> String {
     let Some(mut process) = process(&job.script, &job.arguments) else { return subject };
     match process.spawn() {
-        Err(cause) => warn!(subject, script = %name(&job.script), "cannot run the notify script: {cause}"),
+        Err(cause) => {
+            warn!(subject, script = %name(&job.script), "cannot run the notify script: {cause}")
+        }
         Ok(child) => match wait(child, job.within).await {
             Some(status) if status.success() => {
                 debug!(subject, script = %name(&job.script), "notify script ended");
@@ -207,7 +214,10 @@ mod tests {
         let within = Duration::from_millis(50);
         notifier.push("VI_1", Job { within, ..shell("sleep 1000".to_owned()) });
         notifier.push("VI_1", shell(format!("echo next > {}", out.display())));
-        notifier.push("VI_2", Job::new(&Script { command: Command::Words(vec!["/nowhere".into()]), user: None }));
+        notifier.push(
+            "VI_2",
+            Job::new(&Script { command: Command::Words(vec!["/nowhere".into()]), user: None }),
+        );
         notifier.finish(Duration::from_secs(20)).await;
         assert_eq!(std::fs::read_to_string(out).unwrap(), "next\n");
     }

@@ -138,4 +138,3 @@ fn run_worker(worker: Worker) -> ExitCode {
         }
     }
 }
-

@@ -41,9 +41,8 @@ pub(super) fn stop(runtime_dir: &Path) -> ExitCode {
 }
 
 fn command(runtime_dir: &Path, path: &str, done: &str) -> ExitCode {
-    let answer = client::post(runtime_dir, path).and_then(|body| {
-        serde_json::from_slice(&body).map_err(client::ClientError::Unreadable)
-    });
+    let answer = client::post(runtime_dir, path)
+        .and_then(|body| serde_json::from_slice(&body).map_err(client::ClientError::Unreadable));
     match answer {
         Ok(Outcome::Done(line)) => {
             println!("{done}: {line}");

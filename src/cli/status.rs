@@ -75,7 +75,11 @@ fn write_page(page: &mut String, status: &Status) -> std::fmt::Result {
         }
     }
     if let Some(lvs) = &status.lvs {
-        writeln!(page, "\nVirtual servers ({} probes, {} drifts repaired)", lvs.probes, lvs.drifts)?;
+        writeln!(
+            page,
+            "\nVirtual servers ({} probes, {} drifts repaired)",
+            lvs.probes, lvs.drifts
+        )?;
         for server in &lvs.virtual_servers {
             write_virtual_server(page, server)?;
         }
@@ -108,7 +112,10 @@ fn write_virtual_server(page: &mut String, server: &VirtualServerStatus) -> std:
     let VirtualServerStatus { key, scheduler, live_weight, quorum, .. } = server;
     let sorry = if server.sorry { ", sorry server serves" } else { "" };
     let state = word(server.up);
-    writeln!(page, "  {key} {scheduler} {state}, live weight {live_weight}, quorum {quorum}{sorry}")?;
+    writeln!(
+        page,
+        "  {key} {scheduler} {state}, live weight {live_weight}, quorum {quorum}{sorry}"
+    )?;
     if let Some(why) = &server.lagging {
         writeln!(page, "    the kernel's table lags behind: {why}")?;
     }
@@ -116,7 +123,8 @@ fn write_virtual_server(page: &mut String, server: &VirtualServerStatus) -> std:
 }
 
 fn write_real_server(page: &mut String, server: &RealServerStatus) -> std::fmt::Result {
-    let weight = server.weight.map_or_else(|| "out".to_owned(), |weight| format!("weight {weight}"));
+    let weight =
+        server.weight.map_or_else(|| "out".to_owned(), |weight| format!("weight {weight}"));
     write!(page, "    -> {} {} {weight}", server.key, word(server.up))?;
     for check in &server.checks {
         write!(page, "; {} {} for {}", check.kind, word(check.up), duration(check.for_ms))?;
