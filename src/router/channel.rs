@@ -126,8 +126,6 @@ pub(super) enum Report {
     Stalled {
         /// For how long.
         late: Duration,
-        /// For how long it listens before it acts.
-        listens: Duration,
     },
     /// What is held now, for the state file.
     Standing(Standing),

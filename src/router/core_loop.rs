@@ -2,8 +2,8 @@
 //! anybody. It performs what the core asks and decides nothing; it never blocks, writes no log and runs no script.
 //!
 //! In one turn, packets come before deadlines: whoever is about to declare a Master dead has first read what the
-//! Master sent. A thread that was itself not running for longer than an interval knows that the silence may be its
-//! own, and listens for one more interval.
+//! Master sent. A thread that was itself not running for longer than an interval says so to the core, which then
+//! doubts the silence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread::JoinHandle;
@@ -64,8 +64,6 @@ pub(super) struct CoreLoop {
     resync_at: Instant,
     /// Until then no link is up as far as the core knows (`vrrp_startup_delay`).
     quiet_until: Option<Instant>,
-    /// Until then no Master is declared dead.
-    listen_until: Option<Instant>,
     stop_by: Option<Instant>,
     forced: bool,
 }
@@ -136,7 +134,6 @@ impl CoreLoop {
             stop_within: Duration::ZERO,
             resync_at: clock.now() + RESYNC,
             quiet_until: None,
-            listen_until: None,
             stop_by: None,
             forced: false,
         })
@@ -173,7 +170,8 @@ impl CoreLoop {
             }
         };
         let sources = ready.iter().filter_map(|event| self.sockets.source(event.data()));
-        let sources: Vec<Source> = sources.collect();
+        // VRRP first: what a successor announces means something only to a router that has heard of it.
+        let sources: BTreeSet<Source> = sources.collect();
         let is_ready = |token| ready.iter().any(|event| event.data() == token);
         if is_ready(TIMER) {
             self.timer.acknowledge();
@@ -192,21 +190,15 @@ impl CoreLoop {
 
     fn poll_timeout(&self) -> Option<Instant> {
         let now = self.clock.now();
-        let core = self.routers.poll_timeout();
-        // While we listen, elections wait; what comes meanwhile may move their deadline.
-        let core = match self.listen_until {
-            Some(until) if until > now => core.map(|at| at.max(until)),
-            _ => core,
-        };
-        let others = [
-            core,
+        let deadlines = [
+            self.routers.poll_timeout(),
             self.announcer.poll_timeout(now),
             self.sockets.poll_timeout(),
             self.quiet_until,
             self.stop_by,
             Some(self.resync_at),
         ];
-        others.into_iter().flatten().min()
+        deadlines.into_iter().flatten().min()
     }
 
     fn is_done(&self) -> bool {
@@ -350,6 +342,7 @@ impl CoreLoop {
             if let Some(work) = self.works.get(&router) {
                 self.holdings.hold(router, &work.addresses);
                 self.routers.resume(router, resume, now);
+                self.watch(router);
             }
         }
         self.configured = true;
@@ -461,37 +454,28 @@ impl CoreLoop {
 
     fn handle_core_deadline(&mut self, now: Instant) {
         let late = self.routers.poll_timeout().map_or(Duration::ZERO, |due| now - due);
-        if self.listen_until.is_none() {
-            let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
-            self.counters.latest_us = self.counters.latest_us.max(micros);
-        }
-        if self.routers.is_election_due(now) {
+        let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+        self.counters.latest_us = self.counters.latest_us.max(micros);
+        let is_stall = self.shortest_interval().is_some_and(|interval| late > interval);
+        if is_stall || self.routers.is_election_due(now) {
             for spot in self.sockets.spots() {
                 self.read_packets(spot);
             }
             self.settle();
-            if self.routers.is_election_due(now) && self.must_listen(late, now) {
-                return;
-            }
         }
-        self.listen_until = None;
-        self.routers.handle_timeout(self.clock.now());
+        let now = self.clock.now();
+        if is_stall {
+            self.counters.stalls += 1;
+            self.routers.handle_stall(now);
+            self.settle();
+            self.end.report(Report::Stalled { late });
+        }
+        self.routers.handle_timeout(now);
         self.settle();
     }
 
-    /// After a stall the silence may have been ours: true while the interval that we listen has not passed.
-    fn must_listen(&mut self, late: Duration, now: Instant) -> bool {
-        if let Some(until) = self.listen_until {
-            return now < until;
-        }
-        let intervals = self.works.values().map(|work| work.router.advert_int);
-        let Some(listens) = intervals.filter(|interval| *interval < late).max() else {
-            return false;
-        };
-        self.counters.stalls += 1;
-        self.listen_until = Some(now + listens);
-        self.end.report(Report::Stalled { late, listens });
-        true
+    fn shortest_interval(&self) -> Option<Duration> {
+        self.works.values().map(|work| work.router.advert_int).min()
     }
 }
 

@@ -378,9 +378,11 @@ impl<'a> Desk<'a> {
                 info!(instance = self.name(router), %destination, "advertisements are sent again");
             }
             Report::Trouble(text) => warn!("{text}"),
-            Report::Stalled { late, listens } => {
-                let (late, listens) = (late.as_millis(), listens.as_millis());
-                warn!(late_ms = late, listens_ms = listens, "this process was not running");
+            Report::Stalled { late } => {
+                warn!(
+                    late_ms = late.as_millis(),
+                    "this process was not running; backups listen once more"
+                );
             }
             Report::Standing(standing) => {
                 self.standing = Some(standing);

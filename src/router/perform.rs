@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use vrrp::io::Outgoing;
-use vrrp::{Action, Addresses, Family, Held, IfName, RouterId, RouterView, Transport};
+use vrrp::{Action, Addresses, Held, IfName, RouterId, RouterView, Transport};
 
 use super::channel::{Changed, Report, Standing};
 use super::core_loop::CoreLoop;
 use super::facts;
 use super::holdings::{Outcome, Place};
-use super::sockets::{Spot, spot_of};
+use super::sockets::spot_of;
 use super::status::{
     AddressStatus, GroupStatus, InstanceStatus, LoopCounters, MasterStatus, VrrpStatus,
 };
@@ -53,18 +53,20 @@ impl CoreLoop {
                 if let Some(work) = self.works.get(&router) {
                     self.holdings.hold(router, &work.addresses);
                     unapplied.insert(router);
+                    self.watch(router);
                 }
             }
             Action::Release { router } => {
                 self.holdings.release(router);
                 self.forget_announcements(router);
+                self.unwatch(router);
                 unapplied.insert(router);
             }
             Action::Announce { router, addresses, repeat } => {
                 self.announce(router, &addresses, repeat);
             }
-            Action::Watch { router } => self.watch(router),
-            Action::Unwatch { router } => self.unwatch(router),
+            // Watched since it holds; see `sockets`.
+            Action::Watch { .. } | Action::Unwatch { .. } => {}
             Action::Changed { router, from, to, priority, cause } => {
                 let at = self.clock.now();
                 let changed = Changed { router, from, to, priority, cause, at };
@@ -184,12 +186,11 @@ impl CoreLoop {
 
     // --- watching a successor ---
 
-    fn watch(&mut self, router: RouterId) {
+    pub(super) fn watch(&mut self, router: RouterId) {
         let Some(work) = self.works.get(&router) else { return };
-        let spots: BTreeSet<Spot> =
-            work.addresses.iter().map(|vip| (vip.interface, Family::of(vip.address))).collect();
-        // Without a watcher the hand-over ends by its deadline.
-        if let Err(error) = self.sockets.watch(router, spots, &self.links, &self.epoll) {
+        let places = work.addresses.iter().map(|vip| (vip.interface, vip.address));
+        // Without a watcher a hand-over ends by its deadline.
+        if let Err(error) = self.sockets.watch(router, places, &self.links, &self.epoll) {
             self.end.report(Report::Trouble(error.to_string()));
         }
     }

@@ -1,6 +1,9 @@
-//! The sockets that the routers need at the moment: one for VRRP per interface and family, one to watch a successor
-//! per interface and family while somebody hands over. Opens what is missing, closes what has lost its interface,
-//! and pauses before it tries again.
+//! The sockets that the routers need at the moment: one for VRRP per interface and family, one to watch for a
+//! successor per interface and family where somebody holds addresses. Opens what is missing, closes what has lost
+//! its interface, and pauses before it tries again.
+//!
+//! Watchers are open as long as addresses are held, not only while they are handed over: a successor announces
+//! itself some microseconds after it has spoken up, sooner than a socket is opened.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -35,7 +38,7 @@ pub(super) struct Sockets {
 struct Watching {
     token: u64,
     watcher: Watcher,
-    by: BTreeSet<RouterId>,
+    by: BTreeMap<RouterId, BTreeSet<IpAddr>>,
 }
 
 #[derive(Debug)]
@@ -44,8 +47,16 @@ struct Trouble {
     text: String,
 }
 
+impl Watching {
+    /// Lets through what concerns somebody.
+    fn narrow(&self) -> Result<(), Error> {
+        let addresses: BTreeSet<IpAddr> = self.by.values().flatten().copied().collect();
+        self.watcher.narrow(&addresses)
+    }
+}
+
 /// What a token of an epoll event stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Source {
     /// VRRP packets.
     Vrrp(Spot),
@@ -154,36 +165,49 @@ impl Sockets {
         }
     }
 
-    /// Starts to watch announcements at these places for a router.
+    /// Watches from now on what others announce of these addresses of a router.
     pub(super) fn watch(
         &mut self,
         router: RouterId,
-        spots: BTreeSet<Spot>,
+        places: impl Iterator<Item = (IfName, IpAddr)>,
         links: &Links,
         epoll: &Epoll,
     ) -> Result<(), Error> {
-        for spot in spots {
-            if let Some(watching) = self.watchers.get_mut(&spot) {
-                watching.by.insert(router);
-                continue;
+        let mut wanted: BTreeMap<Spot, BTreeSet<IpAddr>> = BTreeMap::new();
+        for (interface, address) in places {
+            wanted.entry((interface, Family::of(address))).or_default().insert(address);
+        }
+        for (spot, addresses) in wanted {
+            let link = links.named(spot.0.as_str())?;
+            // A watcher of an interface that was created anew hears nothing any more.
+            if self.watchers.get(&spot).is_some_and(|it| it.watcher.interface() != link.index) {
+                self.watchers.remove(&spot);
             }
-            let watcher = Watcher::open(links.named(spot.0.as_str())?, spot.1)?;
-            let token = self.token();
-            register(epoll, &watcher, token)?;
-            let watching = Watching { token, watcher, by: BTreeSet::from([router]) };
-            self.watchers.insert(spot, watching);
+            if !self.watchers.contains_key(&spot) {
+                let watcher = Watcher::open(link, spot.1)?;
+                let token = self.token();
+                register(epoll, &watcher, token)?;
+                let by = BTreeMap::new();
+                self.watchers.insert(spot, Watching { token, watcher, by });
+            }
+            if let Some(watching) = self.watchers.get_mut(&spot) {
+                watching.by.insert(router, addresses);
+                watching.narrow()?;
+            }
         }
         Ok(())
     }
 
-    /// A router watches no longer. The watchers that nobody needs now, to be dropped elsewhere.
+    /// Watches no longer for a router. The watchers that nobody needs now, to be dropped elsewhere.
     pub(super) fn unwatch(&mut self, router: RouterId, epoll: &Epoll) -> Vec<Watcher> {
         for watching in self.watchers.values_mut() {
-            watching.by.remove(&router);
+            if watching.by.remove(&router).is_some() {
+                // A filter that is too wide costs wake-ups and nothing else.
+                let _ = watching.narrow();
+            }
         }
-        let idle = |(_, watching): &(&Spot, &mut Watching)| watching.by.is_empty();
-        let idle: Vec<Spot> =
-            self.watchers.iter_mut().filter(idle).map(|(spot, _)| *spot).collect();
+        let idle = |(_, watching): &(&Spot, &Watching)| watching.by.is_empty();
+        let idle: Vec<Spot> = self.watchers.iter().filter(idle).map(|(spot, _)| *spot).collect();
         idle.into_iter().filter_map(|spot| self.drop_watcher(spot, epoll)).collect()
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vrrp::{ResumeAs, RouterId, RouterSpec, State, Version};
+use vrrp::{ResumeAs, RouterId, State};
 
 use super::channel::{Standing, Start};
 use super::holdings::Place;
@@ -75,7 +75,7 @@ impl StateFile {
                 continue;
             }
             let away = died_at.map(|at| Duration::from_nanos(now.saturating_sub(at)));
-            let in_time = away.is_some_and(|away| away <= master_down_time(&work.router));
+            let in_time = away.is_some_and(|away| away <= work.router.master_down_time());
             let as_master = in_time && *state == State::Master;
             let resumed = if as_master { ResumeAs::Master } else { ResumeAs::BackupHolding };
             resume.push((id, resumed));
@@ -89,24 +89,13 @@ impl StateFile {
     }
 }
 
-/// After how long a silence of ours a router of the same priority would take over (RFC 3768 section 6.1, RFC 9568
-/// section 6.1).
-fn master_down_time(router: &RouterSpec) -> Duration {
-    let below_top = 256 - u32::from(u8::from(router.priority));
-    let skew = match router.version {
-        Version::V2 => Duration::from_secs(1) * below_top / 256,
-        Version::V3 => router.advert_int * below_top / 256,
-    };
-    router.advert_int * u32::from(router.down_timer_adverts.get()) + skew
-}
-
 fn boot() -> String {
     fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use vrrp::{Family, Vrid};
+    use vrrp::{Family, RouterSpec, Version, Vrid};
 
     use super::*;
     use crate::config::model::Notify;

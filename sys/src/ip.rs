@@ -5,6 +5,9 @@ use std::mem::size_of;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd};
 
+/// ICMPV6_FILTER of linux/icmpv6.h; libc does not have it.
+const ICMP6_FILTER: libc::c_int = 1;
+
 /// Sends IPv4 multicast out of `interface` (index), with `source` as the source address unless it is
 /// unspecified (IP_MULTICAST_IF with ip_mreqn; socket2 takes an address only, which is ambiguous where two
 /// interfaces share one).
@@ -19,6 +22,14 @@ pub fn set_multicast_interface_v4(
         imr_ifindex: index(interface)?,
     };
     set(socket, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &request)
+}
+
+/// Lets a raw ICMPv6 socket receive messages of one type only (ICMP6_FILTER, RFC 3542 section 3.2).
+pub fn receive_only_icmp6_type(socket: &impl AsFd, kind: u8) -> io::Result<()> {
+    // One bit per type, set where it is blocked; linux/icmpv6.h, eight words in host order.
+    let mut blocked = [u32::MAX; 8];
+    blocked[usize::from(kind >> 5)] &= !(1 << (kind & 31));
+    set(socket, libc::IPPROTO_ICMPV6, ICMP6_FILTER, &blocked)
 }
 
 /// Reports the hop limit of IPv4 packets received as a control message (IP_RECVTTL). Raw IPv4 sockets see it

@@ -1,20 +1,21 @@
-//! Hears what others announce: gratuitous ARP and any other ARP that claims an address, and neighbour
-//! advertisements. A router that hands over watches for its successor; nobody else needs this, so the sockets
-//! exist only while somebody watches.
+//! Hears what others announce: ARP that claims an address, and unsolicited neighbour advertisements. A router that
+//! hands over waits for its successor's.
 //!
-//! A packet filter in the kernel lets only these frames through. Frames from our own hardware address are not
-//! news: packet sockets bound to one protocol do not see what this host sends, and what a switch reflects is
-//! dropped here.
+//! ARP comes through a packet socket that sees ARP only, behind a filter in the kernel for the addresses in question;
+//! neighbour advertisements through a raw ICMPv6 socket that sees these only: a packet socket would see every IPv6
+//! packet of a busy director. Frames from our own hardware address are not news.
 //!
 //! Closing a packet socket waits for an RCU grace period, some 10 ms: a real-time thread gives its [`Watcher`] to
 //! another thread to drop.
 
+use std::collections::BTreeSet;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use socket2::{Domain, SockFilter, Socket, Type};
-use sys::batch::Inbox;
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
+use sys::batch::{Datagram, Inbox};
 
 use super::error::{self, Error};
 use super::link::Link;
@@ -22,40 +23,59 @@ use crate::announce::{Claim, Mac};
 use crate::id::Family;
 
 const ETHER_ARP: u16 = 0x0806;
-const ETHER_IPV6: u16 = 0x86dd;
+/// Neighbour advertisement (RFC 4861 section 4.4), and its flags that make it an announcement.
+const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
+const SOLICITED: u8 = 0x40;
+const OVERRIDE: u8 = 0x20;
 
-/// Classic BPF opcodes (linux/filter.h): load half word and byte at an offset, compare, return.
+/// Classic BPF opcodes (linux/filter.h): load word and half word at an offset, compare, return.
+const LOAD_WORD: u16 = 0x20;
 const LOAD_HALF: u16 = 0x28;
-const LOAD_BYTE: u16 = 0x30;
 const JUMP_EQUAL: u16 = 0x15;
 const RETURN: u16 = 0x06;
 
-/// Enough of a frame for what is read of it: Ethernet, IPv6 and a neighbour advertisement.
+/// Enough of a frame for what is read of it.
 const SNAP_LENGTH: u32 = 128;
+/// Addresses that the filter names; with more of them it lets all ARP through. BPF takes 4096 instructions.
+const NAMED: usize = 1000;
 
-/// A packet socket on one interface that hears announcements of one family.
+/// Code, jump if equal, jump if not, operand.
+type Instruction = (u16, u8, u8, u32);
+
+/// A socket on one interface that hears announcements of one family.
 #[derive(Debug)]
 pub struct Watcher {
     socket: Socket,
+    interface: u32,
+    family: Family,
     own: Option<Mac>,
 }
 
 impl Watcher {
-    /// Listens on `link` from now on. Needs CAP_NET_RAW.
+    /// Listens on `link`, for nothing until [`Watcher::narrow`] says for what. Needs CAP_NET_RAW.
     pub fn open(link: &Link, family: Family) -> Result<Self, Error> {
-        let what = format!("announcement watcher ({family}) on {}", link.name);
-        let broken = |step| error::socket(what.clone(), step, "CAP_NET_RAW");
-        // No protocol yet: nothing arrives before the filter stands.
-        let kind = Type::RAW.nonblocking().cloexec();
-        let socket = Socket::new(Domain::PACKET, kind, None).map_err(broken("socket"))?;
-        let (protocol, filter) = match family {
-            Family::V4 => (ETHER_ARP, &ARP_FILTER[..]),
-            Family::V6 => (ETHER_IPV6, &ADVERTISEMENT_FILTER[..]),
+        let broken = broken(family, &link.name);
+        let socket = match family {
+            Family::V4 => open_arp(link.index).map_err(broken)?,
+            Family::V6 => open_advertisements(link).map_err(broken)?,
         };
-        socket.attach_filter(&compile(filter)).map_err(broken("filter"))?;
-        let address = sys::link::interface_address(link.index, protocol);
-        socket.bind(&address).map_err(broken("bind"))?;
-        Ok(Self { socket, own: link.hardware })
+        Ok(Self { socket, interface: link.index, family, own: link.hardware })
+    }
+
+    /// Lets through what concerns one of `addresses`, as far as the kernel can tell.
+    pub fn narrow(&self, addresses: &BTreeSet<IpAddr>) -> Result<(), Error> {
+        match self.family {
+            Family::V4 => {
+                let filter = compile(&arp_filter(addresses));
+                self.socket.attach_filter(&filter).map_err(broken(self.family, "the interface"))
+            }
+            Family::V6 => Ok(()),
+        }
+    }
+
+    /// The interface, by the index that it had when the socket was opened.
+    pub fn interface(&self) -> u32 {
+        self.interface
     }
 
     /// Calls `each` with every address that somebody else announced since the last call. Never blocks.
@@ -65,11 +85,19 @@ impl Watcher {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
             Err(error) => return Err(error),
         };
-        let claims = inbox.datagrams().filter_map(|datagram| Claim::decode(datagram.bytes));
-        for claim in claims.filter(|claim| Some(claim.hardware) != self.own) {
-            each(claim.address);
+        for datagram in inbox.datagrams() {
+            let claimed = match self.family {
+                Family::V4 => self.claimed_by_arp(&datagram),
+                Family::V6 => claimed_by_advertisement(&datagram),
+            };
+            claimed.into_iter().for_each(&mut each);
         }
         Ok(count)
+    }
+
+    fn claimed_by_arp(&self, frame: &Datagram<'_>) -> Option<IpAddr> {
+        let claim = Claim::decode(frame.bytes)?;
+        (Some(claim.hardware) != self.own).then_some(claim.address)
     }
 }
 
@@ -80,56 +108,97 @@ impl AsFd for Watcher {
     }
 }
 
-/// Code, jump if equal, jump if not, operand. The protocol is that of the socket; Ethernet hardware and IPv4 fix
-/// the length of the rest.
-const ARP_FILTER: [(u16, u8, u8, u32); 6] = [
-    (LOAD_HALF, 0, 0, 14),
-    (JUMP_EQUAL, 0, 3, 1),
-    (LOAD_HALF, 0, 0, 16),
-    (JUMP_EQUAL, 0, 1, 0x0800),
-    (RETURN, 0, 0, SNAP_LENGTH),
-    (RETURN, 0, 0, 0),
-];
+fn broken(family: Family, interface: &str) -> impl FnOnce(io::Error) -> Error {
+    let what = format!("announcement watcher ({family}) on {interface}");
+    error::socket(what, "open", "CAP_NET_RAW")
+}
 
-/// Next header ICMPv6 at 20, hop limit 255 at 21, type neighbour advertisement at 54.
-const ADVERTISEMENT_FILTER: [(u16, u8, u8, u32); 8] = [
-    (LOAD_BYTE, 0, 0, 20),
-    (JUMP_EQUAL, 0, 5, 58),
-    (LOAD_BYTE, 0, 0, 21),
-    (JUMP_EQUAL, 0, 3, 255),
-    (LOAD_BYTE, 0, 0, 54),
-    (JUMP_EQUAL, 0, 1, 136),
-    (RETURN, 0, 0, SNAP_LENGTH),
-    (RETURN, 0, 0, 0),
-];
+fn open_arp(interface: u32) -> io::Result<Socket> {
+    // No protocol yet: nothing arrives before the filter stands.
+    let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), None)?;
+    socket.attach_filter(&compile(&arp_filter(&BTreeSet::new())))?;
+    socket.bind(&sys::link::interface_address(interface, ETHER_ARP))?;
+    Ok(socket)
+}
 
-fn compile(filter: &[(u16, u8, u8, u32)]) -> Vec<SockFilter> {
+fn open_advertisements(link: &Link) -> io::Result<Socket> {
+    let kind = Type::RAW.nonblocking().cloexec();
+    let socket = Socket::new(Domain::IPV6, kind, Some(Protocol::ICMPV6))?;
+    sys::ip::receive_only_icmp6_type(&socket, NEIGHBOUR_ADVERTISEMENT)?;
+    socket.bind_device(Some(link.name.as_bytes()))?;
+    socket.set_recv_hoplimit_v6(true)?;
+    setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+    Ok(socket)
+}
+
+/// The target of an unsolicited advertisement that no router forwarded. The kernel has checked its checksum, and
+/// ours never come back to us.
+fn claimed_by_advertisement(datagram: &Datagram<'_>) -> Option<IpAddr> {
+    let message: &[u8; 24] = datagram.bytes.first_chunk()?;
+    let is_announcement = message[..2] == [NEIGHBOUR_ADVERTISEMENT, 0]
+        && message[4] & OVERRIDE != 0
+        && message[4] & SOLICITED == 0
+        && datagram.hop_limit == Some(255);
+    let target: [u8; 16] = *message.last_chunk()?;
+    is_announcement.then(|| IpAddr::from(target))
+}
+
+/// ARP over Ethernet for IPv4 whose sender is one of `addresses`. The protocol of the frame is that of the socket;
+/// hardware at 14 and protocol at 16 fix the length of the rest, the sender's address is at 28.
+fn arp_filter(addresses: &BTreeSet<IpAddr>) -> Vec<Instruction> {
+    let v4 = |address: &IpAddr| match address {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    };
+    let addresses: Vec<Ipv4Addr> = addresses.iter().filter_map(v4).collect();
+    let mut filter = vec![
+        (LOAD_HALF, 0, 0, 14),
+        (JUMP_EQUAL, 1, 0, 1),
+        (RETURN, 0, 0, 0),
+        (LOAD_HALF, 0, 0, 16),
+        (JUMP_EQUAL, 1, 0, 0x0800),
+        (RETURN, 0, 0, 0),
+    ];
+    if addresses.len() <= NAMED {
+        filter.push((LOAD_WORD, 0, 0, 28));
+        for address in addresses {
+            filter.push((JUMP_EQUAL, 0, 1, u32::from(address)));
+            filter.push((RETURN, 0, 0, SNAP_LENGTH));
+        }
+        filter.push((RETURN, 0, 0, 0));
+    } else {
+        filter.push((RETURN, 0, 0, SNAP_LENGTH));
+    }
     filter
-        .iter()
-        .map(|&(code, equal, unequal, operand)| SockFilter::new(code, equal, unequal, operand))
-        .collect()
+}
+
+fn compile(filter: &[Instruction]) -> Vec<SockFilter> {
+    let instruction = |&(code, equal, unequal, operand): &Instruction| {
+        SockFilter::new(code, equal, unequal, operand)
+    };
+    filter.iter().map(instruction).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::net::Ipv6Addr;
 
     use crate::announce::{ArpForm, gratuitous_arp, neighbour_advertisement};
 
     use super::*;
 
     /// Runs a filter as the kernel does: how many bytes of `frame` pass.
-    fn run(filter: &[(u16, u8, u8, u32)], frame: &[u8]) -> u32 {
+    fn run(filter: &[Instruction], frame: &[u8]) -> u32 {
         let (mut at, mut value) = (0, 0);
+        let word = |at: usize, length: usize| {
+            frame[at..at + length].iter().fold(0, |value, byte| value << 8 | u32::from(*byte))
+        };
         loop {
             let (code, equal, unequal, operand) = filter[at];
-            let offset = operand as usize;
             at += 1;
             match code {
-                LOAD_BYTE => value = u32::from(frame[offset]),
-                LOAD_HALF => {
-                    value = u32::from(u16::from_be_bytes([frame[offset], frame[offset + 1]]))
-                }
+                LOAD_WORD => value = word(operand as usize, 4),
+                LOAD_HALF => value = word(operand as usize, 2),
                 JUMP_EQUAL => at += usize::from(if value == operand { equal } else { unequal }),
                 RETURN => return operand,
                 _ => panic!("opcode {code:#x}"),
@@ -137,25 +206,54 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_filter_passes_arp_over_ethernet_only() {
-        let mut frame = gratuitous_arp(ArpForm::Request, [2; 6], Ipv4Addr::new(10, 0, 0, 100));
-        assert_eq!(run(&ARP_FILTER, &frame), SNAP_LENGTH);
-        frame[15] = 6;
-        assert_eq!(run(&ARP_FILTER, &frame), 0, "another kind of hardware");
-        frame[15] = 1;
-        frame[16] = 0x86;
-        assert_eq!(run(&ARP_FILTER, &frame), 0, "another protocol");
+    fn addresses(hosts: impl Iterator<Item = u16>) -> BTreeSet<IpAddr> {
+        hosts.map(|host| Ipv4Addr::from(0x0a00_0000 | u32::from(host)).into()).collect()
     }
 
     #[test]
-    fn the_filter_passes_unforwarded_neighbour_advertisements_only() {
-        let frame = neighbour_advertisement([2; 6], Ipv6Addr::LOCALHOST, false);
-        assert_eq!(run(&ADVERTISEMENT_FILTER, &frame), SNAP_LENGTH);
-        for (at, value) in [(20, 17), (21, 254), (54, 135)] {
-            let mut other = frame;
-            other[at] = value;
-            assert_eq!(run(&ADVERTISEMENT_FILTER, &other), 0, "byte {at} is {value}");
-        }
+    fn the_filter_passes_arp_from_the_addresses_in_question_only() {
+        let filter = arp_filter(&addresses([99, 100].into_iter()));
+        let frame = |host| gratuitous_arp(ArpForm::Request, [2; 6], Ipv4Addr::new(10, 0, 0, host));
+        assert_eq!(run(&filter, &frame(100)), SNAP_LENGTH);
+        assert_eq!(run(&filter, &frame(99)), SNAP_LENGTH);
+        assert_eq!(run(&filter, &frame(101)), 0, "another address");
+        let with = |at: usize, value| {
+            let mut frame = frame(100);
+            frame[at] = value;
+            run(&filter, &frame)
+        };
+        assert_eq!(with(15, 6), 0, "another kind of hardware");
+        assert_eq!(with(16, 0x86), 0, "another protocol");
+        assert_eq!(run(&arp_filter(&BTreeSet::new()), &frame(100)), 0, "for nothing");
+    }
+
+    #[test]
+    fn many_addresses_open_the_filter_for_all_and_fit_the_kernel() {
+        let frame = gratuitous_arp(ArpForm::Reply, [2; 6], Ipv4Addr::new(192, 0, 2, 1));
+        let named = arp_filter(&addresses(0..NAMED as u16));
+        assert!(named.len() <= 4096, "{}", named.len());
+        assert_eq!(run(&named, &frame), 0);
+        let all = arp_filter(&addresses(0..=NAMED as u16));
+        assert_eq!(run(&all, &frame), SNAP_LENGTH);
+    }
+
+    #[test]
+    fn only_an_unforwarded_announcement_claims_an_address() {
+        let address: Ipv6Addr = "2001:db8::100".parse().unwrap();
+        let frame = neighbour_advertisement([2; 6], address, false);
+        let claimed = |bytes: &[u8], hop_limit| {
+            let (source, destination, interface) = (None, None, None);
+            let truncated = false;
+            let datagram = Datagram { bytes, truncated, source, destination, interface, hop_limit };
+            claimed_by_advertisement(&datagram)
+        };
+        let message = &frame[54..];
+        assert_eq!(claimed(message, Some(255)), Some(address.into()));
+        assert_eq!(claimed(message, Some(254)), None, "forwarded");
+        assert_eq!(claimed(message, None), None, "the kernel did not tell");
+        assert_eq!(claimed(&message[..23], Some(255)), None, "cut");
+        let mut answer = message.to_vec();
+        answer[4] |= SOLICITED;
+        assert_eq!(claimed(&answer, Some(255)), None, "an answer to somebody");
     }
 }
