@@ -111,8 +111,8 @@ pub fn main() -> ExitCode {
             log::start(Role::Supervisor);
             operate::run(config, runtime.runtime_dir)
         }
-        Command::Check { file } => check::run_check(&file),
-        Command::Convert { file } => convert::run_convert(&file),
+        Command::Check { file } => check::run(&file),
+        Command::Convert { file } => convert::run(&file),
         Command::Status { runtime, json } => status::run(&runtime.runtime_dir, json),
         Command::Reload { runtime } => operate::reload(&runtime.runtime_dir),
         Command::Stop { runtime } => operate::stop(&runtime.runtime_dir),

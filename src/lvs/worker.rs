@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use checkers::{Action, CheckSpec, Checkers, Limits, Report as Ruled, Runner, Verdict};
+use checkers::{Action, Alarm, CheckSpec, Checkers, Limits, Report as Ruled, Runner, Verdict};
 use ipvs::{DestinationKey, Op, ServiceKey, Table};
 use tracing::{debug, error, info, warn};
 
@@ -27,6 +27,8 @@ use crate::supervisor::EXIT_CANNOT_RUN;
 
 /// Shortest pause between two writings of the state file.
 const WRITE_PAUSE: Duration = Duration::from_millis(200);
+/// Files that are not sockets of probes: the link, netlink, scripts, the state file.
+const SPARE_FILES: u64 = 256;
 /// How long scripts may take that run because of a stop (keepalived: 1 s).
 const STOP_SCRIPTS_WITHIN: Duration = Duration::from_secs(1);
 
@@ -171,7 +173,9 @@ impl Worker {
             restart = configure.died_at.is_some(),
             "table adopted"
         );
-        let mut checkers = Checkers::new(Limits::default(), seed());
+        let limits = Limits::default();
+        allow_sockets(limits.sockets);
+        let mut checkers = Checkers::new(limits, seed());
         checkers.restore(saved.checks);
         let mut worker = Self {
             link,
@@ -194,6 +198,7 @@ impl Worker {
     /// Messages first, then what probes saw, then what is due.
     async fn run(mut self) -> io::Result<End> {
         self.configured(Ok(format!("{} virtual servers", self.served.len()))).await?;
+        let mut alarm = Alarm::new(Instant::now());
         loop {
             let now = Instant::now();
             self.turn(now);
@@ -209,10 +214,14 @@ impl Worker {
                     Some(incoming) => self.handle_message(incoming).await?,
                 },
                 (run, outcome) = self.runner.next() => {
-                    self.checkers.handle_outcome(run, outcome, Instant::now());
+                    let now = Instant::now();
+                    self.checkers.handle_outcome(run, outcome, now);
+                    while let Some((run, outcome)) = self.runner.try_next() {
+                        self.checkers.handle_outcome(run, outcome, now);
+                    }
                 }
                 () = self.notifier.step() => {}
-                () = sleep_until(until) => {}
+                () = alarm.until(until) => {}
             }
         }
     }
@@ -654,10 +663,15 @@ fn notify(notifier: &mut Notifier, service: ServiceKey, script: Option<&Script>)
     }
 }
 
-async fn sleep_until(until: Option<Instant>) {
-    match until {
-        Some(until) => tokio::time::sleep_until(until.into()).await,
-        None => std::future::pending().await,
+/// Each probe in flight holds a socket; the usual limit of 1,024 files is for programs with few.
+fn allow_sockets(probes: usize) {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let wanted = u64::try_from(probes).unwrap_or(u64::MAX).saturating_add(SPARE_FILES);
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    if soft < wanted
+        && let Err(errno) = setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted))
+    {
+        warn!(wanted, soft, "the limit of open files stays: {errno}; probes beyond it wait");
     }
 }
 
