@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use vrrp::io::{Applied, Links, PresentAddress, Requests, VRRP_PROTOCOL, VirtualAddress};
 use vrrp::{IfName, RouterId};
 
+use super::facts::{ByName, by_name};
 use super::spec::AddressSpec;
 
 /// An address by what identifies it across restarts: an interface's index may change.
@@ -55,6 +56,7 @@ impl From<&AddressSpec> for Place {
 impl Holdings {
     /// Takes over what our previous process left, as far as it is still there and looks like ours.
     pub(super) fn adopt(&mut self, named: impl IntoIterator<Item = Place>, links: &Links) {
+        let links = &by_name(links.iter());
         let told_apart = protocols_are_known(links);
         let ours = named.into_iter().filter(|place| {
             present(links, place)
@@ -90,12 +92,13 @@ impl Holdings {
 
     /// Whether anything is not as it should be.
     pub(super) fn is_off(&self, links: &Links) -> bool {
-        let (missing, surplus) = self.difference(links);
+        let (missing, surplus) = self.difference(&by_name(links.iter()));
         !missing.is_empty() || !surplus.is_empty()
     }
 
     /// Whether every tracked address of a router is in place.
     pub(super) fn is_complete(&self, router: RouterId, links: &Links) -> bool {
+        let links = &by_name(links.iter());
         let wanted = self.wanted.get(&router).into_iter().flatten();
         wanted.filter(|spec| !spec.untracked).all(|spec| present(links, &spec.into()).is_some())
     }
@@ -106,16 +109,19 @@ impl Holdings {
         links: &mut Links,
         requests: &mut Requests,
     ) -> Result<Outcome, vrrp::io::Error> {
-        let (missing, surplus) = self.difference(links);
         let mut outcome = Outcome::default();
-        // What our previous process left, or an interface lost by itself, is no longer there to be owned.
-        self.owned.retain(|place| present(links, place).is_some());
+        let (missing, surplus) = {
+            let now = by_name(links.iter());
+            // What an interface lost by itself is no longer there to be owned.
+            self.owned.retain(|place| present(&now, place).is_some());
+            self.difference(&now)
+        };
         self.remove(surplus, links, requests, &mut outcome)?;
         self.add(missing, links, requests, &mut outcome)?;
         Ok(outcome)
     }
 
-    fn difference(&self, links: &Links) -> (Vec<AddressSpec>, Vec<Place>) {
+    fn difference(&self, links: &ByName<'_>) -> (Vec<AddressSpec>, Vec<Place>) {
         let specs = || self.wanted.values().flatten();
         let wanted: BTreeSet<Place> = specs().map(Place::from).collect();
         let mut seen = BTreeSet::new();
@@ -203,16 +209,16 @@ impl Holdings {
     }
 }
 
-fn present<'a>(links: &'a Links, place: &Place) -> Option<&'a PresentAddress> {
-    let link = links.by_name(place.interface.as_str())?;
+fn present<'a>(links: &ByName<'a>, place: &Place) -> Option<&'a PresentAddress> {
+    let link = links.get(place.interface.as_str())?;
     link.addresses
         .iter()
         .find(|it| (it.address, it.prefix_length) == (place.address, place.prefix_length))
 }
 
 /// Whether this kernel keeps address protocols (5.18 and later): it marks the loopback address itself then.
-fn protocols_are_known(links: &Links) -> bool {
-    let loopback = links.iter().filter(|link| link.is_loopback);
+fn protocols_are_known(links: &ByName<'_>) -> bool {
+    let loopback = links.values().filter(|link| link.is_loopback);
     loopback.flat_map(|link| &link.addresses).any(|address| address.protocol != 0)
 }
 
@@ -266,5 +272,94 @@ fn explain(error: &io::Error) -> String {
             "permission denied; run as root or grant CAP_NET_ADMIN".to_owned()
         }
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vrrp::io::Link;
+    use vrrp::{Family, Vrid};
+
+    use super::*;
+
+    fn router(vrid: u8) -> RouterId {
+        let interface = "eth0".parse().unwrap();
+        RouterId { interface, vrid: Vrid::try_from(vrid).unwrap(), family: Family::V4 }
+    }
+
+    fn vip(address: &str) -> AddressSpec {
+        AddressSpec {
+            interface: "eth0".parse().unwrap(),
+            address: address.parse().unwrap(),
+            prefix_length: 24,
+            broadcast: None,
+            scope: 0,
+            label: None,
+            without_prefix_route: false,
+            untracked: false,
+        }
+    }
+
+    fn eth0(addresses: &[(&str, u8)]) -> Link {
+        let present = |(address, protocol): &(&str, u8)| PresentAddress {
+            interface: 2,
+            address: address.parse().unwrap(),
+            prefix_length: 24,
+            protocol: *protocol,
+            tentative: false,
+        };
+        Link {
+            index: 2,
+            name: "eth0".into(),
+            is_up: true,
+            hardware: None,
+            is_loopback: false,
+            mtu: 1500,
+            addresses: addresses.iter().map(present).collect(),
+        }
+    }
+
+    fn difference(holdings: &Holdings, eth0: &Link) -> (Vec<String>, Vec<String>) {
+        let (missing, surplus) = holdings.difference(&by_name([eth0].into_iter()));
+        let text = |place: Place| place.address.to_string();
+        let missing = missing.iter().map(|spec| text(Place::from(spec))).collect();
+        (missing, surplus.into_iter().map(text).collect())
+    }
+
+    fn strings(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_wanted_and_missing_is_added_once() {
+        let mut holdings = Holdings::default();
+        holdings.hold(router(1), &[vip("10.0.0.100"), vip("10.0.0.101")]);
+        holdings.hold(router(2), &[vip("10.0.0.101")]);
+        let eth0 = eth0(&[("10.0.0.1", 0), ("10.0.0.100", 18)]);
+        assert_eq!(difference(&holdings, &eth0), (strings(&["10.0.0.101"]), strings(&[])));
+    }
+
+    #[test]
+    fn only_what_is_ours_and_unwanted_is_removed() {
+        let mut holdings = Holdings::default();
+        let [one, two] = [vip("10.0.0.100"), vip("10.0.0.101")];
+        holdings.owned = [&one, &two].map(Place::from).into();
+        holdings.hold(router(1), &[one.clone(), two]);
+        // The second moves to another router; the first was there before us in this run.
+        holdings.hold(router(2), &[vip("10.0.0.101")]);
+        holdings.release(router(1));
+        let eth0 = eth0(&[("10.0.0.1", 0), ("10.0.0.100", 18), ("10.0.0.101", 18)]);
+        assert_eq!(difference(&holdings, &eth0), (strings(&[]), strings(&["10.0.0.100"])));
+        holdings.owned.remove(&Place::from(&one));
+        assert_eq!(difference(&holdings, &eth0), (strings(&[]), strings(&[])));
+    }
+
+    #[test]
+    fn an_address_with_another_prefix_is_another_address() {
+        let mut holdings = Holdings::default();
+        let wide = AddressSpec { prefix_length: 16, ..vip("10.0.0.100") };
+        holdings.hold(router(1), &[wide]);
+        let eth0 = eth0(&[("10.0.0.100", 18)]);
+        assert_eq!(difference(&holdings, &eth0).0, ["10.0.0.100"]);
     }
 }

@@ -43,7 +43,8 @@ struct Watching {
 
 #[derive(Debug)]
 struct Trouble {
-    again_at: Instant,
+    /// `None`: its interface is missing; a notification tells when it comes.
+    again_at: Option<Instant>,
     text: String,
 }
 
@@ -128,8 +129,8 @@ impl Sockets {
         self.troubles.retain(|spot, _| needed.contains_key(spot));
         let mut errors = Vec::new();
         for (spot, groups) in needed {
-            let paused = self.troubles.get(&spot).is_some_and(|trouble| trouble.again_at > now);
-            if paused {
+            let again_at = self.troubles.get(&spot).and_then(|trouble| trouble.again_at);
+            if again_at.is_some_and(|at| at > now) {
                 continue;
             }
             match self.provide(spot, &groups, links, epoll) {
@@ -137,7 +138,9 @@ impl Sockets {
                 Err(error) => {
                     let text = error.to_string();
                     let known = self.troubles.get(&spot).is_some_and(|it| it.text == text);
-                    self.troubles.insert(spot, Trouble { again_at: now + PAUSE, text });
+                    let is_missing = matches!(error, Error::UnknownInterface { .. });
+                    let again_at = (!is_missing).then(|| now + PAUSE);
+                    self.troubles.insert(spot, Trouble { again_at, text });
                     if !known {
                         errors.push(error);
                     }
@@ -149,7 +152,7 @@ impl Sockets {
 
     /// When [`Sockets::adjust`] should try again what did not work.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.troubles.values().map(|trouble| trouble.again_at).min()
+        self.troubles.values().filter_map(|trouble| trouble.again_at).min()
     }
 
     /// Takes note of a failed call on a VRRP socket; true if the socket was closed, to be opened again.
@@ -159,7 +162,7 @@ impl Sockets {
             Severity::InterfaceGone | Severity::Fatal => {
                 self.vrrp.remove(&spot);
                 let text = format!("VRRP socket on {}: {error}", spot.0);
-                self.troubles.insert(spot, Trouble { again_at: now + PAUSE, text });
+                self.troubles.insert(spot, Trouble { again_at: Some(now + PAUSE), text });
                 true
             }
         }
