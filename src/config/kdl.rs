@@ -258,8 +258,10 @@ fn plain_number(entry: &KdlEntry) -> Option<String> {
 /// A comment on the line that ends first, and what stands after that line.
 fn end_of_line(between: &str) -> (Option<Comment>, &str) {
     let (line, rest) = between.split_once('\n').unwrap_or((between, ""));
-    match line.trim_start_matches([';', ' ', '\t']).strip_prefix("//") {
+    let line = line.trim_start_matches([';', ' ', '\t', '\r']);
+    match line.strip_prefix("//") {
         Some(text) => (Some(Comment { text: text.trim().into(), spaced: false }), rest),
+        None if line.is_empty() => (None, rest),
         None => (None, between),
     }
 }

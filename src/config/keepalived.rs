@@ -2,7 +2,8 @@
 //!
 //! What keepalived reads before it looks at keywords (lib/parser.c): `#` and `!` comments, blocks whose braces share
 //! a line with words or have their own, quotes. Definitions (`$NAME=`), conditional lines (`@ID`) and repetitions
-//! (`~SEQ`, `~LST`) are refused by name: a text that means something else without them must not run.
+//! (`~SEQ`, `~LST`) are refused by name: a text that means something else without them must not run. Braces that do not
+//! match are warnings, as keepalived reads on; what a missing one swallows is an error of the decoder.
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::lexer::{self, Token};
@@ -154,7 +155,7 @@ impl<'a> Parser<'a> {
         self.after_open = false;
         if self.levels.len() == 1 {
             self.diagnostics.push(
-                Diagnostic::error("syntax", span, "`}` without a block that is open")
+                Diagnostic::warning("syntax", span, "`}` without a block that is open")
                     .help("one `}` too many, here or further up"),
             );
             return;
@@ -187,7 +188,7 @@ impl<'a> Parser<'a> {
             for level in &self.levels {
                 if let Some(open) = level.open {
                     self.diagnostics.push(
-                        Diagnostic::error(
+                        Diagnostic::warning(
                             "syntax",
                             open,
                             "the block that opens here is never closed",
@@ -217,10 +218,10 @@ impl<'a> Parser<'a> {
         if first.form != Form::Bare {
             return false;
         }
-        let foreign =
-            first.text.starts_with(|c: char| !c.is_ascii() && c != char::REPLACEMENT_CHARACTER);
-        first.text.starts_with("//")
-            || foreign && (self.levels.len() == 1 || self.after_open && !line_closes)
+        let foreign = |c: char| !c.is_ascii() && c != char::REPLACEMENT_CHARACTER;
+        let top = self.levels.len() == 1 && first.text.contains(foreign);
+        let behind_brace = self.after_open && !line_closes && first.text.starts_with(foreign);
+        first.text.starts_with("//") || top || behind_brace
     }
 
     fn warn_of_free_text(&mut self, span: Span, text: &str) {

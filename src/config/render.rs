@@ -70,14 +70,20 @@ impl Writer<'_> {
         for (number, directive) in block.directives.iter().enumerate() {
             let top = owner.is_empty()
                 && (directive.block.is_some() || !directive.comments.before.is_empty());
-            let spaced = directive.comments.spaced
-                || directive.comments.before.first().is_some_and(|comment| comment.spaced)
-                || top;
+            let comments = &directive.comments.before;
+            let spaced = top
+                || match comments.first() {
+                    Some(comment) => comment.spaced,
+                    None => directive.comments.spaced,
+                };
             if spaced && number > 0 {
                 self.text.push('\n');
             }
-            for (at, comment) in directive.comments.before.iter().enumerate() {
+            for (at, comment) in comments.iter().enumerate() {
                 self.comment(comment, at > 0);
+            }
+            if directive.comments.spaced && !comments.is_empty() {
+                self.text.push('\n');
             }
             if LISTS.contains(&owner) {
                 self.list_line(directive);

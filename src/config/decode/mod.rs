@@ -144,6 +144,11 @@ fn rows<T: Keywords>(into: &mut Vec<Row>) {
     }
 }
 
+/// Blocks of the outermost level. Where one stands inside another, a brace is missing, and passing it over as
+/// keepalived does would lose a service.
+const BLOCKS: [&str; 5] =
+    ["global_defs", "vrrp_script", "vrrp_instance", "vrrp_sync_group", "virtual_server"];
+
 /// All keywords that have a table here.
 pub(super) fn all_rows() -> Vec<Row> {
     let mut all = Vec::new();
@@ -273,6 +278,14 @@ impl Decoder<'_> {
             "" => format!("`{name}` is no keyword"),
             block => format!("`{name}` is no keyword of `{block}`"),
         };
+        if directive.block.is_some() && BLOCKS.contains(&name) {
+            let diagnostic = Diagnostic::error("misplaced", directive.head(), message);
+            let help = format!(
+                "it belongs at the outermost level: a `}}` is missing before it, to end `{}`",
+                T::BLOCK
+            );
+            return self.report(diagnostic.help(help));
+        }
         let here = T::TABLES.iter().flat_map(|table| table.iter()).map(|known| known.name);
         let help = match keywords::blocks_of(name).as_slice() {
             [] => suggest::nearest(name, here).map(|near| format!("did you mean `{near}`?")),

@@ -56,13 +56,13 @@ fn braces_that_do_not_match_are_told_with_their_place() {
         (
             "a {\n b {\n}\n",
             vec![
-                "k:1:3: error: the block that opens here is never closed [syntax] (help: add the missing `}`)",
+                "k:1:3: warning: the block that opens here is never closed [syntax] (help: add the missing `}`)",
             ],
         ),
         (
             "a {\n}\n}\nb 1\n",
             vec![
-                "k:3:1: error: `}` without a block that is open [syntax] (help: one `}` too many, here or further up)",
+                "k:3:1: warning: `}` without a block that is open [syntax] (help: one `}` too many, here or further up)",
             ],
         ),
         (
