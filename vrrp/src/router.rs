@@ -137,8 +137,8 @@ impl Router {
         backup
     }
 
-    /// Backup after a Master that is better than us was heard.
-    pub(crate) fn yielded(&self, now: Instant) -> Backup {
+    /// Backup from now on, after having been Master: an owner too lets the next one speak first.
+    pub(crate) fn listening(&self, now: Instant) -> Backup {
         listening_until(now + self.master_down())
     }
 

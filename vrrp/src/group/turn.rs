@@ -135,10 +135,7 @@ impl Group {
             router.release(out);
         }
         for router in masters {
-            let next = match leaving {
-                Leaving::Yields => router.yielded(now),
-                Leaving::Releases => router.backup(now),
-            };
+            let next = router.listening(now);
             let phase = if router.will_hand_over() {
                 let yielded = (leaving == Leaving::Yields).then_some(next);
                 Phase::HandingOver(router.handing_over(yielded, now))

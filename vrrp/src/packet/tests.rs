@@ -219,6 +219,13 @@ fn a_checksum_that_fits_no_form_is_refused() {
     assert_eq!(Advertisement::decode(&V3_PSEUDO, &other), Err(Refusal::Checksum));
     let other = Header { destination: "fe80::b".parse().unwrap(), ..multicast6() };
     assert_eq!(Advertisement::decode(&V3_IPV6, &other), Err(Refusal::Checksum));
+    let mut with_pseudo_header = V2_PASS;
+    with_pseudo_header[6..8].fill(0);
+    let sum = Sum::default().add(&with_pseudo_header);
+    let sum = sum.add_pseudo_header(SENDER, multicast().destination, PROTOCOL, 24).complement();
+    with_pseudo_header[6..8].copy_from_slice(&sum.to_be_bytes());
+    let refusal = Advertisement::decode(&with_pseudo_header, &multicast());
+    assert_eq!(refusal, Err(Refusal::Checksum));
     // Version 2 has no pseudo-header, and its password is covered.
     let mut forged = V2_PASS;
     forged[16] = b'S';

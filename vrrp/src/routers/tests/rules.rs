@@ -400,14 +400,17 @@ fn a_stop_holds_the_addresses_until_the_next_master_has_announced_all() {
 
 #[test]
 fn nobody_to_hand_over_to_ends_by_time() {
-    let mut bench = Bench::master(spec(1));
+    // A Master that was there before it, with an interval of its own, counts no more.
+    let mut bench = Bench::started(spec(1));
+    bench.hear_as(&with(|s| s.advert_int = SECOND * 4), LESSER, 200);
+    bench.advance_to_next();
     bench.call(|routers, now| routers.resign(id(1), now));
     assert_eq!(bench.wait(), SECOND * 2 + SECOND * 156 / 256);
     bench.advance_to_next();
     // And it takes the addresses again: there is nobody else.
     assert_eq!(bench.wait(), SECOND * 3 + SECOND * 156 / 256);
-    bench.advance_to_next();
-    assert_eq!(bench.state(id(1)), State::Master);
+    let lines = bench.advance_to_next();
+    assert!(lines.contains("-> MASTER, priority 100: MasterDown { master: None }"), "{lines}");
     let mut bench = Bench::master(with(|s| s.advert_int = milliseconds(10)));
     bench.call(|routers, now| routers.resign(id(1), now));
     assert_eq!(bench.wait(), milliseconds(100));
@@ -428,8 +431,10 @@ fn one_that_resigned_leaves_a_lesser_master_alone_until_it_is_gone() {
     // From then on it is its old self.
     bench.hear(id(1), LESSER, 150);
     bench.announced(vip(1));
-    bench.hear(id(1), LESSER, 50);
-    bench.advance(SECOND * 4);
+    for _ in 0..4 {
+        bench.hear(id(1), LESSER, 50);
+        bench.advance(SECOND);
+    }
     assert_eq!(bench.state(id(1)), State::Master);
 }
 
@@ -454,6 +459,28 @@ fn one_that_yielded_goes_on_without_losing_its_addresses_if_the_other_leaves() {
     let lines = bench.advance_to_next();
     assert!(lines.contains("-> MASTER, priority 100: MasterDown"), "{lines}");
     assert!(!lines.contains("hold"), "{lines}");
+}
+
+#[test]
+fn it_keeps_the_addresses_for_one_that_leaves_late() {
+    let mut bench = Bench::master(spec(1));
+    bench.hear(id(1), LESSER, 150);
+    bench.advance(SECOND * 5 / 2);
+    bench.hear(id(1), LESSER, 0);
+    let lines = bench.advance(SECOND);
+    assert!(lines.contains("HANDING OVER -> MASTER"), "{lines}");
+    assert!(!lines.contains("release"), "{lines}");
+}
+
+#[test]
+fn one_that_yielded_and_fails_does_not_go_on() {
+    let mut bench = Bench::master(with(|s| s.advert_int = milliseconds(10)));
+    let fast = bench.routers.view(id(1)).unwrap().spec.clone();
+    bench.hear_as(&fast, LESSER, 150);
+    bench.track(id(1), Tracking { fault: true, ..Tracking::default() });
+    let lines = bench.advance(SECOND);
+    assert!(lines.contains("HANDING OVER -> FAULT"), "{lines}");
+    assert!(!lines.contains("MASTER"), "{lines}");
 }
 
 #[test]
@@ -612,6 +639,10 @@ fn other_addresses_and_checksum_forms_are_told_once_per_sender() {
     expect(&bench.hear_as(&odd, LESSER, 200), "");
     expect(&bench.hear_as(&odd, GREATER, 200), &notices(GREATER));
     assert_eq!(bench.routers.view(id(1)).unwrap().counters.address_mismatch, 3);
+    // Right, and wrong again: that is news.
+    bench.hear(id(1), GREATER, 200);
+    let lines = bench.hear_as(&odd, GREATER, 200);
+    assert!(lines.contains("AddressMismatch"), "{lines}");
 }
 
 #[test]
