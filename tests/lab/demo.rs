@@ -46,11 +46,23 @@ virtual_server {VIP} 80 {{
     delay_before_retry 1
     real_server 10.0.0.11 80 {{
         weight {first}
-        HTTP_GET {{ url {{ path / status_code 200 }} connect_timeout 1 }}
+        HTTP_GET {{
+            url {{
+                path /
+                status_code 200
+            }}
+            connect_timeout 1
+        }}
     }}
     real_server 10.0.0.12 80 {{
         weight {second}
-        HTTP_GET {{ url {{ path / status_code 200 }} connect_timeout 1 }}
+        HTTP_GET {{
+            url {{
+                path /
+                status_code 200
+            }}
+            connect_timeout 1
+        }}
     }}
 }}
 "

@@ -25,6 +25,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::together("ill_starts_say_what_to_do", 60, starts),
 ];
 
+/// The check in [`service`], to be replaced by another.
+const TCP: &str = "TCP_CHECK {
+            connect_port 80
+            connect_timeout 1
+            retry 1
+            delay_before_retry 1
+        }";
+
 /// Each way to answer wrongly takes the server out within the check's deadline, by a bounded amount of memory, and
 /// the cause is told.
 fn real_servers(keeper: &Arc<Keeper>) {
@@ -32,10 +40,7 @@ fn real_servers(keeper: &Arc<Keeper>) {
     let d1 = net.host("d1");
     let servers = ["r1", "r2"].map(|name| Responder::start(net.host(name)));
     let check = "HTTP_GET {\nurl {\npath /\nstatus_code 200\n}\nconnect_timeout 2\nretry 0\n}";
-    let config = service(80, [1, 1]).replace(
-        "TCP_CHECK {\n            connect_timeout 1\n            retry 1\n            delay_before_retry 1\n        }",
-        check,
-    );
+    let config = service(80, [1, 1]).replace(TCP, check);
     assert!(config.contains("HTTP_GET"));
     let daemon = Daemon::start(Evenkeel, d1, &config);
     let up = |count: usize| kernel_view::weights(d1, SERVICE).len() == count;
@@ -71,8 +76,7 @@ fn tls_server(keeper: &Arc<Keeper>) {
     let d1 = net.host("d1");
     let servers = ["r1", "r2"].map(|n| Responder::listening(net.host(n), &["tls:0.0.0.0:443"]));
     let check = "SSL_GET {\nurl {\npath /\nstatus_code 200\n}\nconnect_timeout 2\nretry 0\n}";
-    let tcp = "TCP_CHECK {\n            connect_timeout 1\n            retry 1\n            delay_before_retry 1\n        }";
-    let config = service(443, [1, 1]).replace(tcp, check).replace(" 80 {", " 443 {");
+    let config = service(443, [1, 1]).replace(TCP, check);
     let _daemon = Daemon::start(Evenkeel, d1, &config);
     let up = |count: usize| kernel_view::weights(d1, "-t 10.0.0.100:443").len() == count;
     wait_for(Duration::from_secs(10), "both servers", || up(2));

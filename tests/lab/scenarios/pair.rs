@@ -80,13 +80,14 @@ virtual_ipaddress {{
     )
 }
 
-/// A virtual server with these weights on the two web servers, checked every second.
+/// A virtual server with these weights on the two web servers, checked every second on port 80.
 pub(super) fn service(port: u16, weights: [u32; 2]) -> String {
     let server = |last: u8, weight: u32| {
         format!(
-            "    real_server 10.0.0.{last} 80 {{
+            "    real_server 10.0.0.{last} {port} {{
         weight {weight}
         TCP_CHECK {{
+            connect_port 80
             connect_timeout 1
             retry 1
             delay_before_retry 1

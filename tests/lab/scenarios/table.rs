@@ -33,6 +33,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::together("table_check_scripts_as_keepalived", 120, |keeper| compare(keeper, &SCRIPT)),
 ];
 
+/// Where the servers listen; 81 and 8080 because both daemons correct a port that DR cannot translate.
+const PORTS: &[&str] = &["0.0.0.0:80", "[::]:80", "0.0.0.0:81", "0.0.0.0:8080"];
+
 /// One configuration, and how its first server fails.
 struct Case {
     config: &'static str,
@@ -104,7 +107,7 @@ struct Stages {
 fn compare(keeper: &Arc<Keeper>, case: &Case) {
     let plan = Plan::new().directors(1).servers(3, case.forwarding);
     let net = plan.build(keeper);
-    let servers = ["r1", "r2", "r3"].map(|name| Responder::start(net.host(name))).into();
+    let servers = ["r1", "r2", "r3"].map(|name| Responder::listening(net.host(name), PORTS)).into();
     let setting = Setting { net, servers, keeper: Arc::clone(keeper) };
     (case.fault)(&setting, false);
     let bare = View::of(setting.net.host("d1"));

@@ -55,8 +55,8 @@ pub(crate) struct Count {
     pub(crate) bytes: u64,
 }
 
-/// Bytes of an endless body per turn, so that one connection cannot keep the others waiting.
-const GULP: [u8; 16384] = [b'x'; 16384];
+/// Bytes of an endless body per turn, some 13 MB/s: a flood for a checker, and the one CPU still serves the others.
+const GULP: [u8; 65536] = [b'x'; 65536];
 
 enum Stream {
     Plain(TcpStream),
@@ -113,7 +113,7 @@ impl Server {
         polled
             .extend(self.listeners.iter().map(|(l, _)| PollFd::new(l.as_fd(), PollFlags::POLLIN)));
         polled.extend(self.connections.iter().map(|c| PollFd::new(c.stream.fd(), c.wanted())));
-        let pause = if self.connections.iter().any(Connection::is_paced) { 50_u16 } else { 1000 };
+        let pause = if self.connections.iter().any(Connection::is_paced) { 5_u16 } else { 1000 };
         poll(&mut polled, PollTimeout::from(pause))?;
         let ready: Vec<bool> = polled.iter().map(|p| p.any().unwrap_or(true)).collect();
 
