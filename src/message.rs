@@ -2,6 +2,8 @@
 //! sequenced-packet socket pairs. Routing reads the four header bytes only; the supervisor forwards what is not
 //! addressed to it without opening it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -128,13 +130,18 @@ pub struct Configure {
     /// Set when this process replaces one that died: `CLOCK_MONOTONIC` in nanoseconds at which the supervisor
     /// learned of the death.
     pub died_at: Option<u64>,
+    /// At a reload: real servers that are no longer configured keep their connections for this long.
+    pub drain: Option<Duration>,
 }
 
 /// What an operator can ask of the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Read the configuration file again.
-    Reload,
+    Reload {
+        /// Let removed real servers keep their connections for this long.
+        drain: Option<Duration>,
+    },
     /// Hand over and stop.
     Stop,
 }

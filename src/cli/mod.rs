@@ -10,6 +10,7 @@ mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -58,6 +59,9 @@ enum Command {
     Reload {
         #[command(flatten)]
         runtime: Runtime,
+        /// Let real servers that are no longer configured keep their connections for so long (seconds, or 250ms, 2m)
+        #[arg(long, value_name = "TIME", value_parser = parse_time)]
+        drain: Option<Duration>,
     },
     /// Hand over and stop the running director
     Stop {
@@ -114,7 +118,7 @@ pub fn main() -> ExitCode {
         Command::Check { file } => check::run(&file),
         Command::Convert { file } => convert::run(&file),
         Command::Status { runtime, json } => status::run(&runtime.runtime_dir, json),
-        Command::Reload { runtime } => operate::reload(&runtime.runtime_dir),
+        Command::Reload { runtime, drain } => operate::reload(&runtime.runtime_dir, drain),
         Command::Stop { runtime } => operate::stop(&runtime.runtime_dir),
         Command::Load { file } => load::run(&file),
         Command::Worker { worker } => run_worker(worker),
@@ -136,5 +140,42 @@ fn run_worker(worker: Worker) -> ExitCode {
             drop(runtime);
             crate::ops::run()
         }
+    }
+}
+
+/// `30`, `2.5`, `250ms`, `30s`, `2m`, `1h`.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let unit = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let scale = match &text[unit..] {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        other => return Err(format!("no such unit: {other}; ms, s, m and h are known")),
+    };
+    let number: f64 =
+        text[..unit].parse().map_err(|_| format!("not a number: {}", &text[..unit]))?;
+    Duration::try_from_secs_f64(number * scale).map_err(|_| "out of range".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_or_carry_a_unit() {
+        let millis = |text| parse_time(text).map(|time| time.as_millis());
+        assert_eq!(millis("30"), Ok(30_000));
+        assert_eq!(millis("2.5"), Ok(2_500));
+        assert_eq!(millis("250ms"), Ok(250));
+        assert_eq!(millis("2m"), Ok(120_000));
+        assert!(millis("5 parsecs").is_err());
+        assert!(millis("-1").is_err());
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
     }
 }

@@ -21,8 +21,12 @@ pub(super) fn run(config: PathBuf, runtime_dir: PathBuf) -> ExitCode {
 }
 
 /// `evenkeel reload`: exit status 0 when it is in force, 1 when nothing changed because of what is printed.
-pub(super) fn reload(runtime_dir: &Path) -> ExitCode {
-    command(runtime_dir, "/v1/reload", "reloaded")
+pub(super) fn reload(runtime_dir: &Path, drain: Option<Duration>) -> ExitCode {
+    let path = match drain {
+        None => "/v1/reload".to_owned(),
+        Some(drain) => format!("/v1/reload?drain_ms={}", drain.as_millis()),
+    };
+    command(runtime_dir, &path, "reloaded")
 }
 
 /// `evenkeel stop`: returns when the director has handed over and is gone; its socket goes last.

@@ -7,9 +7,11 @@
 mod applier;
 mod module;
 pub mod plan;
+mod served;
 pub mod spec;
 mod state_file;
 pub mod status;
+mod tidings;
 mod worker;
 
 use std::path::Path;

@@ -2,8 +2,10 @@
 
 use std::process::{Command, Stdio};
 
-use ipvs::{Error, Kernel};
+use ipvs::{Error, Kernel, Op, ServiceKey, Table};
 use tracing::info;
+
+use super::applier;
 
 /// Opens the table; where the kernel has no IPVS yet, asks modprobe for it once.
 pub(super) fn open() -> Result<Kernel, Error> {
@@ -22,4 +24,35 @@ fn load() -> bool {
     modprobe.args(["-q", "ip_vs"]).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     modprobe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     modprobe.status().is_ok_and(|status| status.success())
+}
+
+/// The kernel behind the applier, opened anew when its socket or the module has gone.
+pub(super) struct Socket(pub(super) Kernel);
+
+impl Socket {
+    /// After such an error no further request can succeed: the module was unloaded, and has another family number
+    /// when it comes back, or the socket is broken.
+    fn reopen_after(&mut self, error: &Error) {
+        if matches!(error, Error::Unavailable | Error::Socket { .. })
+            && let Ok(kernel) = open()
+        {
+            self.0 = kernel;
+        }
+    }
+}
+
+impl applier::Kernel for Socket {
+    type Error = Error;
+
+    fn apply(&mut self, ops: &[Op]) -> Vec<Result<(), Error>> {
+        let outcomes = self.0.apply(ops);
+        if let Some(error) = outcomes.iter().find_map(|outcome| outcome.as_ref().err()) {
+            self.reopen_after(error);
+        }
+        outcomes
+    }
+
+    fn read(&mut self, keys: &[ServiceKey]) -> Result<Table, Error> {
+        self.0.dump_services(keys).inspect_err(|error| self.reopen_after(error))
+    }
 }

@@ -4,8 +4,10 @@
 //! when none of its checks has failed; the quorum counts weights, not servers; when it is lost and there is a sorry
 //! server, that one serves alone.
 
+use std::collections::BTreeMap;
+
 use checkers::{Verdict, Weight as Asked};
-use ipvs::{Destination, Service, Weight};
+use ipvs::{Destination, DestinationKey, Service, Weight};
 
 use super::spec::{ServerSpec, ServiceSpec};
 
@@ -16,6 +18,8 @@ pub struct Facts {
     pub verdicts: Vec<Vec<Verdict>>,
     /// What the last plan said; `None` before the first one.
     pub quorum_met: Option<bool>,
+    /// Rows of real servers that are no longer configured but still have connections.
+    pub draining: BTreeMap<DestinationKey, Destination>,
 }
 
 /// What follows.
@@ -89,6 +93,9 @@ pub fn plan(spec: &ServiceSpec, facts: &Facts) -> Planned {
             (false, false) => {}
         }
     }
+    for (key, row) in &facts.draining {
+        service.destinations.entry(*key).or_insert(*row);
+    }
     Planned { service, live_weight, quorum_met, sorry: sorry.is_some() }
 }
 
@@ -115,4 +122,4 @@ fn row(server: &ServerSpec, standing: Standing, sorry: bool) -> Option<Destinati
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use checkers::{Action, Alarm, CheckSpec, Checkers, Limits, Report as Ruled, Runner, Verdict};
-use ipvs::{DestinationKey, Op, ServiceKey, Table};
+use ipvs::{DestinationKey, ServiceKey};
 use tracing::{debug, error, info, warn};
 
-use super::applier::{self, Applier, Report};
-use super::module;
-use super::plan::{Facts, Planned, plan, standing};
-use super::spec::{LvsSpec, ServerSpec, ServiceSpec};
+use super::applier::Applier;
+use super::module::{self, Socket};
+use super::served::Served;
+use super::spec::{LvsSpec, ServerSpec};
 use super::state_file::{State, StateFile};
-use super::status::{CheckStatus, LvsStatus, RealServerStatus, VirtualServerStatus};
+use super::status;
+use super::tidings;
 use crate::config::model::{FlushOnStop, Script};
 use crate::link::{Incoming, Link};
 use crate::message::{self, Configure, Event, Message, Role};
@@ -35,49 +36,9 @@ const STOP_SCRIPTS_WITHIN: Duration = Duration::from_secs(1);
 /// One check of one real server of one virtual server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Subject {
-    service: ServiceKey,
-    server: DestinationKey,
-    check: u16,
-}
-
-/// The kernel behind the applier, opened anew when its socket or the module has gone.
-struct Socket(ipvs::Kernel);
-
-impl Socket {
-    /// After such an error no further request can succeed: the module was unloaded, and has another family number
-    /// when it comes back, or the socket is broken.
-    fn reopen_after(&mut self, error: &ipvs::Error) {
-        use ipvs::Error::{Socket, Unavailable};
-        if matches!(error, Unavailable | Socket { .. })
-            && let Ok(kernel) = module::open()
-        {
-            self.0 = kernel;
-        }
-    }
-}
-
-impl applier::Kernel for Socket {
-    type Error = ipvs::Error;
-
-    fn apply(&mut self, ops: &[Op]) -> Vec<Result<(), ipvs::Error>> {
-        let outcomes = self.0.apply(ops);
-        if let Some(error) = outcomes.iter().find_map(|outcome| outcome.as_ref().err()) {
-            self.reopen_after(error);
-        }
-        outcomes
-    }
-
-    fn read(&mut self, keys: &[ServiceKey]) -> Result<Table, ipvs::Error> {
-        self.0.dump_services(keys).inspect_err(|error| self.reopen_after(error))
-    }
-}
-
-/// A virtual server and what is known of it.
-#[derive(Debug)]
-struct Served {
-    spec: ServiceSpec,
-    facts: Facts,
-    planned: Planned,
+    pub(super) service: ServiceKey,
+    pub(super) server: DestinationKey,
+    pub(super) check: u16,
 }
 
 /// The worker.
@@ -92,6 +53,8 @@ pub(super) struct Worker {
     notifier: Notifier,
     state_file: StateFile,
     write_at: Option<Instant>,
+    /// When the next real server has been drained.
+    drained_at: Option<Instant>,
     dropped_events: u64,
 }
 
@@ -188,10 +151,11 @@ impl Worker {
             notifier: Notifier::default(),
             state_file,
             write_at: None,
+            drained_at: None,
             dropped_events: 0,
         };
         let lost: BTreeSet<ServiceKey> = saved.quorum_lost.into_iter().collect();
-        worker.configure(spec, &lost, now);
+        worker.configure(spec, &lost, None, now);
         Ok(worker)
     }
 
@@ -227,7 +191,7 @@ impl Worker {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.checkers.poll_timeout(), self.applier.poll_timeout(), self.write_at]
+        [self.checkers.poll_timeout(), self.applier.poll_timeout(), self.write_at, self.drained_at]
             .into_iter()
             .flatten()
             .min()
@@ -249,8 +213,15 @@ impl Worker {
                 }
             }
         }
+        if self.drained_at.is_some_and(|at| now >= at) {
+            let drained = |(key, served): (&ServiceKey, &Served)| {
+                served.poll_timeout().is_some_and(|at| now >= at).then_some(*key)
+            };
+            dirty.extend(self.served.iter().filter_map(drained));
+        }
         if !dirty.is_empty() {
             self.replan(&dirty, now);
+            self.drained_at = self.served.values().filter_map(Served::poll_timeout).min();
             self.write_soon(now);
         }
         self.applier.handle_timeout(now);
@@ -264,119 +235,64 @@ impl Worker {
 
     fn handle_verdict(&mut self, ruled: &Ruled<Subject>) {
         let Subject { service, server, check } = ruled.subscriber;
-        let Some(served) = self.served.get_mut(&service) else { return };
-        let Some(at) = position(&served.spec, server) else { return };
-        let spec = &served.spec.servers[at];
-        let verdicts = &mut served.facts.verdicts[at];
-        let before = standing(spec, verdicts);
-        if let Some(verdict) = verdicts.get_mut(usize::from(check)) {
-            *verdict = ruled.verdict;
-        }
-        let after = standing(spec, verdicts);
-        let kind = check_kind(&self.checks, spec, check);
-        let subject = format!("{server} of {service}");
-        let cause = match (&ruled.cause, ruled.verdict) {
-            (Some(cause), _) => format!("{kind} {}: {cause}", ruled.target),
-            (None, Verdict::Up { .. }) => format!("{kind} {}: passed", ruled.target),
-            (None, Verdict::Down) => format!("{kind} {}: failed", ruled.target),
-        };
-        let (held_s, took_ms) = (ruled.held.as_secs(), ruled.took.as_millis());
-        let (name, script) = match (before.up, after.up) {
-            (true, false) => {
-                warn!(cause, held_s, took_ms, "real server {subject} is DOWN");
-                ("real_server_down", &spec.notify_down)
-            }
-            (false, true) => {
-                info!(cause, held_s, took_ms, "real server {subject} is UP");
-                ("real_server_up", &spec.notify_up)
-            }
-            _ if before.weight != after.weight => {
-                info!(cause, before = %before.weight, after = %after.weight, "real server {subject}: weight changed");
-                ("real_server_weight", &None)
-            }
-            _ => {
-                info!(
-                    cause,
-                    held_s,
-                    "real server {subject}: check changed, still {}",
-                    word(after.up)
-                );
-                ("check_changed", &None)
-            }
-        };
-        let script = script.clone();
-        notify(&mut self.notifier, service, script.as_deref());
-        self.event(name, subject, cause);
+        let served = self.served.get_mut(&service);
+        let turned = served.and_then(|served| served.rule(server, check, ruled.verdict));
+        let Some(turned) = turned else { return };
+        let kind = usize::try_from(turned.check).ok().and_then(|place| self.checks.get(place));
+        let event = tidings::verdict(ruled, &turned, kind.map_or("check", |kind| kind.kind.name()));
+        self.notify(service, turned.script);
+        self.tell(event);
     }
 
     /// Plans the named virtual servers again and applies what changed, all in one go.
     fn replan(&mut self, keys: &BTreeSet<ServiceKey>, now: Instant) {
         let mut plans = BTreeMap::new();
-        let mut changes = Vec::new();
+        let mut turned = Vec::new();
         for key in keys {
             let Some(served) = self.served.get_mut(key) else { continue };
-            let planned = plan(&served.spec, &served.facts);
-            if served.facts.quorum_met != Some(planned.quorum_met) {
-                changes.push((*key, served.facts.quorum_met, planned.quorum_met, planned.sorry));
-                served.facts.quorum_met = Some(planned.quorum_met);
-            }
-            plans.insert(*key, Some(planned.service.clone()));
-            served.planned = planned;
+            turned.extend(served.replan(now).map(|turned| (*key, turned)));
+            plans.insert(*key, Some(served.planned.service.clone()));
         }
         self.applier.want(plans, now);
-        for (key, before, met, sorry) in changes {
-            self.tell_quorum(key, before, met, sorry);
+        for (key, turned) in turned {
+            let event = self.served.get(&key).and_then(|served| tidings::quorum(served, &turned));
+            if let Some(event) = event {
+                self.notify(key, turned.script);
+                self.tell(event);
+            }
         }
         self.tell_applier_reports();
     }
 
-    /// The first plan of a virtual server tells nobody that it is up: that is how it is meant to be.
-    fn tell_quorum(&mut self, key: ServiceKey, before: Option<bool>, met: bool, sorry: bool) {
-        if before.is_none() && met {
-            return;
+    fn tell_applier_reports(&mut self) {
+        for event in self.applier.take_reports().into_iter().filter_map(tidings::table) {
+            self.tell(event);
         }
-        let Some(served) = self.served.get(&key) else { return };
-        let ServiceSpec { quorum, hysteresis, .. } = served.spec;
-        let live = served.planned.live_weight;
-        let serving = if sorry { ", the sorry server serves" } else { "" };
-        let cause =
-            format!("live weight {live}, quorum {quorum}, hysteresis {hysteresis}{serving}");
-        let (name, script) = if met {
-            info!(cause, "virtual server {key} is UP");
-            ("virtual_server_up", served.spec.quorum_up.clone())
-        } else {
-            warn!(cause, "virtual server {key} is DOWN");
-            ("virtual_server_down", served.spec.quorum_down.clone())
-        };
-        notify(&mut self.notifier, key, script.as_ref());
-        self.event(name, key.to_string(), cause);
     }
 
-    fn tell_applier_reports(&mut self) {
-        for report in self.applier.take_reports() {
-            match report {
-                Report::Refused { key, why } => {
-                    error!("the kernel refused a change of {key}: {why}");
-                    self.event("table_refused", key.to_string(), why);
-                }
-                Report::Caught(key) => {
-                    info!("{key} agrees with its plan again");
-                    self.event("table_caught_up", key.to_string(), String::new());
-                }
-                Report::Drifted(drift) => {
-                    let found = drift.found.join("; ");
-                    warn!(found, "{} was changed by something else; repaired", drift.key);
-                    self.event("table_drift", drift.key.to_string(), found);
-                }
-                Report::Unreadable(why) => warn!("the kernel's table cannot be read: {why}"),
-            }
+    /// Tells ops. Dropped and counted when ops cannot keep up: the log has it all the same.
+    fn tell(&mut self, event: Event) {
+        if !self.link.offer(Role::Ops, &Message::Event(event)) {
+            self.dropped_events += 1;
+        }
+    }
+
+    fn notify(&mut self, service: ServiceKey, script: Option<Script>) {
+        if let Some(script) = script {
+            self.notifier.push(&tidings::queue(service), Job::new(&script));
         }
     }
 
     // --- configuration ---
 
     /// Takes a configuration over by difference: what is asked as before goes on, what stands as planned stays.
-    fn configure(&mut self, spec: LvsSpec, lost: &BTreeSet<ServiceKey>, now: Instant) -> String {
+    fn configure(
+        &mut self,
+        spec: LvsSpec,
+        lost: &BTreeSet<ServiceKey>,
+        drain: Option<Duration>,
+        now: Instant,
+    ) -> String {
         let first = self.checks.is_empty() && self.served.is_empty();
         if let Some(timeouts) = &spec.timeouts
             && (first || self.spec.timeouts != spec.timeouts)
@@ -392,74 +308,52 @@ impl Worker {
         let mut gone: BTreeSet<ServiceKey> = self.applier.keys().collect();
         let (mut added, mut changed) = (0, 0);
         for service in spec.services.iter().cloned() {
-            gone.remove(&service.key);
-            let before = old.remove(&service.key);
-            match &before {
-                None => added += 1,
-                Some(before) if before.spec != service => changed += 1,
-                Some(_) => {}
-            }
-            let served = self.serve(service, before, lost);
-            self.served.insert(served.spec.key, served);
+            let key = service.key;
+            gone.remove(&key);
+            let held = |server: &ServerSpec, check: u16| {
+                let subject = Subject { service: key, server: server.key, check };
+                self.checkers.verdict(subject).unwrap_or(Verdict::UP)
+            };
+            let served = match old.remove(&key) {
+                None => {
+                    added += 1;
+                    Served::new(service, held, lost.contains(&key))
+                }
+                Some(mut served) => {
+                    let replaced = served.replace(service, held, drain.map(|drain| now + drain));
+                    changed += u32::from(replaced.is_changed);
+                    for script in replaced.scripts {
+                        self.notifier.push(&tidings::queue(key), Job::new(&script));
+                    }
+                    served
+                }
+            };
+            self.served.insert(key, served);
         }
         self.spec = LvsSpec { services: Vec::new(), ..spec };
         // On disk before it is in the kernel: nothing of ours is ever unknown to the next process.
         self.write_state(now);
         let removed = old.len();
-        old.into_values().for_each(|served| self.farewell(&served, true));
+        old.values().for_each(|served| self.farewell(served));
         self.applier.want(gone.into_iter().map(|key| (key, None)).collect(), now);
         let all: BTreeSet<ServiceKey> = self.served.keys().copied().collect();
         self.replan(&all, now);
+        self.drained_at = self.served.values().filter_map(Served::poll_timeout).min();
         self.write_state(now);
         let summary = format!(
-            "virtual servers: {added} added, {removed} removed, {changed} changed; probes: {} added, {} removed, {} kept",
+            "virtual servers: {added} added, {removed} removed, {changed} changed; \
+             probes: {} added, {} removed, {} kept",
             probes.added, probes.removed, probes.kept
         );
         debug!("{summary}");
-        if added + removed + changed == 0 { String::new() } else { summary }
+        if removed == 0 && added + changed == 0 { String::new() } else { summary }
     }
 
-    fn serve(
-        &self,
-        spec: ServiceSpec,
-        before: Option<Served>,
-        lost: &BTreeSet<ServiceKey>,
-    ) -> Served {
-        let verdict = |server: &ServerSpec, check: usize| {
-            let check = u16::try_from(check).unwrap_or(u16::MAX);
-            let subject = Subject { service: spec.key, server: server.key, check };
-            self.checkers.verdict(subject).unwrap_or(Verdict::UP)
-        };
-        let all =
-            |server: &ServerSpec| (0..server.checks.len()).map(|at| verdict(server, at)).collect();
-        let verdicts = spec.servers.iter().map(all).collect();
-        let lost = lost.contains(&spec.key).then_some(false);
-        let quorum_met = before.as_ref().and_then(|before| before.facts.quorum_met).or(lost);
-        if let Some(before) = before {
-            debug!(service = %before.spec.key, "kept");
-        }
-        let facts = Facts { verdicts, quorum_met };
-        let planned = plan(&spec, &facts);
-        Served { spec, facts, planned }
-    }
-
-    /// Notify scripts of a virtual server that goes: always when a reload removes it, else with `omega` only.
-    fn farewell(&mut self, served: &Served, removed: bool) {
-        if !removed && !served.spec.omega {
-            return;
-        }
-        let mut scripts: Vec<Script> = Vec::new();
-        for (server, verdicts) in served.spec.servers.iter().zip(&served.facts.verdicts) {
-            if standing(server, verdicts).up {
-                scripts.extend(server.notify_down.as_deref().cloned());
-            }
-        }
-        if served.facts.quorum_met == Some(true) {
-            scripts.extend(served.spec.quorum_down.clone());
-        }
-        for script in scripts {
+    /// Scripts of a virtual server that goes, with the short time that a stop leaves them.
+    fn farewell(&mut self, served: &Served) {
+        for script in served.farewell() {
             let job = Job { within: STOP_SCRIPTS_WITHIN, ..Job::new(&script) };
-            self.notifier.push(&served.spec.key.to_string(), job);
+            self.notifier.push(&tidings::queue(served.spec.key), job);
         }
     }
 
@@ -468,15 +362,16 @@ impl Worker {
     async fn handle_message(&mut self, incoming: Incoming) -> io::Result<()> {
         match incoming.message {
             Message::Ping(number) => self.link.send(Role::Supervisor, &Message::Pong(number)).await,
-            Message::Configure(_) => {
+            Message::Configure(Configure { drain, .. }) => {
                 let summary = match read_spec(incoming.descriptor) {
-                    Ok(spec) => Ok(self.configure(spec, &BTreeSet::new(), Instant::now())),
+                    Ok(spec) => Ok(self.configure(spec, &BTreeSet::new(), drain, Instant::now())),
                     Err(cause) => Err(format!("the specs cannot be read: {cause}")),
                 };
                 self.configured(summary).await
             }
             Message::Query { id } => {
-                let status = self.status(Instant::now());
+                let status =
+                    status::of(&self.served, &self.checkers, &self.applier, Instant::now());
                 let json = serde_json::to_vec(&status).map_err(io::Error::other)?;
                 for part in message::answer(id, &json) {
                     self.link.send(incoming.from, &part).await?;
@@ -499,14 +394,6 @@ impl Worker {
 
     async fn configured(&self, summary: Result<String, String>) -> io::Result<()> {
         self.link.send(Role::Supervisor, &Message::Configured { summary }).await
-    }
-
-    /// Tells ops. Dropped and counted when ops cannot keep up: the log has it all the same.
-    fn event(&mut self, name: &str, subject: String, cause: String) {
-        let event = Event { at_ms: now_ms(), name: name.to_owned(), subject, cause };
-        if !self.link.offer(Role::Ops, &Message::Event(event)) {
-            self.dropped_events += 1;
-        }
     }
 
     // --- state file ---
@@ -535,7 +422,7 @@ impl Worker {
     /// What is ours goes, as with keepalived.
     async fn stop(mut self) {
         let served = std::mem::take(&mut self.served);
-        served.values().for_each(|served| self.farewell(served, false));
+        served.values().filter(|served| served.spec.omega).for_each(|served| self.farewell(served));
         let now = Instant::now();
         if self.spec.flush_on_stop == FlushOnStop::All {
             if let Err(cause) = self.applier.kernel().0.flush() {
@@ -558,76 +445,6 @@ impl Worker {
         self.write_state(Instant::now());
         End::Orphaned
     }
-
-    // --- status ---
-
-    fn status(&self, now: Instant) -> LvsStatus {
-        let load = self.checkers.load();
-        LvsStatus {
-            virtual_servers: self
-                .served
-                .values()
-                .map(|served| self.service_status(served, now))
-                .collect(),
-            probes: load.probes,
-            in_flight: load.in_flight,
-            drifts: self.applier.drifts(),
-        }
-    }
-
-    fn service_status(&self, served: &Served, now: Instant) -> VirtualServerStatus {
-        let Served { spec, facts, planned } = served;
-        let server = |(server, verdicts): (&ServerSpec, &Vec<Verdict>)| RealServerStatus {
-            key: server.key.to_string(),
-            up: standing(server, verdicts).up,
-            weight: planned.service.destinations.get(&server.key).map(|row| row.weight.value()),
-            checks: (0..server.checks.len())
-                .filter_map(|check| self.check_status(spec.key, server, check, now))
-                .collect(),
-        };
-        VirtualServerStatus {
-            key: spec.key.to_string(),
-            scheduler: spec.settings.scheduler.to_string(),
-            up: planned.quorum_met,
-            live_weight: planned.live_weight,
-            quorum: spec.quorum,
-            sorry: planned.sorry,
-            lagging: self.applier.lag(spec.key).map(|(why, _)| why.to_owned()),
-            real_servers: spec.servers.iter().zip(&facts.verdicts).map(server).collect(),
-        }
-    }
-
-    fn check_status(
-        &self,
-        service: ServiceKey,
-        server: &ServerSpec,
-        check: usize,
-        now: Instant,
-    ) -> Option<CheckStatus> {
-        let check = u16::try_from(check).ok()?;
-        let status = self.checkers.status(Subject { service, server: server.key, check })?;
-        let held = now.saturating_duration_since(status.since);
-        Some(CheckStatus {
-            kind: status.spec.kind.name().to_owned(),
-            target: status.target.to_string(),
-            up: status.verdict.is_up(),
-            for_ms: u64::try_from(held.as_millis()).unwrap_or(u64::MAX),
-            cause: status.cause.map(|cause| cause.to_string()),
-            probes: status.counts.passed + status.counts.failed,
-            failures: status.counts.failed,
-        })
-    }
-}
-
-/// Real servers are sorted by key in their spec.
-fn position(spec: &ServiceSpec, server: DestinationKey) -> Option<usize> {
-    spec.servers.binary_search_by_key(&server, |server| server.key).ok()
-}
-
-fn check_kind(checks: &[Arc<CheckSpec>], server: &ServerSpec, check: u16) -> &'static str {
-    let place = server.checks.get(usize::from(check)).map(|check| check.check);
-    let spec = place.and_then(|place| checks.get(usize::try_from(place).ok()?));
-    spec.map_or("check", |spec| spec.kind.name())
 }
 
 /// Check parameters as shared values; those that did not change keep the copy that probes already hold.
@@ -657,12 +474,6 @@ fn subjects<'a>(
     })
 }
 
-fn notify(notifier: &mut Notifier, service: ServiceKey, script: Option<&Script>) {
-    if let Some(script) = script {
-        notifier.push(&service.to_string(), Job::new(script));
-    }
-}
-
 /// Each probe in flight holds a socket; the usual limit of 1,024 files is for programs with few.
 fn allow_sockets(probes: usize) {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -673,15 +484,6 @@ fn allow_sockets(probes: usize) {
     {
         warn!(wanted, soft, "the limit of open files stays: {errno}; probes beyond it wait");
     }
-}
-
-fn word(up: bool) -> &'static str {
-    if up { "UP" } else { "DOWN" }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Spreads the probes of two directors apart: their clocks and pids differ.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -84,8 +84,16 @@ async fn events(asks: Asks) -> Response {
     }
 }
 
-async fn reload(asks: Asks) -> Response {
-    command(asks, Command::Reload).await
+/// What a reload may be asked for.
+#[derive(Debug, Deserialize)]
+struct ReloadQuery {
+    /// Milliseconds that removed real servers keep their connections.
+    drain_ms: Option<u64>,
+}
+
+async fn reload(asks: Asks, Query(query): Query<ReloadQuery>) -> Response {
+    let drain = query.drain_ms.map(Duration::from_millis);
+    command(asks, Command::Reload { drain }).await
 }
 
 async fn stop(asks: Asks) -> Response {

@@ -101,6 +101,7 @@ struct Loading {
     asked_by: Vec<u64>,
     /// Asked for again meanwhile: read once more afterwards.
     again: bool,
+    drain: Option<Duration>,
 }
 
 /// A reload that the workers are taking over.
@@ -338,7 +339,7 @@ impl Supervisor {
         let Some(worker) = self.workers.get_mut(&role) else { return };
         worker.child = Some(child);
         worker.watch.started(now);
-        let configure = Configure { reload: false, died_at: worker.died_at };
+        let configure = Configure { reload: false, died_at: worker.died_at, drain: None };
         self.send(role, &Message::Configure(configure), self.specs.try_clone().ok());
         if role == Role::Ops {
             self.send(role, &Message::Listen, self.admin.try_clone().ok());
@@ -406,7 +407,9 @@ impl Supervisor {
                 }
             }
             Message::Configured { summary } => self.handle_configured(from, summary),
-            Message::Command { id, command: Command::Reload } => self.reload(Some(id)),
+            Message::Command { id, command: Command::Reload { drain } } => {
+                self.reload(Some(id), drain);
+            }
             Message::Command { id, command: Command::Stop } => {
                 self.done(id, Ok("stopping".to_owned()));
                 self.begin_stop();
@@ -460,7 +463,7 @@ impl Supervisor {
 
     // --- reload ---
 
-    fn reload(&mut self, asked_by: Option<u64>) {
+    fn reload(&mut self, asked_by: Option<u64>, drain: Option<Duration>) {
         if self.stop.is_some() {
             asked_by.into_iter().for_each(|id| self.done(id, Err("stopping".to_owned())));
             return;
@@ -468,13 +471,14 @@ impl Supervisor {
         if let Some(loading) = &mut self.loading {
             loading.again = true;
             loading.asked_by.extend(asked_by);
+            loading.drain = drain.or(loading.drain);
             return;
         }
         match Loader::start(&self.options.config) {
             Ok(loader) => {
                 let deadline = Instant::now() + LOAD_WITHIN;
                 let asked_by = asked_by.into_iter().collect();
-                self.loading = Some(Loading { loader, deadline, asked_by, again: false });
+                self.loading = Some(Loading { loader, deadline, asked_by, again: false, drain });
             }
             Err(cause) => {
                 error!("reload: cannot start the load child: {cause}");
@@ -485,10 +489,12 @@ impl Supervisor {
     }
 
     fn handle_loaded(&mut self, status: ExitStatus) {
-        let Some(Loading { loader, asked_by, again, .. }) = self.loading.take() else { return };
+        let Some(Loading { loader, asked_by, again, drain, .. }) = self.loading.take() else {
+            return;
+        };
         if again {
             // The file changed while it was being read: only the newest reading counts.
-            self.reload(None);
+            self.reload(None, drain);
             if let Some(loading) = &mut self.loading {
                 loading.asked_by = asked_by;
             }
@@ -496,7 +502,7 @@ impl Supervisor {
         }
         let (specs, report) = loader.finish();
         match loaded(status, &specs, &report) {
-            Ok(header) => self.apply(specs, header, asked_by),
+            Ok(header) => self.apply(specs, header, asked_by, drain),
             Err(report) => {
                 error!("reload refused, the running configuration stays:\n{report}");
                 asked_by.into_iter().for_each(|id| self.done(id, Err(report.clone())));
@@ -504,7 +510,13 @@ impl Supervisor {
         }
     }
 
-    fn apply(&mut self, specs: OwnedFd, header: Header, asked_by: Vec<u64>) {
+    fn apply(
+        &mut self,
+        specs: OwnedFd,
+        header: Header,
+        asked_by: Vec<u64>,
+        drain: Option<Duration>,
+    ) {
         let now = Instant::now();
         self.specs = specs;
         self.header = header;
@@ -514,7 +526,7 @@ impl Supervisor {
             let runs = self.child(role).is_some();
             if header.has(role) && runs {
                 outstanding.push(role);
-                let configure = Configure { reload: true, died_at: None };
+                let configure = Configure { reload: true, died_at: None, drain };
                 self.send(role, &Message::Configure(configure), self.specs.try_clone().ok());
             } else if header.has(role) {
                 if let Some(worker) = self.workers.get_mut(&role) {
@@ -596,7 +608,7 @@ impl Supervisor {
         while let Ok(Some(signal)) = self.signals.read_signal() {
             match Signal::try_from(i32::try_from(signal.ssi_signo).unwrap_or(0)) {
                 Ok(Signal::SIGCHLD) => self.reap(),
-                Ok(Signal::SIGHUP) => self.reload(None),
+                Ok(Signal::SIGHUP) => self.reload(None, None),
                 Ok(Signal::SIGTERM | Signal::SIGINT) => self.begin_stop(),
                 _ => {}
             }

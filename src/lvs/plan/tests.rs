@@ -10,7 +10,7 @@ use super::*;
 const UP: Verdict = Verdict::UP;
 const DOWN: Verdict = Verdict::Down;
 
-fn key(host: u8) -> DestinationKey {
+pub(in crate::lvs) fn key(host: u8) -> DestinationKey {
     DestinationKey::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, host)), 80)
 }
 
@@ -26,7 +26,7 @@ fn server(host: u8, weight: u16) -> ServerSpec {
 }
 
 /// Real servers 10.0.0.3 and following with these weights.
-fn spec(weights: &[u16]) -> ServiceSpec {
+pub(in crate::lvs) fn spec(weights: &[u16]) -> ServiceSpec {
     let addr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 100));
     ServiceSpec {
         key: ServiceKey::Address { protocol: Protocol::Tcp, addr, port: 80 },
@@ -48,11 +48,15 @@ fn sorry(inhibit: bool) -> Option<SorrySpec> {
 }
 
 fn facts(verdicts: &[&[Verdict]], quorum_met: Option<bool>) -> Facts {
-    Facts { verdicts: verdicts.iter().map(|checks| checks.to_vec()).collect(), quorum_met }
+    Facts {
+        verdicts: verdicts.iter().map(|checks| checks.to_vec()).collect(),
+        quorum_met,
+        ..Facts::default()
+    }
 }
 
 /// The last byte of each address, with its weight.
-fn rows(planned: &Planned) -> Vec<(u8, u32)> {
+pub(in crate::lvs) fn rows(planned: &Planned) -> Vec<(u8, u32)> {
     let row = |(key, row): (&DestinationKey, &Destination)| match key.addr {
         IpAddr::V4(addr) => (addr.octets()[3], row.weight.value()),
         IpAddr::V6(_) => panic!("no IPv6 here"),
@@ -136,7 +140,7 @@ fn the_quorum_counts_weights_with_a_dead_band() {
     (spec.quorum, spec.hysteresis) = (5, 2);
     let live = |up: [bool; 4], before| {
         let verdicts = up.map(|up| vec![if up { UP } else { DOWN }]).to_vec();
-        let planned = plan(&spec, &Facts { verdicts, quorum_met: before });
+        let planned = plan(&spec, &Facts { verdicts, quorum_met: before, ..Facts::default() });
         (planned.live_weight, planned.quorum_met)
     };
     // Lost below 3, back at 7; from the start the quorum itself counts.

@@ -1,0 +1,256 @@
+//! PURE: one virtual server that is being served: its spec, what is known of its real servers, what was planned.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use checkers::Verdict;
+use ipvs::{Destination, DestinationKey, Weight};
+
+use super::plan::{Facts, Planned, Standing, plan, standing};
+use super::spec::{ServerSpec, ServiceSpec};
+use crate::config::model::Script;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Served {
+    pub(super) spec: ServiceSpec,
+    pub(super) facts: Facts,
+    pub(super) planned: Planned,
+    /// Real servers that a reload removed, and when their connections have had long enough.
+    draining: BTreeMap<DestinationKey, Instant>,
+}
+
+/// What a verdict did to its real server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Turned {
+    pub(super) before: Standing,
+    pub(super) after: Standing,
+    /// Index of the check's parameters in the worker's list.
+    pub(super) check: u32,
+    /// The notify script that this calls for.
+    pub(super) script: Option<Script>,
+}
+
+/// The quorum was met or lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct QuorumTurned {
+    pub(super) met: bool,
+    /// The first plan: nothing was told yet.
+    pub(super) first: bool,
+    /// The notify script that this calls for.
+    pub(super) script: Option<Script>,
+}
+
+/// What a reload made of a virtual server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Replaced {
+    pub(super) is_changed: bool,
+    /// Notify scripts of real servers that are no longer there.
+    pub(super) scripts: Vec<Script>,
+}
+
+impl Served {
+    /// A virtual server that was not there before. `verdict` is what is held of each check; `quorum_lost` says that
+    /// the process before this one had seen it go.
+    pub(super) fn new(
+        spec: ServiceSpec,
+        verdict: impl Fn(&ServerSpec, u16) -> Verdict,
+        quorum_lost: bool,
+    ) -> Self {
+        let verdicts = all_verdicts(&spec, verdict);
+        let quorum_met = quorum_lost.then_some(false);
+        let facts = Facts { verdicts, quorum_met, draining: BTreeMap::new() };
+        let planned = plan(&spec, &facts);
+        Self { spec, facts, planned, draining: BTreeMap::new() }
+    }
+
+    /// Takes a new spec. Real servers that are gone keep their row with weight 0 until `drain_until`, if that is given;
+    /// one that comes back is as any other again.
+    pub(super) fn replace(
+        &mut self,
+        spec: ServiceSpec,
+        verdict: impl Fn(&ServerSpec, u16) -> Verdict,
+        drain_until: Option<Instant>,
+    ) -> Replaced {
+        let is_changed = spec != self.spec;
+        let mut scripts = Vec::new();
+        for (server, verdicts) in self.spec.servers.iter().zip(&self.facts.verdicts) {
+            if position(&spec, server.key).is_some() {
+                continue;
+            }
+            if standing(server, verdicts).up {
+                scripts.extend(server.notify_down.as_deref().cloned());
+            }
+            if let (Some(until), Some(row)) =
+                (drain_until, self.planned.service.destinations.get(&server.key))
+            {
+                self.draining.insert(server.key, until);
+                self.facts.draining.insert(server.key, quiet(*row));
+            }
+        }
+        self.draining.retain(|key, _| position(&spec, *key).is_none());
+        self.facts.draining.retain(|key, _| position(&spec, *key).is_none());
+        self.facts.verdicts = all_verdicts(&spec, verdict);
+        self.spec = spec;
+        Replaced { is_changed, scripts }
+    }
+
+    /// A check of a real server holds something else now.
+    pub(super) fn rule(
+        &mut self,
+        server: DestinationKey,
+        check: u16,
+        verdict: Verdict,
+    ) -> Option<Turned> {
+        let at = position(&self.spec, server)?;
+        let (spec, verdicts) = (&self.spec.servers[at], &mut self.facts.verdicts[at]);
+        let before = standing(spec, verdicts);
+        let check = usize::from(check);
+        *verdicts.get_mut(check)? = verdict;
+        let after = standing(spec, verdicts);
+        let script = match (before.up, after.up) {
+            (true, false) => spec.notify_down.as_deref().cloned(),
+            (false, true) => spec.notify_up.as_deref().cloned(),
+            (true, true) | (false, false) => None,
+        };
+        Some(Turned { before, after, check: spec.checks.get(check)?.check, script })
+    }
+
+    /// Plans again; [`Served::planned`] is what should be in the kernel.
+    pub(super) fn replan(&mut self, now: Instant) -> Option<QuorumTurned> {
+        self.draining.retain(|_, until| *until > now);
+        self.facts.draining.retain(|key, _| self.draining.contains_key(key));
+        self.planned = plan(&self.spec, &self.facts);
+        let met = self.planned.quorum_met;
+        let before = self.facts.quorum_met.replace(met);
+        let script = if met { &self.spec.quorum_up } else { &self.spec.quorum_down };
+        let turned = || QuorumTurned { met, first: before.is_none(), script: script.clone() };
+        (before != Some(met)).then(turned)
+    }
+
+    /// When a drained real server goes.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.draining.values().min().copied()
+    }
+
+    /// Notify scripts for a virtual server that goes while it is up.
+    pub(super) fn farewell(&self) -> Vec<Script> {
+        let servers = self.spec.servers.iter().zip(&self.facts.verdicts);
+        let up = servers.filter(|(server, verdicts)| standing(server, verdicts).up);
+        let downs = up.filter_map(|(server, _)| server.notify_down.as_deref().cloned());
+        let quorum = self.spec.quorum_down.clone().filter(|_| self.facts.quorum_met == Some(true));
+        downs.chain(quorum).collect()
+    }
+}
+
+fn all_verdicts(
+    spec: &ServiceSpec,
+    verdict: impl Fn(&ServerSpec, u16) -> Verdict,
+) -> Vec<Vec<Verdict>> {
+    let of = |server: &ServerSpec| {
+        let checks = u16::try_from(server.checks.len()).unwrap_or(u16::MAX);
+        (0..checks).map(|check| verdict(server, check)).collect()
+    };
+    spec.servers.iter().map(of).collect()
+}
+
+/// Real servers are sorted by key in their spec.
+fn position(spec: &ServiceSpec, server: DestinationKey) -> Option<usize> {
+    spec.servers.binary_search_by_key(&server, |server| server.key).ok()
+}
+
+fn quiet(row: Destination) -> Destination {
+    Destination { weight: Weight::ZERO, ..row }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::plan::tests::{key, rows, spec};
+    use super::*;
+    use crate::config::model::Command;
+
+    const UP: Verdict = Verdict::UP;
+
+    fn script(name: &str) -> Script {
+        Script { command: Command::Words(vec![name.to_owned()]), user: None }
+    }
+
+    /// As many checks as `checks`, all of them of one kind.
+    fn with_checks(mut spec: ServiceSpec, checks: usize) -> ServiceSpec {
+        for server in &mut spec.servers {
+            let target = checkers::Target { addr: server.key.addr, port: 80 };
+            let check = super::super::spec::CheckRef { target, check: 0 };
+            server.checks = vec![check; checks].into();
+            server.notify_down = Some(Box::new(script("down")));
+            server.notify_up = Some(Box::new(script("up")));
+        }
+        spec.quorum_down = Some(script("quorum_down"));
+        spec
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any instant serves as the origin")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn a_verdict_calls_for_a_script_only_when_the_server_as_a_whole_turns() {
+        let now = start();
+        let mut served = Served::new(with_checks(spec(&[1]), 2), |_, _| UP, false);
+        assert_eq!(served.replan(now).map(|turned| (turned.met, turned.first)), Some((true, true)));
+        let scripts: Vec<_> = [(0, Verdict::Down), (1, Verdict::Down), (0, UP), (1, UP)]
+            .into_iter()
+            .map(|(check, verdict)| served.rule(key(3), check, verdict).unwrap().script)
+            .collect();
+        assert_eq!(scripts, [Some(script("down")), None, None, Some(script("up"))]);
+        assert_eq!(served.rule(key(9), 0, UP), None, "no such real server");
+        assert_eq!(served.rule(key(3), 2, UP), None, "no such check");
+    }
+
+    #[test]
+    fn a_lost_quorum_is_told_once() {
+        let now = start();
+        let mut served = Served::new(with_checks(spec(&[1]), 1), |_, _| UP, false);
+        served.replan(now);
+        served.rule(key(3), 0, Verdict::Down).unwrap();
+        let script = Some(script("quorum_down"));
+        assert_eq!(served.replan(now), Some(QuorumTurned { met: false, first: false, script }));
+        assert_eq!(served.replan(now), None);
+    }
+
+    #[test]
+    fn a_removed_server_drains_with_weight_zero_and_then_goes() {
+        let now = start();
+        let until = now + Duration::from_secs(30);
+        let mut served = Served::new(with_checks(spec(&[5, 7]), 1), |_, _| UP, false);
+        served.replan(now);
+        let replaced = served.replace(with_checks(spec(&[5]), 1), |_, _| UP, Some(until));
+        assert_eq!(replaced, Replaced { is_changed: true, scripts: vec![script("down")] });
+        served.replan(now);
+        assert_eq!(rows(&served.planned), [(3, 5), (4, 0)]);
+        assert_eq!(served.poll_timeout(), Some(until));
+        served.replan(until);
+        assert_eq!((rows(&served.planned), served.poll_timeout()), (vec![(3, 5)], None));
+    }
+
+    #[test]
+    fn a_draining_server_that_comes_back_serves_at_once() {
+        let now = start();
+        let until = Some(now + Duration::from_secs(30));
+        let mut served = Served::new(with_checks(spec(&[5, 7]), 1), |_, _| UP, false);
+        served.replan(now);
+        served.replace(with_checks(spec(&[5]), 1), |_, _| UP, until);
+        served.replace(with_checks(spec(&[5, 7]), 1), |_, _| UP, until);
+        served.replan(now);
+        assert_eq!((rows(&served.planned), served.poll_timeout()), (vec![(3, 5), (4, 7)], None));
+    }
+
+    #[test]
+    fn what_was_lost_before_a_restart_is_not_told_again() {
+        let mut served = Served::new(with_checks(spec(&[1]), 1), |_, _| Verdict::Down, true);
+        assert_eq!(served.replan(start()), None);
+        assert_eq!(served.farewell(), []);
+    }
+}

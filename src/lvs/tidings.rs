@@ -1,0 +1,101 @@
+//! What the lvs worker says, once for each change: a line in the log and an event for ops.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use checkers::{Report as Ruled, Verdict};
+use ipvs::ServiceKey;
+use tracing::{error, info, warn};
+
+use super::applier::Report;
+use super::served::{QuorumTurned, Served, Turned};
+use super::worker::Subject;
+use crate::message::Event;
+
+/// A check changed its mind. `kind` is its name as configurations write it.
+pub(super) fn verdict(ruled: &Ruled<Subject>, turned: &Turned, kind: &str) -> Event {
+    let Subject { service, server, .. } = ruled.subscriber;
+    let subject = format!("{server} of {service}");
+    let answer = match (&ruled.cause, ruled.verdict) {
+        (Some(cause), _) => cause.to_string(),
+        (None, Verdict::Up { .. }) => "passed".to_owned(),
+        (None, Verdict::Down) => "failed".to_owned(),
+    };
+    let cause = format!("{kind} {}: {answer}", ruled.target);
+    let (held_s, took_ms) = (ruled.held.as_secs(), ruled.took.as_millis());
+    let Turned { before, after, .. } = turned;
+    let name = match (before.up, after.up) {
+        (true, false) => {
+            warn!(cause, held_s, took_ms, "real server {subject} is DOWN");
+            "real_server_down"
+        }
+        (false, true) => {
+            info!(cause, held_s, took_ms, "real server {subject} is UP");
+            "real_server_up"
+        }
+        _ if before.weight != after.weight => {
+            let (before, after) = (before.weight, after.weight);
+            info!(cause, %before, %after, "real server {subject}: weight changed");
+            "real_server_weight"
+        }
+        (up, _) => {
+            let state = if up { "UP" } else { "DOWN" };
+            info!(cause, held_s, "real server {subject}: a check changed, still {state}");
+            "check_changed"
+        }
+    };
+    event(name, subject, cause)
+}
+
+/// The quorum was met or lost. That a virtual server begins as it is meant to be is no news.
+pub(super) fn quorum(served: &Served, turned: &QuorumTurned) -> Option<Event> {
+    if turned.first && turned.met {
+        return None;
+    }
+    let key = served.spec.key;
+    let serving = if served.planned.sorry { ", the sorry server serves" } else { "" };
+    let (live, quorum) = (served.planned.live_weight, served.spec.quorum);
+    let hysteresis = served.spec.hysteresis;
+    let cause = format!("live weight {live}, quorum {quorum}, hysteresis {hysteresis}{serving}");
+    let name = if turned.met {
+        info!(cause, "virtual server {key} is UP");
+        "virtual_server_up"
+    } else {
+        warn!(cause, "virtual server {key} is DOWN");
+        "virtual_server_down"
+    };
+    Some(event(name, key.to_string(), cause))
+}
+
+/// The kernel's table did not do as planned, or agrees again.
+pub(super) fn table(report: Report) -> Option<Event> {
+    match report {
+        Report::Refused { key, why } => {
+            error!("the kernel refused a change of {key}: {why}");
+            Some(event("table_refused", key.to_string(), why))
+        }
+        Report::Caught(key) => {
+            info!("{key} agrees with its plan again");
+            Some(event("table_caught_up", key.to_string(), String::new()))
+        }
+        Report::Drifted(drift) => {
+            let found = drift.found.join("; ");
+            warn!(found, "{} was changed by something else; repaired", drift.key);
+            Some(event("table_drift", drift.key.to_string(), found))
+        }
+        Report::Unreadable(why) => {
+            warn!("the kernel's table cannot be read: {why}");
+            None
+        }
+    }
+}
+
+/// The subject under which notify scripts of a virtual server queue up.
+pub(super) fn queue(service: ServiceKey) -> String {
+    service.to_string()
+}
+
+fn event(name: &str, subject: String, cause: String) -> Event {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let at_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+    Event { at_ms, name: name.to_owned(), subject, cause }
+}
