@@ -5,7 +5,8 @@
 //! - [`cli`]: the command line; one file per subcommand
 //! - [`supervisor`]: the parent process: starts the workers, watches them, passes their messages on
 //! - [`message`], [`link`], [`spec_file`]: what processes say to each other, and over what
-//! - [`config`]: two grammars, one model
+//! - [`config`]: two grammars, one model; [`specs`]: what it comes to for each worker; [`change`]: what differs
+//!   between two of them
 //! - [`router`]: the vrrp worker: who holds the addresses
 //! - [`lvs`]: the lvs worker: checkers, plan, the kernel's table
 //! - [`ops`]: the ops worker: the admin API
@@ -13,6 +14,7 @@
 //! The three crates `checkers`, `ipvs` and `vrrp` know nothing of each other nor of this one; here is the only
 //! place where health, table and VRRP meet.
 
+pub mod change;
 pub mod cli;
 pub mod config;
 pub mod link;
@@ -22,4 +24,5 @@ pub mod notify;
 pub mod ops;
 pub mod router;
 pub mod spec_file;
+pub mod specs;
 pub mod supervisor;

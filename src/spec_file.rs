@@ -2,7 +2,7 @@
 //! reads, then one section per worker that only that worker reads.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
@@ -139,13 +139,18 @@ pub fn read<T: DeserializeOwned>(file: &OwnedFd, role: Role) -> io::Result<Optio
     postcard::from_bytes(&bytes).map(Some).map_err(|error| refused(&error.to_string()))
 }
 
-/// Everything that was written to a memory file from its beginning, as text: the load child's report.
+/// Everything in a memory file, wherever its offset stands.
+pub fn read_bytes(file: &OwnedFd) -> io::Result<Vec<u8>> {
+    let file = File::from(file.try_clone()?);
+    let size = usize::try_from(file.metadata()?.len()).map_err(|_| refused("too long"))?;
+    let mut bytes = vec![0; size];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+/// The same as text: the load child's report.
 pub fn read_text(file: &OwnedFd) -> io::Result<String> {
-    let mut file = File::from(file.try_clone()?);
-    file.seek(SeekFrom::Start(0))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(String::from_utf8_lossy(&read_bytes(file)?).into_owned())
 }
 
 fn refused(why: &str) -> io::Error {

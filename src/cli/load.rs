@@ -7,10 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::{self, Config, Loaded, Style};
-use crate::lvs::spec::LvsSpec;
-use crate::message::Role;
-use crate::router::spec::RouterWorkerSpec;
-use crate::spec_file::Sections;
+use crate::specs::Specs;
 
 /// Exit status 0 clean, 1 with warnings, 2 when it cannot run.
 pub(super) fn run(file: &Path) -> ExitCode {
@@ -27,14 +24,5 @@ pub(super) fn run(file: &Path) -> ExitCode {
 }
 
 fn write(config: &Config) -> io::Result<()> {
-    let mut sections = Sections::default();
-    if !config.instances.is_empty() {
-        sections.set(Role::Vrrp, &RouterWorkerSpec::from(config))?;
-    }
-    if !config.virtual_servers.is_empty() {
-        sections.set(Role::Lvs, &LvsSpec::from(config))?;
-    }
-    sections.set(Role::Ops, &config.global)?;
-    let memory = io::stdout().as_fd().try_clone_to_owned()?;
-    sections.write(memory, config.global.child_wait_time)
+    Specs::from(config).write(io::stdout().as_fd().try_clone_to_owned()?)
 }

@@ -6,6 +6,7 @@ mod convert;
 mod load;
 mod log;
 mod operate;
+mod plan;
 mod status;
 
 use std::path::PathBuf;
@@ -47,6 +48,19 @@ enum Command {
         /// Configuration, usually a keepalived.conf
         file: PathBuf,
     },
+    /// Show what a configuration would change; exit status 0 nothing, 3 something
+    Plan {
+        /// Configuration, KDL or keepalived.conf
+        file: PathBuf,
+        /// Compare with this file instead of the running director
+        #[arg(long, value_name = "OLDFILE")]
+        from: Option<PathBuf>,
+        #[command(flatten)]
+        runtime: Runtime,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show how the running director is
     Status {
         #[command(flatten)]
@@ -62,6 +76,9 @@ enum Command {
         /// Let real servers that are no longer configured keep their connections for so long (seconds, or 250ms, 2m)
         #[arg(long, value_name = "TIME", value_parser = parse_time)]
         drain: Option<Duration>,
+        /// Show what would change, and ask
+        #[arg(long)]
+        plan: bool,
     },
     /// Hand over and stop the running director
     Stop {
@@ -118,7 +135,12 @@ pub fn main() -> ExitCode {
         Command::Check { file } => check::run(&file),
         Command::Convert { file } => convert::run(&file),
         Command::Status { runtime, json } => status::run(&runtime.runtime_dir, json),
-        Command::Reload { runtime, drain } => operate::reload(&runtime.runtime_dir, drain),
+        Command::Reload { runtime, drain, plan } => {
+            operate::reload(&runtime.runtime_dir, drain, plan)
+        }
+        Command::Plan { file, from, runtime, json } => {
+            plan::run(&file, from.as_deref(), &runtime.runtime_dir, json)
+        }
         Command::Stop { runtime } => operate::stop(&runtime.runtime_dir),
         Command::Load { file } => load::run(&file),
         Command::Worker { worker } => run_worker(worker),

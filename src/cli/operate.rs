@@ -1,12 +1,17 @@
 //! `run`, `reload` and `stop`.
 #![expect(clippy::disallowed_methods, reason = "the edge: `stop` waits for the director's end")]
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use super::client;
+use serde::Deserialize;
+
+use super::{client, plan};
+use crate::change::changes;
 use crate::ops::api::Outcome;
+use crate::supervisor::status::DirectorStatus;
 use crate::supervisor::{self, Options};
 
 /// How long `stop` waits: longer than the supervisor lets its workers take.
@@ -20,13 +25,48 @@ pub(super) fn run(config: PathBuf, runtime_dir: PathBuf) -> ExitCode {
     supervisor::run(Options { config, runtime_dir })
 }
 
-/// `evenkeel reload`: exit status 0 when it is in force, 1 when nothing changed because of what is printed.
-pub(super) fn reload(runtime_dir: &Path, drain: Option<Duration>) -> ExitCode {
+/// `evenkeel reload`: exit status 0 when it is in force, 1 when nothing changed because of what is printed. With `ask`
+/// the changes are shown first and nothing is done without a yes.
+pub(super) fn reload(runtime_dir: &Path, drain: Option<Duration>, ask: bool) -> ExitCode {
+    if ask {
+        match confirmed(runtime_dir) {
+            Ok(true) => {}
+            Ok(false) => return ExitCode::SUCCESS,
+            Err(why) => {
+                eprintln!("evenkeel: {why}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
     let path = match drain {
         None => "/v1/reload".to_owned(),
         Some(drain) => format!("/v1/reload?drain_ms={}", drain.as_millis()),
     };
     command(runtime_dir, &path, "reloaded")
+}
+
+/// Shows what a reload would change; true when the operator agrees.
+fn confirmed(runtime_dir: &Path) -> Result<bool, String> {
+    let status = client::get(runtime_dir, "/v1/status").map_err(|cause| cause.to_string())?;
+    let status: Running = serde_json::from_slice(&status).map_err(|cause| cause.to_string())?;
+    let file = PathBuf::from(status.director.config);
+    let old = plan::running(runtime_dir).map_err(|cause| cause.to_string())?;
+    let new = plan::read(&file).ok_or("the configuration has mistakes; nothing changed")?;
+    let changes = changes(&old, &new);
+    plan::show(&changes, false);
+    if changes.is_empty() {
+        return Ok(false);
+    }
+    eprint!("apply? [y/N] ");
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(|cause| cause.to_string())?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// The part of the status that names the configuration file.
+#[derive(Deserialize)]
+struct Running {
+    director: DirectorStatus,
 }
 
 /// `evenkeel stop`: returns when the director has handed over and is gone; its socket goes last.

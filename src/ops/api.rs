@@ -40,6 +40,7 @@ pub(super) async fn serve(listener: UnixListener, ask: mpsc::Sender<Ask>) {
     let router = Router::new()
         .route("/v1/status", get(status))
         .route("/v1/events", get(events))
+        .route("/v1/specs", get(specs))
         .route("/v1/reload", post(reload))
         .route("/v1/stop", post(stop))
         .with_state(ask);
@@ -80,6 +81,19 @@ async fn events(asks: Asks) -> Response {
     let asked = asks.send(Ask::Events(reply)).await;
     match (asked, answer.await) {
         (Ok(()), Ok(text)) => json(StatusCode::OK, text.into_bytes()),
+        _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+/// For `evenkeel plan`: readable by the same version only. Holds passwords, as the configuration file does; whoever may
+/// use this socket may stop the director.
+async fn specs(asks: Asks) -> Response {
+    let (reply, answer) = oneshot::channel();
+    let asked = asks.send(Ask::Specs(reply)).await;
+    match (asked, answer.await) {
+        (Ok(()), Ok(bytes)) if !bytes.is_empty() => {
+            (StatusCode::OK, [(CONTENT_TYPE, "application/octet-stream")], bytes).into_response()
+        }
         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }

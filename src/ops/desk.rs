@@ -14,6 +14,7 @@ use super::events::Events;
 use super::{api, privilege};
 use crate::link::{Incoming, Link};
 use crate::message::{Command, Message, Role};
+use crate::spec_file;
 
 /// Questions that wait for this task. Each comes from a request that waits for its answer, so a full queue just
 /// lets further requests wait.
@@ -33,6 +34,8 @@ pub(super) enum Ask {
     Command(Command, oneshot::Sender<Result<String, String>>),
     /// The kept events, as JSON.
     Events(oneshot::Sender<String>),
+    /// The spec file of the configuration in force, as it is.
+    Specs(oneshot::Sender<Vec<u8>>),
 }
 
 /// The task that owns the link.
@@ -45,6 +48,8 @@ pub(super) struct Desk {
     queries: BTreeMap<u64, (Vec<u8>, oneshot::Sender<Vec<u8>>)>,
     commands: BTreeMap<u64, oneshot::Sender<Result<String, String>>>,
     events: Events,
+    /// The configuration in force. Nothing of it is held in memory here.
+    specs: Option<OwnedFd>,
     // Ends with the desk: dropping it cancels the server, whose clients then see their connection close.
     servers: JoinSet<()>,
 }
@@ -60,6 +65,7 @@ impl Desk {
             queries: BTreeMap::new(),
             commands: BTreeMap::new(),
             events: Events::default(),
+            specs: None,
             servers: JoinSet::new(),
         }
     }
@@ -90,6 +96,7 @@ impl Desk {
                 self.link.send(Role::Supervisor, &Message::Pong(number)).await?;
             }
             Message::Configure(_) => {
+                self.specs = incoming.descriptor;
                 let summary = Ok(String::new());
                 self.link.send(Role::Supervisor, &Message::Configured { summary }).await?;
             }
@@ -154,6 +161,11 @@ impl Desk {
             }
             Ask::Events(reply) => {
                 let _ = reply.send(self.events.render());
+                Ok(())
+            }
+            Ask::Specs(reply) => {
+                let bytes = self.specs.as_ref().and_then(|specs| spec_file::read_bytes(specs).ok());
+                let _ = reply.send(bytes.unwrap_or_default());
                 Ok(())
             }
         }

@@ -1,0 +1,62 @@
+//! What one configuration comes to: the specs of each worker. Made in the load child, compared by `evenkeel plan`.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use crate::config::model::{Config, Global};
+use crate::lvs::spec::LvsSpec;
+use crate::message::Role;
+use crate::router::spec::RouterWorkerSpec;
+use crate::spec_file::{self, Sections};
+
+/// One value for each worker; `None` where there is no work.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Specs {
+    /// For the vrrp worker.
+    pub vrrp: Option<RouterWorkerSpec>,
+    /// For the lvs worker.
+    pub lvs: Option<LvsSpec>,
+    /// For the ops worker, which always has work.
+    pub ops: Global,
+}
+
+impl From<&Config> for Specs {
+    fn from(config: &Config) -> Self {
+        let has_routers = !config.instances.is_empty();
+        let has_services = !config.virtual_servers.is_empty();
+        Self {
+            vrrp: has_routers.then(|| RouterWorkerSpec::from(config)),
+            lvs: has_services.then(|| LvsSpec::from(config)),
+            ops: config.global.clone(),
+        }
+    }
+}
+
+impl Specs {
+    /// Writes and seals a spec file.
+    pub fn write(&self, file: OwnedFd) -> io::Result<()> {
+        let mut sections = Sections::default();
+        if let Some(vrrp) = &self.vrrp {
+            sections.set(Role::Vrrp, vrrp)?;
+        }
+        if let Some(lvs) = &self.lvs {
+            sections.set(Role::Lvs, lvs)?;
+        }
+        sections.set(Role::Ops, &self.ops)?;
+        sections.write(file, self.child_wait())
+    }
+
+    /// Reads a whole spec file, as no worker does.
+    pub fn read(file: &OwnedFd) -> io::Result<Self> {
+        Ok(Self {
+            vrrp: spec_file::read(file, Role::Vrrp)?,
+            lvs: spec_file::read(file, Role::Lvs)?,
+            ops: spec_file::read(file, Role::Ops)?.unwrap_or_default(),
+        })
+    }
+
+    fn child_wait(&self) -> Duration {
+        self.ops.child_wait_time
+    }
+}
