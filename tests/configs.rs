@@ -33,7 +33,7 @@ fn model(path: &Path) -> Config {
 
 /// Fails unless the file loads to the same model once converted, and converting that changes nothing more.
 fn assert_converts(path: &Path) {
-    let kdl = config::convert(path).kdl.unwrap();
+    let kdl = config::convert(path).kdl.expect("a file that loads");
     let again = config::load_text("converted.kdl", kdl.as_bytes(), Grammar::Kdl, Host::Any);
     let drawn = again.diagnostics.render(config::Style::Plain);
     assert_eq!(again.config, Some(model(path)), "{}\n{drawn}\n{kdl}", path.display());
@@ -69,8 +69,8 @@ fn what_is_converted_loads_to_the_same_model() {
 }
 
 fn articles() -> Vec<PathBuf> {
-    let files = fs::read_dir(root().join("tests/configs")).unwrap();
-    let mut paths: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+    let files = fs::read_dir(root().join("tests/configs")).expect("the folder of articles");
+    let mut paths: Vec<PathBuf> = files.flatten().map(|file| file.path()).collect();
     paths.sort();
     assert_eq!(paths.len(), 7);
     paths
@@ -178,7 +178,7 @@ fn fenced(page: &str) -> Vec<(usize, &str, String)> {
             (Some(mark), false) => blocks.push((number + 1, mark, String::new())),
             (Some(_), true) => {}
             (None, true) => {
-                let text = &mut blocks.last_mut().unwrap().2;
+                let text = &mut blocks.last_mut().expect("an open block").2;
                 text.push_str(line);
                 text.push('\n');
             }

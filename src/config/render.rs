@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 
+use super::kdl::is_forbidden;
 use super::keywords;
 use super::lexer::is_command_keyword;
 use super::source::{Sources, Span};
@@ -202,16 +203,18 @@ impl Writer<'_> {
     }
 }
 
-/// `dev eth0 no_track` as `dev="eth0" "no_track"`.
+/// `dev eth0 no_track` as `"no_track" dev="eth0"`.
 fn options(words: &[&Word], push: &mut impl FnMut(String)) {
     let mut words = words.iter();
+    let mut properties = Vec::new();
     while let Some(word) = words.next() {
         let takes = OPTIONS.contains(&&*word.text) || word.is("type");
         match takes.then(|| words.next()).flatten() {
-            Some(given) => push(format!("{}={}", word.text, value(given))),
+            Some(given) => properties.push(format!("{}={}", word.text, value(given))),
             None => push(value(word)),
         }
     }
+    properties.into_iter().for_each(push);
 }
 
 fn switch(word: &Word) -> String {
@@ -274,11 +277,4 @@ fn printable(text: &str) -> String {
         .collect::<String>()
         .trim()
         .to_owned()
-}
-
-/// Code points that no KDL text may hold (KDL 2, "Disallowed Literal Code Points"), and U+FFFD, which stands for a byte
-/// that was no UTF-8.
-fn is_forbidden(c: char) -> bool {
-    matches!(c, '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffd}')
 }

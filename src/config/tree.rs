@@ -111,6 +111,11 @@ impl Directive {
         self.name.span.to(last)
     }
 
+    /// Whether its block has this keyword.
+    pub(crate) fn has(&self, keyword: &str) -> bool {
+        self.children().iter().any(|child| child.name.is(keyword))
+    }
+
     /// The directives of its block; none where there is no block.
     pub(crate) fn children(&self) -> &[Directive] {
         self.block.as_ref().map_or(&[], |block| &block.directives)

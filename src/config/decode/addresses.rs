@@ -106,7 +106,7 @@ impl Decoder<'_> {
             addresses.push(draft);
         }
         if directive.arguments.is_empty() && directive.children().is_empty() {
-            self.missing(directive.name.span);
+            self.empty(directive);
         }
         addresses
     }

@@ -154,7 +154,7 @@ const HTTP: &[Keyword<HttpDraft>] = &[
         |decoder, directive, draft| {
             let mut url = UrlDraft::default();
             decoder.block(directive, &mut url);
-            if url.path.is_none() {
+            if url.path.is_none() && !directive.has("path") {
                 let message = "this `url` has no `path`";
                 decoder.report(
                     Diagnostic::error("missing-keyword", directive.head(), message)

@@ -45,10 +45,10 @@ impl Decoder<'_> {
     ) -> Option<Finished> {
         let keyword = draft.keyword?;
         let interface = draft.interface;
-        if interface.is_none() {
+        if !draft.said_interface {
             self.lacks(&draft, "interface", "interface eth0", keyword);
         }
-        if draft.vrid.is_none() {
+        if !draft.said_vrid {
             self.lacks(
                 &draft,
                 "virtual_router_id",
@@ -65,7 +65,7 @@ impl Decoder<'_> {
         let (preempt, preempt_delay) = self.preemption(&draft, state, priority, strict);
         self.transport(&draft, family, strict);
         self.addresses(&mut draft, family, version, strict, keyword);
-        let rules = self.rules(&draft, global, version, strict, priority);
+        let rules = self.rules(&draft, global, version, strict, priority, keyword);
         let (interface, vrid) = (interface?, draft.vrid?);
         let finish = |addresses: Vec<addresses::Draft>| -> Vec<VirtualAddress> {
             addresses.into_iter().map(|address| address.finish(interface)).collect()
@@ -404,22 +404,9 @@ impl Decoder<'_> {
                 let message = "the first IPv6 address must be link-local, as in fe80::100 (RFC 9568 section 5.2.9)";
                 self.report(Diagnostic::warning("link-local", span, message));
             }
-        } else if strict || version == Version::V3 && !draft.no_virtual_ipaddress {
-            let message = format!(
-                "vrrp_instance `{}` has no virtual address, and {} wants one",
-                draft.name,
-                if strict { "strict mode" } else { "version 3" }
-            );
-            self.report(
-                Diagnostic::error("missing-keyword", keyword, message)
-                    .help("add: virtual_ipaddress { ADDRESS/PREFIX }, or say no_virtual_ipaddress"),
-            );
-        } else if draft.excluded_addresses.is_empty() && !draft.no_virtual_ipaddress {
-            let message = format!("vrrp_instance `{}` holds no address", draft.name);
-            self.report(
-                Diagnostic::warning("missing-keyword", keyword, message)
-                    .help("add: virtual_ipaddress { ADDRESS/PREFIX }"),
-            );
+        } else if !(draft.said_addresses && self.diagnostics.has_errors()) {
+            // Addresses that are wrong were told, and are not missing too.
+            self.holds_nothing(draft, version, strict, keyword);
         }
         let most = if family == Family::V4 { MOST_V4 } else { MOST_V6 };
         if draft.virtual_addresses.len() > most {
@@ -431,6 +418,29 @@ impl Decoder<'_> {
             self.adjusted(rest[0].address.span, message);
             draft.excluded_addresses.extend(rest);
         }
+    }
+
+    fn holds_nothing(&mut self, draft: &Draft, version: Version, strict: bool, keyword: Span) {
+        let name = &draft.name;
+        let help = "add: virtual_ipaddress { ADDRESS/PREFIX }";
+        let diagnostic = if strict {
+            let message =
+                format!("vrrp_instance `{name}` has no virtual address, and strict mode wants one");
+            Diagnostic::error("missing-keyword", keyword, message).help(help)
+        } else if draft.no_virtual_ipaddress {
+            return;
+        } else if version == Version::V3 {
+            let message =
+                format!("vrrp_instance `{name}` has no virtual address, and version 3 wants one");
+            let help = format!("{help}, or say no_virtual_ipaddress");
+            Diagnostic::error("missing-keyword", keyword, message).help(help)
+        } else if draft.excluded_addresses.is_empty() {
+            let message = format!("vrrp_instance `{name}` holds no address");
+            Diagnostic::warning("missing-keyword", keyword, message).help(help)
+        } else {
+            return;
+        };
+        self.report(diagnostic);
     }
 
     fn drop_repeated(&mut self, addresses: &mut Vec<addresses::Draft>) {
@@ -455,6 +465,7 @@ impl Decoder<'_> {
         version: Version,
         strict: bool,
         priority: Priority,
+        keyword: Span,
     ) -> Rules {
         let switch = |own: Option<At<bool>>, global: bool| own.map_or(global, |own| own.value);
         let mut rules = Rules {
@@ -471,8 +482,25 @@ impl Decoder<'_> {
                 .down_timer_adverts
                 .map_or(global.vrrp_down_timer_adverts, |adverts| adverts.value),
         };
+        if let Some(At { value: false, span }) = draft.accept {
+            self.report(Diagnostic::warning(
+                "not-yet",
+                span,
+                "no firewall rules are made: the addresses answer all the same",
+            ));
+        }
         if !strict {
             return rules;
+        }
+        if !rules.accept {
+            let message = format!(
+                "strict mode: keepalived drops what is sent to the addresses of `{}`; here they answer",
+                draft.name
+            );
+            self.report(
+                Diagnostic::warning("strict", keyword, message)
+                    .help("leave out vrrp_strict, or say `accept` in version 3"),
+            );
         }
         if let Some(At { value: true, span }) = draft.accept
             && version == Version::V2

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::options::{OptionWord, alone, value};
-use super::{Decoder, Keyword, Keywords, acts, many, no_effect, not_yet};
+use super::{Decoder, Keyword, Keywords, acts, kept, many, no_effect, not_yet};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{
     Announce, FlushOnStop, Global, LvsTimeouts, ScriptUser, SmtpServer, SyncDaemon,
@@ -91,42 +91,38 @@ impl Keywords for Draft {
         &[MAIL, SCRIPTS, VRRP, LVS, PROCESS, SNMP, FILES];
 }
 
-const NO_MAIL: &str = "no mail is sent";
+pub(super) const NO_MAIL: &str = "no mail is sent";
 const MAIL: &[Keyword<Draft>] = &[
+    // Names the director in mails and SNMP alone, as in keepalived; without those there is nothing to name.
     acts("router_id", "NAME", |decoder, directive, draft| {
-        draft.global.router_id = decoder.word(directive).map(|word| word.text.to_string());
+        draft.global.router_id = decoder.text(directive);
     }),
-    acts("notification_email", "{ ADDRESS ... }", |decoder, directive, draft| {
-        draft.global.notification_email =
-            decoder.list(directive).iter().map(|word| word.text.to_string()).collect();
-        decoder.mail_is_not_sent(directive);
+    kept("notification_email", "{ ADDRESS ... }", NO_MAIL, |decoder, directive, draft| {
+        let words = decoder.list(directive);
+        draft.global.notification_email = words.iter().map(|word| word.text.to_string()).collect();
     }),
-    acts("notification_email_from", "ADDRESS", |decoder, directive, draft| {
-        draft.global.notification_email_from =
-            decoder.word(directive).map(|word| word.text.to_string());
+    kept("notification_email_from", "ADDRESS", NO_MAIL, |decoder, directive, draft| {
+        draft.global.notification_email_from = decoder.text(directive);
     }),
-    acts("smtp_server", "HOST [PORT]", |decoder, directive, draft| {
+    kept("smtp_server", "HOST [PORT]", NO_MAIL, |decoder, directive, draft| {
         decoder.surplus(directive, 2);
         let Some(host) = directive.arguments.first() else {
             return decoder.missing(directive.name.span);
         };
         let port = directive.arguments.get(1);
         let port = port.map_or(Some(25), |port| decoder.number_in(port, 1..=u16::MAX));
-        draft.global.smtp_server =
-            port.map(|port| SmtpServer { host: host.text.to_string(), port });
+        let host = host.text.to_string();
+        draft.global.smtp_server = port.map(|port| SmtpServer { host, port });
     }),
-    acts("smtp_helo_name", "NAME", |decoder, directive, draft| {
-        draft.global.smtp_helo_name = decoder.word(directive).map(|word| word.text.to_string());
+    kept("smtp_helo_name", "NAME", NO_MAIL, |decoder, directive, draft| {
+        draft.global.smtp_helo_name = decoder.text(directive);
     }),
-    acts("smtp_connect_timeout", "SECONDS", |decoder, directive, draft| {
+    kept("smtp_connect_timeout", "SECONDS", NO_MAIL, |decoder, directive, draft| {
         let time = decoder.time(directive, Duration::from_millis(1)..=DAY);
         draft.global.smtp_connect_timeout = time.unwrap_or(draft.global.smtp_connect_timeout);
     }),
-    acts("smtp_alert", "[BOOL]", |decoder, directive, draft| {
+    kept("smtp_alert", "[BOOL]", NO_MAIL, |decoder, directive, draft| {
         draft.global.smtp_alert = decoder.switch(directive);
-        if draft.global.smtp_alert == Some(true) {
-            decoder.mail_is_not_sent(directive);
-        }
     }),
     not_yet("smtp_alert_vrrp", "[BOOL]", NO_MAIL),
     not_yet("smtp_alert_checker", "[BOOL]", NO_MAIL),
@@ -268,21 +264,32 @@ const LVS: &[Keyword<Draft>] = &[
         decoder.old_name(directive, "lvs_flush_on_stop");
         flush_on_stop(decoder, directive, draft);
     }),
-    acts(
+    kept(
         "lvs_sync_daemon",
         "INTERFACE [[inst] INSTANCE] [id 0..255] [maxlen BYTES] [port PORT] [ttl 1..255] [group ADDRESS]",
+        "connections are not synchronised",
         sync_daemon,
     ),
     acts("lvs_resync", "SECONDS", |decoder, directive, draft| {
         let time = decoder.time(directive, Duration::ZERO..=DAY);
         draft.global.lvs_resync = time.unwrap_or(draft.global.lvs_resync);
     }),
-    acts("checker_log_all_failures", "[BOOL]", |decoder, directive, draft| {
-        draft.global.checker_log_all_failures = decoder.switch(directive).unwrap_or_default();
-    }),
-    acts("rs_init_notifies", "[BOOL]", |decoder, directive, draft| {
-        draft.global.rs_init_notifies = decoder.switch(directive).unwrap_or_default();
-    }),
+    kept(
+        "checker_log_all_failures",
+        "[BOOL]",
+        "changes of state are logged alone",
+        |decoder, directive, draft| {
+            draft.global.checker_log_all_failures = decoder.switch(directive).unwrap_or_default();
+        },
+    ),
+    kept(
+        "rs_init_notifies",
+        "[BOOL]",
+        "the first state of a real server is not notified",
+        |decoder, directive, draft| {
+            draft.global.rs_init_notifies = decoder.switch(directive).unwrap_or_default();
+        },
+    ),
     not_yet("nftables_ipvs", "[TABLE]", "there are no virtual server groups"),
     not_yet("nftables_ipvs_priority", "NUMBER", "there are no virtual server groups"),
     not_yet("nftables_ipvs_start_fwmark", "NUMBER", "there are no virtual server groups"),
@@ -452,11 +459,6 @@ impl Decoder<'_> {
     pub(super) fn old_name(&mut self, directive: &Directive, name: &str) {
         let message = format!("`{}` is an old name of `{name}`", directive.name.text);
         self.report(Diagnostic::warning("old-name", directive.name.span, message));
-    }
-
-    fn mail_is_not_sent(&mut self, directive: &Directive) {
-        let message = format!("`{}`: mail is not sent by this version", directive.name.text);
-        self.report(Diagnostic::warning("not-yet", directive.head(), message));
     }
 
     /// `vrrp_version` and `version`.

@@ -6,11 +6,10 @@ use std::time::Duration;
 use vrrp::{IfName, Priority, Version, Vrid};
 
 use super::addresses;
-use super::global::{AnnounceDraft, DAY};
+use super::global::{AnnounceDraft, DAY, NO_MAIL};
 use super::options::{OptionWord, value};
 use super::track::Entry;
-use super::{At, Decoder, Keyword, Keywords, acts, many, not_yet};
-use crate::config::diagnostic::Diagnostic;
+use super::{At, Decoder, Keyword, Keywords, acts, kept, many, not_yet, refused};
 use crate::config::model::{InitialState, Notify, UnicastPeer};
 use crate::config::source::Span;
 use crate::config::tree::{Directive, Form};
@@ -24,6 +23,10 @@ const LONGEST_V2: Duration = Duration::from_secs(255);
 pub(super) struct Draft {
     pub(super) name: String,
     pub(super) keyword: Option<Span>,
+    /// Whether these were given, rightly or wrongly: what is wrong has been told, and is not missing too.
+    pub(super) said_interface: bool,
+    pub(super) said_vrid: bool,
+    pub(super) said_addresses: bool,
     pub(super) state: Option<At<InitialState>>,
     pub(super) interface: Option<IfName>,
     pub(super) vrid: Option<At<Vrid>>,
@@ -89,13 +92,7 @@ impl Keywords for Authentication {
             let Some(word) = decoder.word(directive) else { return };
             draft.password = Some(At { value: word.text.to_string(), span: word.span });
         }),
-        acts("auth_hmac", "{ ... }", |decoder, directive, _| {
-            let message = "`auth_hmac` is not supported by this version";
-            decoder.report(
-                Diagnostic::error("not-yet", directive.name.span, message)
-                    .help("advertisements without it would be refused by the peers that have it"),
-            );
-        }),
+        refused("auth_hmac", "{ ... }", "peers that have it would hear nothing from this router"),
     ]];
 }
 
@@ -159,9 +156,14 @@ const TRANSPORT: &[Keyword<Draft>] = &[
     acts("unicast_src_ip", "ADDRESS", |decoder, directive, draft| {
         draft.set_source(decoder, directive, true);
     }),
-    acts("track_src_ip", "", |decoder, directive, draft| {
-        draft.track_source = decoder.flag(directive);
-    }),
+    kept(
+        "track_src_ip",
+        "",
+        "a source address that vanishes is no fault",
+        |decoder, directive, draft| {
+            draft.track_source = decoder.flag(directive);
+        },
+    ),
     acts("mcast_dst_ip", "ADDRESS", |decoder, directive, draft| {
         let Some(word) = decoder.word(directive) else { return };
         match decoder.address(word) {
@@ -309,13 +311,18 @@ const TRACKING: &[Keyword<Draft>] = &[
         let given = !directive.arguments.is_empty();
         draft.notify.deleted = Some(given.then(|| decoder.script(directive)).flatten());
     }),
-    acts("notify_master_rx_lower_pri", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
-        draft.notify.master_rx_lower_pri = decoder.script(directive);
-    }),
+    kept(
+        "notify_master_rx_lower_pri",
+        "COMMAND [USER [GROUP]]",
+        "the script is not run",
+        |decoder, directive, draft| {
+            draft.notify.master_rx_lower_pri = decoder.script(directive);
+        },
+    ),
     acts("notify", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
         draft.notify.any = decoder.script(directive);
     }),
-    acts("smtp_alert", "[BOOL]", |decoder, directive, draft| {
+    kept("smtp_alert", "[BOOL]", NO_MAIL, |decoder, directive, draft| {
         draft.smtp_alert = decoder.switch(directive);
     }),
     not_yet("track_file", "{ NAME [weight N [reverse]] ... }", "the files are not watched"),
@@ -368,7 +375,17 @@ impl Decoder<'_> {
     /// Reads one `vrrp_instance`.
     pub(super) fn vrrp_instance(&mut self, directive: &Directive) -> Option<Draft> {
         let name = self.name(directive);
-        let mut draft = Draft { keyword: Some(directive.head()), ..Draft::default() };
+        let addresses = ["virtual_ipaddress", "virtual_ipaddress_excluded"];
+        let mut draft = Draft {
+            keyword: Some(directive.head()),
+            said_interface: directive.has("interface"),
+            said_vrid: directive.has("virtual_router_id"),
+            said_addresses: addresses.iter().any(|keyword| directive.has(keyword)),
+            ..Draft::default()
+        };
+        if directive.block.is_none() {
+            (draft.said_interface, draft.said_vrid, draft.said_addresses) = (true, true, true);
+        }
         self.block(directive, &mut draft);
         draft.name = name?.value;
         Some(draft)

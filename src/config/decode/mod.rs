@@ -21,7 +21,7 @@ mod track;
 mod value;
 mod virtual_server;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use checkers::CheckSpec;
@@ -50,11 +50,13 @@ pub(super) fn decode(tree: &Block, host: Host, diagnostics: &mut Diagnostics) ->
         host: HostFacts::new(host),
         keyword: ("", ""),
         ignored: HashSet::new(),
+        waiting: BTreeMap::new(),
         script_user: None,
         script_security: false,
         specs: HashSet::new(),
     };
     let config = root::decode(&mut decoder, tree);
+    decoder.tell_what_waits();
     let ignored = decoder.ignored;
     Decoded { config: (!diagnostics.has_errors()).then_some(config), ignored }
 }
@@ -80,6 +82,10 @@ pub(super) struct Keyword<T: 'static> {
 enum Support<T> {
     /// This function takes it.
     Acts(fn(&mut Decoder<'_>, &Directive, &mut T)),
+    /// This function takes it into the model, where nothing uses it yet; what that means for the user.
+    Kept(fn(&mut Decoder<'_>, &Directive, &mut T), &'static str),
+    /// It keeps the file from running; why.
+    Refused(&'static str),
     /// Not in this version; what that means for the user.
     NotYet(&'static str),
     /// It never will; why that is right.
@@ -100,6 +106,19 @@ const fn many<T>(
     take: fn(&mut Decoder<'_>, &Directive, &mut T),
 ) -> Keyword<T> {
     Keyword { name, form, many: true, support: Support::Acts(take) }
+}
+
+const fn kept<T>(
+    name: &'static str,
+    form: &'static str,
+    what: &'static str,
+    take: fn(&mut Decoder<'_>, &Directive, &mut T),
+) -> Keyword<T> {
+    Keyword { name, form, many: false, support: Support::Kept(take, what) }
+}
+
+const fn refused<T>(name: &'static str, form: &'static str, why: &'static str) -> Keyword<T> {
+    Keyword { name, form, many: true, support: Support::Refused(why) }
 }
 
 const fn not_yet<T>(name: &'static str, form: &'static str, what: &'static str) -> Keyword<T> {
@@ -127,7 +146,7 @@ pub(super) struct Row {
     pub(super) name: &'static str,
     /// What follows it.
     pub(super) form: &'static str,
-    /// `acts`, `not yet`, `no effect`.
+    /// `acts`, `not yet`, `no effect`, `refused`.
     pub(super) support: &'static str,
     /// What is to be said about that.
     pub(super) note: &'static str,
@@ -137,6 +156,8 @@ fn rows<T: Keywords>(into: &mut Vec<Row>) {
     for Keyword { name, form, support, .. } in T::TABLES.iter().flat_map(|table| table.iter()) {
         let (support, note) = match support {
             Support::Acts(_) => ("acts", ""),
+            Support::Kept(_, note) => ("not yet", *note),
+            Support::Refused(note) => ("refused", *note),
             Support::NotYet(note) => ("not yet", *note),
             Support::NoEffect(note) => ("no effect", *note),
         };
@@ -174,6 +195,8 @@ struct Decoder<'a> {
     /// The keyword being taken, and its form.
     keyword: (&'static str, &'static str),
     ignored: HashSet<Span>,
+    /// Keywords that wait for a part of evenkeel that is not there, by what is missing.
+    waiting: BTreeMap<&'static str, Vec<Span>>,
     /// `script_user`, once `global_defs` is read.
     script_user: Option<ScriptUser>,
     /// `enable_script_security`, likewise.
@@ -244,22 +267,20 @@ impl Decoder<'_> {
     fn take<T>(&mut self, known: &Keyword<T>, directive: &Directive, draft: &mut T) {
         let name = known.name;
         match known.support {
-            Support::Acts(take) => {
-                if directive.block.is_some() && !known.form.contains('{') {
-                    let message = format!("`{name}` takes no block");
-                    let span = directive
-                        .children()
-                        .first()
-                        .map_or(directive.head(), |child| child.name.span);
-                    self.report(
-                        Diagnostic::error("surplus-block", span, message)
-                            .help("a `{` too many, or a `}` missing further up"),
-                    );
+            Support::Acts(take) => self.call(take, known, directive, draft),
+            Support::Kept(take, what) => {
+                self.call(take, known, directive, draft);
+                let off = directive
+                    .arguments
+                    .first()
+                    .is_some_and(|word| ["off", "no", "false"].contains(&&*word.text));
+                if !off {
+                    self.waiting.entry(what).or_default().push(directive.head());
                 }
-                // Kept while the block inside is read, for what is said afterwards.
-                let outer = std::mem::replace(&mut self.keyword, (name, known.form));
-                take(self, directive, draft);
-                self.keyword = outer;
+            }
+            Support::Refused(why) => {
+                let message = format!("`{name}` is not supported by this version: {why}");
+                self.report(Diagnostic::error("not-yet", directive.head(), message));
             }
             Support::NotYet(what) => {
                 let message = format!("`{name}` is not supported by this version: {what}");
@@ -269,6 +290,47 @@ impl Decoder<'_> {
                 let message = format!("`{name}` has no effect: {why}");
                 self.report(Diagnostic::warning("no-effect", directive.head(), message));
             }
+        }
+    }
+
+    fn call<T>(
+        &mut self,
+        take: fn(&mut Decoder<'_>, &Directive, &mut T),
+        known: &Keyword<T>,
+        directive: &Directive,
+        draft: &mut T,
+    ) {
+        let name = known.name;
+        if directive.block.is_some() && !known.form.contains('{') {
+            let message = format!("`{name}` takes no block");
+            let first = directive.children().first();
+            let span = first.map_or(directive.head(), |child| child.name.span);
+            let help = "a `{` too many, or a `}` missing further up";
+            self.report(Diagnostic::error("surplus-block", span, message).help(help));
+        }
+        // The block's keyword is wanted again after its inner ones, for what is said of the whole.
+        let outer = std::mem::replace(&mut self.keyword, (name, known.form));
+        take(self, directive, draft);
+        self.keyword = outer;
+    }
+
+    /// One warning for all keywords that wait for the same thing, at the first of them.
+    fn tell_what_waits(&mut self) {
+        const MOST: usize = 8;
+        for (what, spans) in std::mem::take(&mut self.waiting) {
+            let [first, others @ ..] = &spans[..] else { continue };
+            let text = self.diagnostics.sources().slice(*first);
+            let name = text.split_whitespace().next().unwrap_or_default().to_owned();
+            let more = match others.len() {
+                0 => String::new(),
+                others => format!(" and {others} more"),
+            };
+            let message = format!("`{name}`{more}: not supported by this version: {what}");
+            let mut diagnostic = Diagnostic::warning("not-yet", *first, message);
+            for span in others.iter().take(MOST) {
+                diagnostic = diagnostic.related(*span, "likewise");
+            }
+            self.report(diagnostic);
         }
     }
 

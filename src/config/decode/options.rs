@@ -56,7 +56,9 @@ impl Decoder<'_> {
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let Some(option) = table.iter().find(|option| word.is(option.name)) else {
-                self.unknown_option(word, word.span, table);
+                if self.unknown_option(word, word.span, table) {
+                    words.next().into_iter().for_each(|value| _ = self.ignored.insert(value.span));
+                }
                 continue;
             };
             match option.takes {
@@ -113,13 +115,22 @@ impl Decoder<'_> {
         self.report(Diagnostic::warning("not-yet", span, message));
     }
 
-    fn unknown_option<T>(&mut self, word: &Word, span: Span, table: &'static [OptionWord<T>]) {
+    /// Whether a value belongs to it, if it was meant as the option that is nearest.
+    fn unknown_option<T>(
+        &mut self,
+        word: &Word,
+        span: Span,
+        table: &'static [OptionWord<T>],
+    ) -> bool {
         let names = || table.iter().map(|option| option.name);
-        let help = match suggest::nearest(&word.text, names()) {
+        let near = suggest::nearest(&word.text, names());
+        let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known here: {}", names().collect::<Vec<_>>().join(", ")),
         };
         let message = format!("`{}` is no option here and is skipped", super::value::shown(word));
         self.passed_over(Diagnostic::warning("unknown-option", span, message).help(help));
+        let meant = table.iter().find(|option| Some(option.name) == near);
+        meant.is_some_and(|option| matches!(option.takes, Takes::Value(_)))
     }
 }

@@ -8,7 +8,7 @@ use vrrp::{Family, IfName, Vrid};
 use super::complete::Finished;
 use super::script::Named;
 use super::sync_group::Scripts;
-use super::{At, Decoder, Keyword, Keywords, global, instance, many, not_yet, sync_group};
+use super::{At, Decoder, Keyword, Keywords, global, instance, many, not_yet, refused, sync_group};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Config, VirtualServer};
 use crate::config::source::Span;
@@ -24,6 +24,8 @@ pub(super) struct Draft {
     virtual_servers: Vec<At<VirtualServer>>,
 }
 
+/// Without what it would bring in, the rest must not run.
+const INCLUDE: &str = "put the text of the file here";
 const ONE_PER_HOST: &str = "use --runtime-dir to run several";
 const NO_NAMESPACE: &str = "start evenkeel inside the namespace: ip netns exec NAME evenkeel run";
 
@@ -54,12 +56,12 @@ impl Keywords for Draft {
                 draft.virtual_servers.extend(server);
             },
         ),
-        many("include", "FILE", refuse_include),
-        many("includer", "FILE", refuse_include),
-        many("includem", "FILE", refuse_include),
-        many("includew", "FILE", refuse_include),
-        many("includeb", "FILE", refuse_include),
-        many("includea", "FILE", refuse_include),
+        refused("include", "FILE", INCLUDE),
+        refused("includer", "FILE", INCLUDE),
+        refused("includem", "FILE", INCLUDE),
+        refused("includew", "FILE", INCLUDE),
+        refused("includeb", "FILE", INCLUDE),
+        refused("includea", "FILE", INCLUDE),
         not_yet("net_namespace", "NAME", NO_NAMESPACE),
         not_yet("net_namespace_ipvs", "[NAME]", NO_NAMESPACE),
         not_yet("namespace_with_ipsets", "", "no firewall rules are made"),
@@ -89,15 +91,6 @@ impl Keywords for Draft {
         not_yet("bfd_instance", "NAME { ... }", "there is no BFD"),
         not_yet("virtual_server_group", "NAME { ... }", "a virtual_server has one address"),
     ]];
-}
-
-/// What an include would bring in is part of the configuration: without it the rest must not run.
-fn refuse_include(decoder: &mut Decoder<'_>, directive: &Directive, _: &mut Draft) {
-    let message = format!("`{}` is not read by this version", directive.name.text);
-    decoder.report(
-        Diagnostic::error("not-yet", directive.head(), message)
-            .help("put the text of the file here"),
-    );
 }
 
 /// Decodes a whole file. `global_defs` comes first wherever it stands: the rest builds on it.

@@ -18,6 +18,8 @@ const LONGEST: Duration = Duration::from_secs(4294);
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     command: Option<At<Command>>,
+    /// Whether `script` was given, rightly or wrongly.
+    said_command: bool,
     user: Option<ScriptUser>,
     interval: Option<Duration>,
     timeout: Option<Duration>,
@@ -74,7 +76,8 @@ impl Decoder<'_> {
     /// Reads one `vrrp_script`.
     pub(super) fn vrrp_script(&mut self, directive: &Directive) -> Option<Named> {
         let name = self.name(directive);
-        let mut draft = Draft::default();
+        let said_command = directive.has("script") || directive.block.is_none();
+        let mut draft = Draft { said_command, ..Draft::default() };
         self.block(directive, &mut draft);
         let name = name?;
         let keyword = directive.head();
@@ -84,6 +87,9 @@ impl Decoder<'_> {
 
     fn finish_script(&mut self, name: &str, keyword: Span, draft: Draft) -> Option<VrrpScript> {
         let Some(command) = draft.command else {
+            if draft.said_command {
+                return None;
+            }
             let message = format!("vrrp_script `{name}` has no `script`");
             self.report(
                 Diagnostic::error("missing-keyword", keyword, message)

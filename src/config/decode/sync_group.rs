@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use super::complete::Finished;
+use super::global::NO_MAIL;
 use super::script::Named;
 use super::track::Entry;
-use super::{At, Decoder, Keyword, Keywords, acts, many, not_yet};
+use super::{At, Decoder, Keyword, Keywords, acts, kept, many, not_yet};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Notify, SyncGroup, TrackWeight, Tracked};
 use crate::config::source::Span;
@@ -60,7 +61,7 @@ impl Keywords for Draft {
         acts("notify", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
             draft.notify.any = decoder.script(directive);
         }),
-        acts("smtp_alert", "[BOOL]", |decoder, directive, draft| {
+        kept("smtp_alert", "[BOOL]", NO_MAIL, |decoder, directive, draft| {
             draft.smtp_alert = decoder.switch(directive);
         }),
         acts("sync_group_tracking_weight", "", |decoder, directive, draft| {

@@ -64,7 +64,7 @@ impl Decoder<'_> {
             add(&child.name, weight);
         }
         if entries.is_empty() {
-            self.missing(directive.name.span);
+            self.empty(directive);
         }
         entries
     }

@@ -29,6 +29,15 @@ impl Decoder<'_> {
         directive.arguments.first()
     }
 
+    /// Says that a list is empty: a mistake where it has no block either.
+    pub(super) fn empty(&mut self, directive: &Directive) {
+        if directive.block.is_none() {
+            return self.missing(directive.name.span);
+        }
+        let message = format!("`{}` is empty", directive.name.text);
+        self.report(Diagnostic::warning("empty", directive.name.span, message));
+    }
+
     /// Says that the keyword at hand lacks what its form wants.
     pub(super) fn missing(&mut self, span: Span) {
         let (name, form) = self.keyword;
@@ -145,7 +154,7 @@ impl Decoder<'_> {
             "true" | "on" | "yes" => Some(true),
             "false" | "off" | "no" => Some(false),
             _ => {
-                self.bad(word, "on, off, or nothing, which means on");
+                self.bad(word, "on or off (nothing means on)");
                 None
             }
         }
@@ -181,7 +190,7 @@ impl Decoder<'_> {
         match word.text.parse() {
             Ok(value) => Some(value),
             Err(error) => {
-                let message = format!("`{}` for `{}`: {error}", shown(word), self.keyword.0);
+                let message = format!("`{}`: {error}", self.keyword.0);
                 self.report(Diagnostic::error("bad-value", word.span, message));
                 None
             }
@@ -223,6 +232,11 @@ impl Decoder<'_> {
         None
     }
 
+    /// The only argument as it stands.
+    pub(super) fn text(&mut self, directive: &Directive) -> Option<String> {
+        self.word(directive).map(|word| word.text.to_string())
+    }
+
     /// A name as the only argument of a block's keyword.
     pub(super) fn name(&mut self, directive: &Directive) -> Option<At<String>> {
         let word = self.word(directive)?;
@@ -242,7 +256,7 @@ impl Decoder<'_> {
             }
         }
         if words.is_empty() {
-            self.missing(directive.name.span);
+            self.empty(directive);
         }
         words
     }

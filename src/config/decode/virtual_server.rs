@@ -10,9 +10,10 @@ use ipvs::{
     Scheduler, ServiceFlags, ServiceKey, Weight,
 };
 
+use super::global::NO_MAIL;
 use super::options::{OptionWord, alone, value};
 use super::pace::{Pace, Paced};
-use super::{At, Decoder, Keyword, Keywords, acts, many, no_effect, not_yet, real_server};
+use super::{At, Decoder, Keyword, Keywords, acts, kept, many, no_effect, not_yet, real_server};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{RealServer, Script, SorryServer, VirtualServer};
 use crate::config::source::Span;
@@ -47,6 +48,9 @@ pub(super) struct Draft {
     smtp_alert: Option<bool>,
     pub(super) virtualhost: Option<checkers::spec::Host>,
     real_servers: Vec<real_server::Draft>,
+    /// Whether these were given, rightly or wrongly.
+    said_protocol: bool,
+    said_method: bool,
     /// Whether a `real_server` was refused: then there is one, for all that.
     refused: bool,
 }
@@ -167,7 +171,9 @@ const QUORUM: &[Keyword<Draft>] = &[
         draft.sorry_forwarding = decoder.forwarding(directive);
     }),
     acts("omega", "", |decoder, directive, draft| draft.omega = decoder.flag(directive)),
-    acts("ha_suspend", "", |decoder, directive, draft| draft.ha_suspend = decoder.flag(directive)),
+    kept("ha_suspend", "", "checks run all the time", |decoder, directive, draft| {
+        draft.ha_suspend = decoder.flag(directive)
+    }),
 ];
 
 const DEFAULTS: &[Keyword<Draft>] = &[
@@ -178,7 +184,7 @@ const DEFAULTS: &[Keyword<Draft>] = &[
     acts("inhibit_on_failure", "[BOOL]", |decoder, directive, draft| {
         draft.inhibit_on_failure = decoder.switch(directive);
     }),
-    acts("smtp_alert", "[BOOL]", |decoder, directive, draft| {
+    kept("smtp_alert", "[BOOL]", NO_MAIL, |decoder, directive, draft| {
         draft.smtp_alert = decoder.switch(directive);
     }),
     acts("virtualhost", "NAME", |decoder, directive, draft| {
@@ -305,7 +311,11 @@ impl Decoder<'_> {
     /// Reads one `virtual_server`.
     pub(super) fn virtual_server(&mut self, directive: &Directive) -> Option<At<VirtualServer>> {
         let target = self.target(directive);
-        let mut draft = Draft::default();
+        let mut draft = Draft {
+            said_protocol: directive.has("protocol"),
+            said_method: directive.has("lb_kind") || directive.has("lvs_method"),
+            ..Draft::default()
+        };
         self.block(directive, &mut draft);
         let target = target?;
         let span = directive.head();
@@ -359,7 +369,10 @@ impl Decoder<'_> {
         }
         let key = self.service_key(target, &draft, &drafts, keyword);
         let forwarding = draft.forwarding.map_or(Forwarding::Masquerade, |method| method.value);
-        if draft.forwarding.is_none() && drafts.iter().any(|one| one.forwarding.is_none()) {
+        if draft.forwarding.is_none()
+            && !draft.said_method
+            && drafts.iter().any(|one| one.forwarding.is_none())
+        {
             self.report(
                 Diagnostic::warning("default", keyword, "no `lb_kind`: NAT is taken")
                     .help("say which: lb_kind NAT, DR or TUN"),
@@ -401,20 +414,13 @@ impl Decoder<'_> {
     ) -> ServiceKey {
         match *target {
             Target::Address(address, port) => {
-                let protocol = draft.protocol.map_or_else(
-                    || {
-                        self.report(
-                            Diagnostic::warning(
-                                "default",
-                                keyword,
-                                "no `protocol`: UDP is taken, as keepalived does",
-                            )
-                            .help("add: protocol TCP"),
-                        );
-                        Protocol::Udp
-                    },
-                    |protocol| protocol.value,
-                );
+                if draft.protocol.is_none() && !draft.said_protocol {
+                    let message = "no `protocol`: UDP is taken, as keepalived does";
+                    self.report(
+                        Diagnostic::warning("default", keyword, message).help("add: protocol TCP"),
+                    );
+                }
+                let protocol = draft.protocol.map_or(Protocol::Udp, |protocol| protocol.value);
                 if let Some(At { value, span }) = draft.ip_family
                     && value != Family::of(address)
                 {
