@@ -106,6 +106,7 @@ impl CoreLoop {
         })?;
         let timer = Timer::open(clock)?;
         let mut requests = Requests::open()?;
+        requests.check_permission()?;
         let links = Links::open(&mut requests)?;
         register(&epoll, &timer, TIMER)?;
         register(&epoll, &links, LINKS)?;

@@ -37,6 +37,9 @@ const VERDICTS: usize = 64;
 /// How often orders that found no room are tried again.
 const ORDER_AGAIN: Duration = Duration::from_millis(10);
 
+/// Between two log lines about stalls.
+const STALL_LOG_PAUSE: Duration = Duration::from_secs(10);
+
 /// Everything that the thread owns.
 pub(super) struct Desk<'a> {
     link: Link,
@@ -60,6 +63,9 @@ pub(super) struct Desk<'a> {
     standing: Option<Standing>,
     unwritten: bool,
     dropped_events: u64,
+    /// Stalls since the last line about them, and the worst.
+    stalls: (u64, Duration),
+    stall_logged: Option<tokio::time::Instant>,
     state: Life,
 }
 
@@ -131,6 +137,8 @@ impl<'a> Desk<'a> {
             standing: None,
             unwritten: false,
             dropped_events: 0,
+            stalls: (0, Duration::ZERO),
+            stall_logged: None,
             state: Life::Starting,
         })
     }
@@ -378,12 +386,7 @@ impl<'a> Desk<'a> {
                 info!(instance = self.name(router), %destination, "advertisements are sent again");
             }
             Report::Trouble(text) => warn!("{text}"),
-            Report::Stalled { late } => {
-                warn!(
-                    late_ms = late.as_millis(),
-                    "this process was not running; backups listen once more"
-                );
-            }
+            Report::Stalled { late } => self.note_stall(late),
             Report::Standing(standing) => {
                 self.standing = Some(standing);
                 self.unwritten = true;
@@ -391,6 +394,19 @@ impl<'a> Desk<'a> {
             // Dropped here, which may take its time.
             Report::Closed(watcher) => drop(watcher),
             Report::Configured(_) | Report::Pong(_) | Report::Status(..) | Report::Stopped => {}
+        }
+    }
+
+    /// A machine that is always late says so once in a while, with how often and the worst.
+    fn note_stall(&mut self, late: Duration) {
+        self.stalls.0 += 1;
+        self.stalls.1 = self.stalls.1.max(late);
+        let quiet = self.stall_logged.is_some_and(|at| at.elapsed() < STALL_LOG_PAUSE);
+        if !quiet {
+            let (times, worst) = std::mem::take(&mut self.stalls);
+            self.stall_logged = Some(tokio::time::Instant::now());
+            let worst_ms = worst.as_millis();
+            warn!(times, worst_ms, "not running when a deadline came; silence is doubted once");
         }
     }
 

@@ -98,6 +98,29 @@ impl Requests {
         Ok(answers.into_iter().map(|answer| settle(answer, &gone)).collect())
     }
 
+    /// Asks the kernel whether it would let us change addresses at all, by removing one that cannot exist.
+    pub fn check_permission(&mut self) -> Result<(), Error> {
+        let nowhere = VirtualAddress {
+            interface: 1,
+            address: Ipv4Addr::UNSPECIFIED.into(),
+            prefix_length: 32,
+            broadcast: None,
+            scope: 0,
+            label: None,
+            without_dad: false,
+            without_prefix_route: false,
+            deprecated: false,
+        };
+        for answer in self.remove_addresses(&[nowhere])? {
+            let denied = |cause: &io::Error| cause.kind() == io::ErrorKind::PermissionDenied;
+            if answer.err().as_ref().is_some_and(denied) {
+                let what = "adding virtual addresses".into();
+                return Err(Error::Permission { what, capability: "CAP_NET_ADMIN" });
+            }
+        }
+        Ok(())
+    }
+
     /// Every address of every interface, IPv4 and IPv6.
     pub fn list_addresses(&mut self) -> Result<Vec<PresentAddress>, Error> {
         let mut found = Vec::new();
