@@ -5,7 +5,6 @@
 //! beside its field as a `DEFAULT_*` constant or in the field's text.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -549,16 +548,4 @@ impl Default for Global {
             child_wait_time: Duration::from_secs(5),
         }
     }
-}
-
-impl Config {
-    /// Where worker scripts and messages look for an instance by name.
-    pub fn instance(&self, name: &str) -> Option<&VrrpInstance> {
-        self.instances.iter().find(|instance| instance.name == name)
-    }
-}
-
-/// Where evenkeel keeps what it writes while it runs, unless `--runtime-dir` says otherwise.
-pub fn default_runtime_dir() -> PathBuf {
-    PathBuf::from("/run/evenkeel")
 }

@@ -1,7 +1,6 @@
 //! What follows from a `vrrp_instance`: versions, priorities, addresses, strict mode. The rules are keepalived's
 //! (vrrp_complete_instance() of vrrp.c); where it changes a value it says so, and so do we.
 
-use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use vrrp::{Family, Priority, Version};
@@ -20,11 +19,6 @@ use crate::config::source::Span;
 const PASSWORD: usize = 8;
 /// The most that version 3 can say: 12 bits of centiseconds.
 const LONGEST_V3: Duration = Duration::from_millis(40_950);
-/// Most IPv6 addresses in one advertisement on an MTU of 1500; the count field would allow 255.
-const MOST_V6: usize = (1500 - 40 - 8) / 16;
-/// Most IPv4 addresses: the count field has 8 bits (RFC 9568 section 5.2.5).
-const MOST_V4: usize = 255;
-
 /// An instance without its trackers, which need the rest of the file.
 #[derive(Debug)]
 pub(super) struct Finished {
@@ -64,7 +58,7 @@ impl Decoder<'_> {
         let authentication = self.authentication(&draft, version, strict);
         let (preempt, preempt_delay) = self.preemption(&draft, state, priority, strict);
         self.transport(&draft, family, strict);
-        self.addresses(&mut draft, family, version, strict, keyword);
+        self.held_addresses(&mut draft, family, version, strict, keyword);
         let rules = self.rules(&draft, global, version, strict, priority, keyword);
         let (interface, vrid) = (interface?, draft.vrid?);
         let finish = |addresses: Vec<addresses::Draft>| -> Vec<VirtualAddress> {
@@ -118,35 +112,9 @@ impl Decoder<'_> {
         self.report(diagnostic.help(format!("add: {example}")));
     }
 
-    fn adjusted(&mut self, span: Span, message: impl Into<String>) {
+    /// A value that keepalived replaces, and so do we.
+    pub(super) fn adjusted(&mut self, span: Span, message: impl Into<String>) {
         self.report(Diagnostic::warning("adjusted", span, message));
-    }
-
-    /// That of the first address; of the others, only the excluded ones may differ.
-    fn family(&mut self, draft: &mut Draft) -> Family {
-        let first = draft.virtual_addresses.first().or(draft.excluded_addresses.first());
-        let first = first.map(|address| address.address.value);
-        let peer = draft.unicast_peers.first().map(|(peer, _)| peer.address);
-        let source = draft.source.map(|source| source.value);
-        let family = first.or(peer).or(source).map_or(Family::V4, Family::of);
-        let mut held = std::mem::take(&mut draft.virtual_addresses);
-        held.retain(|address| {
-            let At { value, span } = address.address;
-            let fits = Family::of(value) == family;
-            if !fits {
-                self.passed_over(
-                    Diagnostic::warning(
-                        "family",
-                        span,
-                        format!("{value} is not {family} like the first address, and is left out"),
-                    )
-                    .help("put it into virtual_ipaddress_excluded, or into an instance of its own"),
-                );
-            }
-            fits
-        });
-        draft.virtual_addresses = held;
-        family
     }
 
     fn instance_version(&mut self, draft: &Draft, family: Family, global: Version) -> Version {
@@ -384,80 +352,6 @@ impl Decoder<'_> {
         }
     }
 
-    fn addresses(
-        &mut self,
-        draft: &mut Draft,
-        family: Family,
-        version: Version,
-        strict: bool,
-        keyword: Span,
-    ) {
-        self.drop_repeated(&mut draft.virtual_addresses);
-        self.drop_repeated(&mut draft.excluded_addresses);
-        if let Some(first) = draft.virtual_addresses.first() {
-            let At { value, span } = first.address;
-            let link_local = match value {
-                IpAddr::V4(_) => true,
-                IpAddr::V6(address) => is_link_local(address),
-            };
-            if !link_local {
-                let message = "the first IPv6 address must be link-local, as in fe80::100 (RFC 9568 section 5.2.9)";
-                self.report(Diagnostic::warning("link-local", span, message));
-            }
-        } else if !(draft.said_addresses && self.diagnostics.has_errors()) {
-            // Addresses that are wrong were told, and are not missing too.
-            self.holds_nothing(draft, version, strict, keyword);
-        }
-        let most = if family == Family::V4 { MOST_V4 } else { MOST_V6 };
-        if draft.virtual_addresses.len() > most {
-            let rest = draft.virtual_addresses.split_off(most);
-            let message = format!(
-                "an advertisement has room for {most} addresses: {} more are held without being advertised",
-                rest.len()
-            );
-            self.adjusted(rest[0].address.span, message);
-            draft.excluded_addresses.extend(rest);
-        }
-    }
-
-    fn holds_nothing(&mut self, draft: &Draft, version: Version, strict: bool, keyword: Span) {
-        let name = &draft.name;
-        let help = "add: virtual_ipaddress { ADDRESS/PREFIX }";
-        let diagnostic = if strict {
-            let message =
-                format!("vrrp_instance `{name}` has no virtual address, and strict mode wants one");
-            Diagnostic::error("missing-keyword", keyword, message).help(help)
-        } else if draft.no_virtual_ipaddress {
-            return;
-        } else if version == Version::V3 {
-            let message =
-                format!("vrrp_instance `{name}` has no virtual address, and version 3 wants one");
-            let help = format!("{help}, or say no_virtual_ipaddress");
-            Diagnostic::error("missing-keyword", keyword, message).help(help)
-        } else if draft.excluded_addresses.is_empty() {
-            let message = format!("vrrp_instance `{name}` holds no address");
-            Diagnostic::warning("missing-keyword", keyword, message).help(help)
-        } else {
-            return;
-        };
-        self.report(diagnostic);
-    }
-
-    fn drop_repeated(&mut self, addresses: &mut Vec<addresses::Draft>) {
-        let mut seen: std::collections::HashMap<IpAddr, Span> = std::collections::HashMap::new();
-        addresses.retain(|address| {
-            let At { value, span } = address.address;
-            let first = *seen.entry(value).or_insert(span);
-            if first != span {
-                let message = format!("{value} stands here a second time and is left out");
-                self.report(
-                    Diagnostic::warning("twice", span, message).related(first, "the first"),
-                );
-            }
-            first == span
-        });
-    }
-
     fn rules(
         &mut self,
         draft: &Draft,
@@ -539,8 +433,4 @@ struct Rules {
     lower_prio_no_advert: bool,
     higher_prio_send_advert: bool,
     down_timer_adverts: u8,
-}
-
-fn is_link_local(address: Ipv6Addr) -> bool {
-    address.segments()[0] & 0xffc0 == 0xfe80
 }

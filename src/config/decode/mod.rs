@@ -9,13 +9,16 @@ mod checker;
 mod command;
 mod complete;
 mod global;
+mod held;
 mod host;
+mod http;
 mod instance;
 mod options;
 mod pace;
 mod real_server;
 mod root;
 mod script;
+mod service;
 mod sync_group;
 mod track;
 mod value;
@@ -182,8 +185,8 @@ pub(super) fn all_rows() -> Vec<Row> {
     rows::<virtual_server::Draft>(&mut all);
     rows::<real_server::Draft>(&mut all);
     rows::<checker::TcpDraft>(&mut all);
-    rows::<checker::HttpDraft>(&mut all);
-    rows::<checker::UrlDraft>(&mut all);
+    rows::<http::HttpDraft>(&mut all);
+    rows::<http::UrlDraft>(&mut all);
     rows::<checker::MiscDraft>(&mut all);
     all
 }

@@ -1,0 +1,213 @@
+//! `HTTP_GET`, `SSL_GET` and their `url`s.
+
+use checkers::Connection;
+use checkers::spec::{
+    Digest, Host, HttpSpec, HttpVersion, Sni, StatusRange, Statuses, TlsSpec, Url, UrlPath,
+};
+
+use super::checker::{ConnectDraft, Connects, Levels};
+use super::pace::{Pace, Paced};
+use super::{Decoder, Keyword, Keywords, acts, many, not_yet};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::source::Span;
+use crate::config::tree::{Directive, Word};
+
+/// `HTTP_GET` and `SSL_GET`.
+#[derive(Debug, Default)]
+pub(super) struct HttpDraft {
+    pub(super) tls: bool,
+    pub(super) pace: Pace,
+    pub(super) connect: ConnectDraft,
+    pub(super) urls: Vec<UrlDraft>,
+    pub(super) virtualhost: Option<Host>,
+    pub(super) version: HttpVersion,
+    pub(super) sni: Sni,
+    pub(super) fast_recovery: bool,
+    pub(super) body_limit: Option<u64>,
+}
+
+impl Paced for HttpDraft {
+    fn pace(&mut self) -> &mut Pace {
+        &mut self.pace
+    }
+}
+
+impl Connects for HttpDraft {
+    fn connect(&mut self) -> &mut ConnectDraft {
+        &mut self.connect
+    }
+}
+
+impl Keywords for HttpDraft {
+    const BLOCK: &'static str = "HTTP_GET";
+    const TABLES: &'static [&'static [Keyword<Self>]] =
+        &[HTTP, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::CONNECT];
+}
+
+const HTTP: &[Keyword<HttpDraft>] = &[
+    many(
+        "url",
+        "{ path PATH [status_code ...] [digest ...] [virtualhost ...] }",
+        |decoder, directive, draft| {
+            let mut url = UrlDraft::default();
+            decoder.block(directive, &mut url);
+            if url.path.is_none() && !directive.has("path") {
+                let message = "this `url` has no `path`";
+                decoder.report(
+                    Diagnostic::error("missing-keyword", directive.head(), message)
+                        .help("add: path /"),
+                );
+            }
+            draft.urls.push(url);
+        },
+    ),
+    acts("virtualhost", "NAME", |decoder, directive, draft| {
+        draft.virtualhost = decoder.word(directive).and_then(|word| decoder.parsed(word));
+    }),
+    acts("http_protocol", "1.0 | 1.0C | 1.1", |decoder, directive, draft| {
+        const CHOICES: [(&str, HttpVersion); 4] = [
+            ("1.0", HttpVersion::Http10),
+            ("1.0C", HttpVersion::Http10Close),
+            ("1.0c", HttpVersion::Http10Close),
+            ("1.1", HttpVersion::Http11),
+        ];
+        let Some(word) = decoder.word(directive) else { return };
+        draft.version = decoder.choice(word, &CHOICES).unwrap_or_default();
+    }),
+    acts("enable_sni", "[BOOL]", |decoder, directive, draft| {
+        if decoder.switch(directive) == Some(true) && draft.sni == Sni::Off {
+            draft.sni = Sni::Virtualhost;
+        }
+    }),
+    acts("sni_name", "[NAME]", |decoder, directive, draft| {
+        match decoder.word_or_nothing(directive) {
+            None => draft.sni = Sni::Virtualhost,
+            Some(word) => {
+                if let Some(name) = decoder.parsed(word) {
+                    draft.sni = Sni::Name(name);
+                }
+            }
+        }
+    }),
+    acts("fast_recovery", "[BOOL]", |decoder, directive, draft| {
+        draft.fast_recovery = decoder.switch(directive).unwrap_or_default();
+    }),
+    acts("body_limit", "BYTES", |decoder, directive, draft| {
+        draft.body_limit = decoder.number(directive, 1..=u64::MAX);
+    }),
+    many("nb_get_retry", "TIMES", |decoder, directive, draft| {
+        decoder.old_name(directive, "retry");
+        draft.pace.retry = decoder.number(directive, 0..=u32::MAX - 1);
+    }),
+    not_yet("tls_compliant", "[BOOL]", "a missing close of the TLS session is no failure"),
+];
+
+/// `url { ... }`.
+#[derive(Debug, Default)]
+pub(super) struct UrlDraft {
+    path: Option<UrlPath>,
+    statuses: Statuses,
+    digest: Option<Digest>,
+    pub(super) virtualhost: Option<Host>,
+}
+
+const NO_REGEX: &str = "the body is not searched";
+
+impl Keywords for UrlDraft {
+    const BLOCK: &'static str = "url";
+    const TABLES: &'static [&'static [Keyword<Self>]] = &[&[
+        acts("path", "PATH", |decoder, directive, draft| {
+            draft.path = decoder.word(directive).and_then(|word| decoder.parsed(word));
+        }),
+        acts("status_code", "CODE | CODE-CODE ...", |decoder, directive, draft| {
+            if let Some(statuses) = decoder.statuses(directive) {
+                draft.statuses = statuses;
+            }
+        }),
+        acts("digest", "MD5", |decoder, directive, draft| {
+            draft.digest = decoder.word(directive).and_then(|word| decoder.parsed(word));
+        }),
+        acts("virtualhost", "NAME", |decoder, directive, draft| {
+            draft.virtualhost = decoder.word(directive).and_then(|word| decoder.parsed(word));
+        }),
+        not_yet("regex", "PATTERN", NO_REGEX),
+        not_yet("regex_no_match", "", NO_REGEX),
+        not_yet("regex_options", "OPTION ...", NO_REGEX),
+        not_yet("regex_min_offset", "BYTES", NO_REGEX),
+        not_yet("regex_max_offset", "BYTES", NO_REGEX),
+        not_yet("regex_stack", "START MAX", NO_REGEX),
+        not_yet("tls_compliant", "[BOOL]", "a missing close of the TLS session is no failure"),
+    ]];
+}
+
+impl Decoder<'_> {
+    /// With what it inherits. `None` where keepalived would leave it out, which has been told.
+    pub(super) fn http_spec(
+        &mut self,
+        http: HttpDraft,
+        connection: Connection,
+        levels: &Levels,
+        keyword: Span,
+    ) -> Option<HttpSpec> {
+        if http.urls.is_empty() {
+            let message =
+                "no `url` in this checker: it is left out, and the real server not checked by it";
+            self.passed_over(
+                Diagnostic::warning("missing-keyword", keyword, message)
+                    .help("add: url { path / }"),
+            );
+            return None;
+        }
+        let virtualhost = http.virtualhost.or_else(|| levels.virtualhost.clone());
+        let urls = http.urls.into_iter().filter_map(|url| {
+            let UrlDraft { path, statuses, digest, virtualhost: own } = url;
+            let virtualhost = own.or_else(|| virtualhost.clone());
+            path.map(|path| Url { path, statuses, digest, virtualhost })
+        });
+        Some(HttpSpec {
+            connection,
+            tls: http.tls.then_some(TlsSpec { sni: http.sni }),
+            version: http.version,
+            urls: urls.collect(),
+            fast_recovery: http.fast_recovery,
+            body_limit: http.body_limit,
+        })
+    }
+
+    fn statuses(&mut self, directive: &Directive) -> Option<Statuses> {
+        if directive.arguments.is_empty() {
+            self.missing(directive.name.span);
+            return None;
+        }
+        let ranges = directive.arguments.iter().map(|word| self.status_range(word));
+        let ranges: Vec<Option<StatusRange>> = ranges.collect();
+        let ranges: Vec<StatusRange> = ranges.into_iter().collect::<Option<_>>()?;
+        match Statuses::try_from(ranges) {
+            Ok(statuses) => Some(statuses),
+            Err(error) => {
+                self.report(Diagnostic::error(
+                    "bad-value",
+                    directive.head(),
+                    format!("`status_code`: {error}"),
+                ));
+                None
+            }
+        }
+    }
+
+    fn status_range(&mut self, word: &Word) -> Option<StatusRange> {
+        let (first, last) = word.text.split_once('-').unwrap_or((&word.text, &word.text));
+        let range = match (first.parse(), last.parse()) {
+            (Ok(first), Ok(last))
+                if (100..=599).contains(&first) && (first..=599).contains(&last) =>
+            {
+                Some(StatusRange { first, last })
+            }
+            _ => None,
+        };
+        if range.is_none() {
+            self.bad(word, "a status code from 100 to 599, or two as in 200-299,");
+        }
+        range
+    }
+}
