@@ -172,7 +172,7 @@ impl<'a> Desk<'a> {
                 readable = self.woken.readable() => {
                     readable?;
                     let alive = self.drain_wakes();
-                    if let Some(end) = self.handle_reports().await? {
+                    if let Some(end) = self.handle_reports().await {
                         return Ok(end);
                     }
                     if !alive && self.state != Life::Stopped {
@@ -180,15 +180,14 @@ impl<'a> Desk<'a> {
                         return Ok(End::CoreLost);
                     }
                 }
-                incoming = self.link.receive(), if self.state != Life::Stopping => {
-                    match incoming? {
-                        Some(incoming) => self.handle_message(incoming),
-                        None => {
-                            warn!("the supervisor is gone: handing over");
-                            self.stop();
-                        }
+                incoming = self.link.receive(), if self.state != Life::Stopping => match incoming {
+                    Ok(Some(incoming)) => self.handle_message(incoming),
+                    Ok(None) => self.lose_supervisor("its end of the link is closed"),
+                    Err(cause) if cause.kind() == io::ErrorKind::InvalidData => {
+                        warn!("a frame that cannot be read: {cause}");
                     }
-                }
+                    Err(cause) => self.lose_supervisor(&cause.to_string()),
+                },
                 Some(verdict) = self.verdicts.recv() => self.handle_verdict(verdict),
                 () = self.notifier.step() => {}
                 () = tokio::time::sleep(ORDER_AGAIN), if retry => self.retry_orders(),
@@ -210,6 +209,20 @@ impl<'a> Desk<'a> {
     }
 
     // --- the supervisor ---
+
+    /// Without a supervisor nobody would release the addresses later: now is the time.
+    fn lose_supervisor(&mut self, why: &str) {
+        warn!("the supervisor is gone ({why}): handing over");
+        self.stop();
+    }
+
+    async fn send(&mut self, to: Role, message: &Message) {
+        if let Err(cause) = self.link.send(to, message).await
+            && self.state != Life::Stopping
+        {
+            self.lose_supervisor(&cause.to_string());
+        }
+    }
 
     fn handle_message(&mut self, incoming: Incoming) {
         match incoming.message {
@@ -299,28 +312,28 @@ impl<'a> Desk<'a> {
         }
     }
 
-    async fn handle_reports(&mut self) -> io::Result<Option<End>> {
+    async fn handle_reports(&mut self) -> Option<End> {
         while let Some(report) = self.core.next_report() {
             match report {
                 Report::Configured(outcome) => {
-                    if let Some(end) = self.handle_configured(outcome).await? {
-                        return Ok(Some(end));
+                    if let Some(end) = self.handle_configured(outcome).await {
+                        return Some(end);
                     }
                 }
                 Report::Pong(number) => {
-                    self.link.send(Role::Supervisor, &Message::Pong(number)).await?;
+                    self.send(Role::Supervisor, &Message::Pong(number)).await;
                 }
-                Report::Status(query, status) => self.answer(query, *status).await?,
+                Report::Status(query, status) => self.answer(query, *status).await,
                 Report::Stopped => self.state = Life::Stopped,
                 other => self.take_note(other),
             }
         }
-        Ok(None)
+        None
     }
 
-    async fn handle_configured(&mut self, outcome: Result<(), String>) -> io::Result<Option<End>> {
+    async fn handle_configured(&mut self, outcome: Result<(), String>) -> Option<End> {
         let starting = self.state == Life::Starting;
-        let Some(spec) = self.pending.take() else { return Ok(None) };
+        let spec = self.pending.take()?;
         let summary = match &outcome {
             Ok(()) => {
                 let (instances, groups) = (spec.routers.len(), spec.groups.len());
@@ -332,24 +345,25 @@ impl<'a> Desk<'a> {
                 Err(why.clone())
             }
         };
-        self.link.send(Role::Supervisor, &Message::Configured { summary }).await?;
+        self.send(Role::Supervisor, &Message::Configured { summary }).await;
         if outcome.is_err() && starting {
-            return Ok(Some(End::CannotRun));
+            return Some(End::CannotRun);
         }
-        if starting {
+        // Unless the supervisor has just been lost.
+        if self.state == Life::Starting {
             self.state = Life::Serving;
         }
-        Ok(None)
+        None
     }
 
-    async fn answer(&mut self, query: u64, mut status: VrrpStatus) -> io::Result<()> {
-        let Some((role, id)) = self.queries.remove(&query) else { return Ok(()) };
+    async fn answer(&mut self, query: u64, mut status: VrrpStatus) {
+        let Some((role, id)) = self.queries.remove(&query) else { return };
         status.scripts = self.scripts.values().map(|running| running.status.clone()).collect();
-        let json = serde_json::to_vec(&status)?;
+        // Strings and numbers only: it always serialises.
+        let json = serde_json::to_vec(&status).unwrap_or_default();
         for part in message::answer(id, &json) {
-            self.link.send(role, &part).await?;
+            self.send(role, &part).await;
         }
-        Ok(())
     }
 
     /// Logs, events, notifications, the state file.
