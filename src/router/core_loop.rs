@@ -467,7 +467,7 @@ impl CoreLoop {
         let now = self.clock.now();
         if is_stall {
             self.counters.stalls += 1;
-            self.routers.handle_stall(now);
+            self.routers.handle_stall(late, now);
             self.settle();
             self.end.report(Report::Stalled { late });
         }

@@ -257,8 +257,17 @@ impl Router {
     }
 
     /// This process did not run for a while: what it did not hear is no silence yet. Listens for one more interval, but
-    /// once only, or a machine that is always late would never take over; a Master makes itself heard.
-    pub(crate) fn handle_stall(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+    /// once only, or a machine that is always late would never take over; a Master makes itself heard. A delay shorter
+    /// than the interval hides no advertisement that would have been missed.
+    pub(crate) fn handle_stall(
+        &mut self,
+        late: Duration,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) {
+        if late <= self.interval() {
+            return;
+        }
         if matches!(self.phase, Phase::Master(_)) {
             self.advertise_now(now, out);
         }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::action::{Action, Cause};
 use crate::counters::Refused;
@@ -220,11 +220,12 @@ impl Routers {
         }
     }
 
-    /// This process did not run for longer than a router's interval: call before `handle_timeout`. Backups listen for one
-    /// more interval before they believe in silence, Masters advertise at once.
-    pub fn handle_stall(&mut self, now: Instant) {
+    /// This process did not run when it should have, `late` ago: call before `handle_timeout`. Routers whose interval is
+    /// shorter than that doubt what they did not hear: Backups listen for one more interval before they believe in
+    /// silence, Masters advertise at once.
+    pub fn handle_stall(&mut self, late: Duration, now: Instant) {
         let members = self.groups.iter_mut().flat_map(|group| &mut group.members);
-        members.for_each(|member| member.handle_stall(now, &mut self.actions));
+        members.for_each(|member| member.handle_stall(late, now, &mut self.actions));
     }
 
     /// True when `handle_timeout(now)` would declare a Master dead: read the sockets dry first, then call it.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::action::Action;
 use crate::id::{IfName, RouterId};
@@ -138,7 +138,7 @@ impl Node {
                 self.take(delivery, now);
             }
             if let Some(routers) = &mut self.routers {
-                routers.handle_stall(now);
+                routers.handle_stall(Duration::MAX, now);
             }
         }
         if let Some(routers) = &mut self.routers
