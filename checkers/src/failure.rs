@@ -76,6 +76,85 @@ pub enum Failure {
         /// As configured.
         wanted: Digest,
     },
+    /// No part of the body matches `regex`.
+    NoMatch {
+        /// Bytes of body searched.
+        searched: u64,
+    },
+    /// A part of the body matches `regex`, and `regex_no_match` is given.
+    Match {
+        /// Where it starts in the body, in bytes.
+        at: u64,
+    },
+    /// The certificate is not trusted, or not for the name asked for (`tls_verify`).
+    Certificate {
+        /// The library's words.
+        cause: String,
+    },
+    /// A line of SMTP with another code than wanted, or no line of SMTP.
+    Smtp {
+        /// What it was an answer to.
+        step: SmtpStep,
+        /// Its beginning, escaped.
+        seen: String,
+    },
+    /// More lines than we are ready to read.
+    AnswerOverLimit {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A message that is no good answer to the question.
+    Dns(DnsFault),
+    /// A reply too short or too long.
+    ReplyLength {
+        /// It is longer than `max`; else shorter than `min`.
+        over: bool,
+        /// `min_reply_length`.
+        min: u16,
+        /// `max_reply_length`.
+        max: u16,
+    },
+    /// A reply that does not begin as wanted.
+    Reply {
+        /// Its beginning, in hexadecimal digits.
+        seen: String,
+        /// The pattern.
+        wanted: String,
+    },
+    /// The health service answered, and not with SERVING.
+    NotServing {
+        /// The status, as grpc.health.v1 numbers it.
+        status: u64,
+    },
+    /// The call ended with another code than 0.
+    Grpc {
+        /// `grpc-status`.
+        code: u32,
+        /// `grpc-message`, escaped.
+        message: String,
+    },
+    /// What answered speaks no gRPC.
+    NotGrpc {
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The agent says that the real server is not to serve.
+    Agent {
+        /// Its word: `down`, `failed`, `stopped`, `maint`.
+        word: String,
+        /// What it says besides, escaped; may be empty.
+        text: String,
+    },
+    /// The agent's line has no word that an agent says.
+    NotAgent {
+        /// Its beginning, escaped.
+        seen: String,
+    },
+    /// A connection that is only held brought more than we are ready to throw away.
+    Unasked {
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// A script ended with this code.
     Exit {
         /// 1 to 255.
@@ -112,8 +191,47 @@ pub enum Stage {
     Connect,
     /// The connection stands, TLS began.
     Handshake,
+    /// The connection stands, the server is to speak first.
+    Greeting,
     /// The request went out.
     Request,
+}
+
+/// What a line of SMTP was an answer to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SmtpStep {
+    /// The connection.
+    Greeting,
+    /// HELO.
+    Helo,
+}
+
+/// What is wrong with a DNS message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DnsFault {
+    /// It ends too early or is none at all.
+    Malformed {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Another identifier than the question's: forged, or of another question.
+    OtherId,
+    /// A question, not an answer.
+    NoAnswer,
+    /// An answer to something else.
+    OtherQuestion {
+        /// What that was.
+        seen: String,
+    },
+    /// A response code other than 0.
+    Code {
+        /// The number (IANA, DNS RCODEs).
+        code: u16,
+        /// Its name.
+        name: String,
+    },
+    /// Cut off, though it came over TCP.
+    CutOff,
 }
 
 /// Why a target cannot be reached.
@@ -145,6 +263,7 @@ impl Failure {
             Self::Unreachable(_) => "unreachable",
             Self::NoAnswer { after: Stage::Connect, .. } => "connect-timeout",
             Self::NoAnswer { after: Stage::Handshake, .. } => "tls-timeout",
+            Self::NoAnswer { after: Stage::Greeting, .. } => "greeting-timeout",
             Self::NoAnswer { after: Stage::Request, .. } => "answer-timeout",
             Self::Unfinished { .. } => "unfinished",
             Self::Reset { .. } => "reset",
@@ -155,11 +274,48 @@ impl Failure {
             Self::Tls { .. } => "tls",
             Self::Status { .. } => "status",
             Self::Digest { .. } => "digest",
+            Self::NoMatch { .. } => "no-match",
+            Self::Match { .. } => "match",
+            Self::Certificate { .. } => "certificate",
+            Self::Smtp { .. } => "smtp",
+            Self::AnswerOverLimit { .. } => "answer-over-limit",
+            Self::Dns(DnsFault::Malformed { .. }) => "dns-malformed",
+            Self::Dns(DnsFault::OtherId) => "dns-other-id",
+            Self::Dns(DnsFault::NoAnswer) => "dns-no-answer",
+            Self::Dns(DnsFault::OtherQuestion { .. }) => "dns-other-question",
+            Self::Dns(DnsFault::Code { .. }) => "dns-code",
+            Self::Dns(DnsFault::CutOff) => "dns-cut-off",
+            Self::ReplyLength { .. } => "reply-length",
+            Self::Reply { .. } => "reply",
+            Self::NotServing { .. } => "not-serving",
+            Self::Grpc { .. } => "grpc",
+            Self::NotGrpc { .. } => "not-grpc",
+            Self::Agent { .. } => "agent",
+            Self::NotAgent { .. } => "not-agent",
+            Self::Unasked { .. } => "unasked",
             Self::Exit { .. } => "exit",
             Self::Killed { .. } => "killed",
             Self::TimedOut { .. } => "timed-out",
             Self::NotRun { .. } => "not-run",
             Self::Io { .. } => "io",
+        }
+    }
+}
+
+impl Failure {
+    /// The real server says so itself: there is nothing to be asked a second time.
+    pub(crate) fn is_declared(&self) -> bool {
+        matches!(self, Self::Agent { .. })
+    }
+}
+
+impl SmtpStep {
+    /// The code of a good answer.
+    #[must_use]
+    pub fn wanted(self) -> u16 {
+        match self {
+            Self::Greeting => 220,
+            Self::Helo => 250,
         }
     }
 }
@@ -185,6 +341,27 @@ impl fmt::Display for Failure {
             Self::Tls { cause } => write!(f, "TLS: {cause}"),
             Self::Status { seen, wanted } => write!(f, "{seen}, wanted {wanted}"),
             Self::Digest { seen, wanted } => write!(f, "digest {seen}, wanted {wanted}"),
+            Self::NoMatch { searched } => write!(f, "no match in {searched} bytes of body"),
+            Self::Match { at } => write!(f, "match at byte {at} of the body, wanted none"),
+            Self::Certificate { cause } => write!(f, "certificate: {cause}"),
+            Self::Smtp { step, seen } => {
+                write!(f, "\"{seen}\" {step}, wanted {}", step.wanted())
+            }
+            Self::AnswerOverLimit { limit } => write!(f, "answer over {limit} bytes"),
+            Self::Dns(fault) => write!(f, "DNS: {fault}"),
+            Self::ReplyLength { over: true, max, .. } => write!(f, "reply over {max} bytes"),
+            Self::ReplyLength { over: false, min, .. } => write!(f, "reply under {min} bytes"),
+            Self::Reply { seen, wanted } => write!(f, "reply {seen}, wanted {wanted}"),
+            Self::NotServing { status: 0 } => f.write_str("health UNKNOWN, wanted SERVING"),
+            Self::NotServing { status: 2 } => f.write_str("health NOT_SERVING, wanted SERVING"),
+            Self::NotServing { status: 3 } => f.write_str("health SERVICE_UNKNOWN, wanted SERVING"),
+            Self::NotServing { status } => write!(f, "health {status}, wanted SERVING"),
+            Self::Grpc { code, message } => write!(f, "grpc-status {code}: \"{message}\""),
+            Self::NotGrpc { cause } => write!(f, "not gRPC: {cause}"),
+            Self::Agent { word, text } if text.is_empty() => write!(f, "the agent says {word}"),
+            Self::Agent { word, text } => write!(f, "the agent says {word}: \"{text}\""),
+            Self::NotAgent { seen } => write!(f, "not an agent: \"{seen}\""),
+            Self::Unasked { limit } => write!(f, "over {limit} bytes without being asked"),
             Self::Exit { code } => write!(f, "exit {code}"),
             Self::Killed { signal } => write!(f, "killed by signal {signal}"),
             Self::TimedOut { after } => write!(f, "timed out after {after:?}"),
@@ -199,8 +376,31 @@ impl fmt::Display for Stage {
         f.write_str(match self {
             Self::Connect => "connect started",
             Self::Handshake => "TLS started",
+            Self::Greeting => "connect",
             Self::Request => "request sent",
         })
+    }
+}
+
+impl fmt::Display for SmtpStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Greeting => "as greeting",
+            Self::Helo => "to HELO",
+        })
+    }
+}
+
+impl fmt::Display for DnsFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed { bytes } => write!(f, "{bytes} bytes that are no whole message"),
+            Self::OtherId => f.write_str("answer with another identifier"),
+            Self::NoAnswer => f.write_str("a question instead of an answer"),
+            Self::OtherQuestion { seen } => write!(f, "answer to another question: {seen}"),
+            Self::Code { code, name } => write!(f, "response code {code} ({name})"),
+            Self::CutOff => f.write_str("answer cut off, over TCP too"),
+        }
     }
 }
 
@@ -275,6 +475,92 @@ mod tests {
                 "digest 00000000000000000000000000000001, \
                  wanted 000000000000000000000000000000ff",
             ),
+            (no_answer(Stage::Greeting), "greeting-timeout", "no answer within 3s after connect"),
+            (Failure::NoMatch { searched: 7 }, "no-match", "no match in 7 bytes of body"),
+            (Failure::Match { at: 3 }, "match", "match at byte 3 of the body, wanted none"),
+            (Failure::Certificate { cause: "bad".into() }, "certificate", "certificate: bad"),
+            (
+                Failure::Smtp { step: SmtpStep::Greeting, seen: "554 no".into() },
+                "smtp",
+                "\"554 no\" as greeting, wanted 220",
+            ),
+            (
+                Failure::Smtp { step: SmtpStep::Helo, seen: "500".into() },
+                "smtp",
+                "\"500\" to HELO, wanted 250",
+            ),
+            (Failure::AnswerOverLimit { limit: 9 }, "answer-over-limit", "answer over 9 bytes"),
+            (
+                Failure::Dns(DnsFault::Malformed { bytes: 5 }),
+                "dns-malformed",
+                "DNS: 5 bytes that are no whole message",
+            ),
+            (
+                Failure::Dns(DnsFault::OtherId),
+                "dns-other-id",
+                "DNS: answer with another identifier",
+            ),
+            (
+                Failure::Dns(DnsFault::NoAnswer),
+                "dns-no-answer",
+                "DNS: a question instead of an answer",
+            ),
+            (
+                Failure::Dns(DnsFault::OtherQuestion { seen: "a. IN A".into() }),
+                "dns-other-question",
+                "DNS: answer to another question: a. IN A",
+            ),
+            (
+                Failure::Dns(DnsFault::Code { code: 2, name: "Server Failure".into() }),
+                "dns-code",
+                "DNS: response code 2 (Server Failure)",
+            ),
+            (Failure::Dns(DnsFault::CutOff), "dns-cut-off", "DNS: answer cut off, over TCP too"),
+            (
+                Failure::ReplyLength { over: true, min: 1, max: 2 },
+                "reply-length",
+                "reply over 2 bytes",
+            ),
+            (
+                Failure::ReplyLength { over: false, min: 1, max: 2 },
+                "reply-length",
+                "reply under 1 bytes",
+            ),
+            (
+                Failure::Reply { seen: "01".into(), wanted: "0x02".into() },
+                "reply",
+                "reply 01, wanted 0x02",
+            ),
+            (Failure::NotServing { status: 0 }, "not-serving", "health UNKNOWN, wanted SERVING"),
+            (
+                Failure::NotServing { status: 2 },
+                "not-serving",
+                "health NOT_SERVING, wanted SERVING",
+            ),
+            (
+                Failure::NotServing { status: 3 },
+                "not-serving",
+                "health SERVICE_UNKNOWN, wanted SERVING",
+            ),
+            (Failure::NotServing { status: 9 }, "not-serving", "health 9, wanted SERVING"),
+            (
+                Failure::Grpc { code: 5, message: "unknown".into() },
+                "grpc",
+                "grpc-status 5: \"unknown\"",
+            ),
+            (Failure::NotGrpc { cause: "html".into() }, "not-grpc", "not gRPC: html"),
+            (
+                Failure::Agent { word: "down".into(), text: String::new() },
+                "agent",
+                "the agent says down",
+            ),
+            (
+                Failure::Agent { word: "maint".into(), text: "disk".into() },
+                "agent",
+                "the agent says maint: \"disk\"",
+            ),
+            (Failure::NotAgent { seen: "hi".into() }, "not-agent", "not an agent: \"hi\""),
+            (Failure::Unasked { limit: 9 }, "unasked", "over 9 bytes without being asked"),
             (Failure::Exit { code: 1 }, "exit", "exit 1"),
             (Failure::Killed { signal: 9 }, "killed", "killed by signal 9"),
             (Failure::TimedOut { after: within }, "timed-out", "timed out after 3s"),

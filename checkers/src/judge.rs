@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::failure::Failure;
 use crate::outcome::{Outcome, Verdict, Weight};
 use crate::spec::{CheckSpec, Step};
 
@@ -101,7 +102,7 @@ impl Judge {
         let before = self.verdict();
         let next = match outcome {
             Outcome::Passed(weight) => self.pass(spec, *weight),
-            Outcome::Failed(_) => self.fail(spec),
+            Outcome::Failed(failure) => self.fail(spec, failure),
             Outcome::NotAsked(_) => Next::Loop,
         };
         let after = self.verdict();
@@ -132,10 +133,11 @@ impl Judge {
         }
     }
 
-    fn fail(&mut self, spec: &CheckSpec) -> Next {
+    fn fail(&mut self, spec: &CheckSpec, failure: &Failure) -> Next {
         self.standing = match self.standing {
             Standing::Up { failures }
-                if failures.saturating_add(1) < spec.cadence.failures_to_fall() =>
+                if !failure.is_declared()
+                    && failures.saturating_add(1) < spec.cadence.failures_to_fall() =>
             {
                 Standing::Up { failures: failures + 1 }
             }
@@ -163,7 +165,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::failure::{Failure, LocalFault};
+    use crate::failure::LocalFault;
     use crate::spec::{
         Cadence, Command, Connection, HttpSpec, HttpVersion, ProbeKind, ScriptSpec, Statuses, Url,
     };

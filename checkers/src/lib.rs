@@ -32,7 +32,7 @@ pub mod spec;
 #[cfg(feature = "io")]
 pub use alarm::Alarm;
 pub use checkers::{Action, Checkers, Load, Reconfigured, Report, RunId};
-pub use failure::{Failure, LocalFault, Stage, Unreachable};
+pub use failure::{DnsFault, Failure, LocalFault, SmtpStep, Stage, Unreachable};
 pub use judge::{Judge, Next, Ruling};
 pub use lane::Limits;
 pub use outcome::{Outcome, Verdict, Weight};

@@ -17,7 +17,7 @@ use md5::{Digest as _, Md5};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::timeout;
 
-use super::progress::{Progress, Watched};
+use super::progress::{Progress, Watched, broken};
 use super::{Miss, PASSED, tcp, tls};
 use crate::failure::{Failure, LocalFault, Stage};
 use crate::outcome::Weight;
@@ -215,16 +215,6 @@ fn failure(error: &hyper::Error, progress: &Progress) -> Failure {
         broken(cause, progress)
     } else {
         Failure::Closed { bytes: progress.received() }
-    }
-}
-
-/// The connection broke in the middle of an answer.
-fn broken(error: &io::Error, progress: &Progress) -> Failure {
-    let bytes = progress.received();
-    match (error.kind(), error.raw_os_error()) {
-        (io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe, _) => Failure::Reset { bytes },
-        (_, Some(errno)) => Failure::Io { errno },
-        (_, None) => tls::failure(error),
     }
 }
 

@@ -3,11 +3,18 @@
 //! A probe opens what it needs, asks one question within one deadline and says what it saw. It judges no verdict and
 //! keeps nothing. Dropping it closes its socket or kills its process group.
 
+mod datagram;
+mod dns;
 mod http;
+mod lines;
+mod ping;
 mod progress;
 mod script;
+mod smtp;
+mod socket;
 mod tcp;
 mod tls;
+mod udp;
 
 use tokio::sync::oneshot;
 
@@ -33,6 +40,10 @@ pub(crate) async fn run(
         ProbeKind::Tcp(connection) => tcp::run(target, connection).await,
         ProbeKind::Http(http) => Box::pin(http::run(target, http, step)).await,
         ProbeKind::Script(script) => Box::pin(script::run(script, cancelled)).await,
+        ProbeKind::Smtp(smtp) => Box::pin(smtp::run(target, smtp)).await,
+        ProbeKind::Dns(dns) => Box::pin(dns::run(target, dns)).await,
+        ProbeKind::Udp(udp) => Box::pin(udp::run(target, udp)).await,
+        ProbeKind::Ping(connection) => Box::pin(ping::run(target, connection)).await,
     };
     match asked {
         Ok(weight) => Outcome::Passed(weight),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::tls;
 use crate::failure::{Failure, Stage};
 
 /// Enough of an answer to recognise what speaks there.
@@ -43,6 +44,7 @@ impl Progress {
         let after = match self.stage.load(Ordering::Relaxed) {
             stage if stage == Stage::Request as u8 => Stage::Request,
             stage if stage == Stage::Handshake as u8 => Stage::Handshake,
+            stage if stage == Stage::Greeting as u8 => Stage::Greeting,
             _ => Stage::Connect,
         };
         match self.received() {
@@ -56,6 +58,16 @@ impl Progress {
             self.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             self.seen.get_or_init(|| bytes[..bytes.len().min(SEEN)].into());
         }
+    }
+}
+
+/// The connection broke in the middle of an answer.
+pub(super) fn broken(error: &io::Error, progress: &Progress) -> Failure {
+    let bytes = progress.received();
+    match (error.kind(), error.raw_os_error()) {
+        (io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe, _) => Failure::Reset { bytes },
+        (_, Some(errno)) => Failure::Io { errno },
+        (_, None) => tls::failure(error),
     }
 }
 

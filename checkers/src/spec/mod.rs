@@ -5,8 +5,11 @@
 
 mod cadence;
 mod connection;
+mod dns;
 mod http;
 mod script;
+mod smtp;
+mod udp;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -17,10 +20,13 @@ use serde::{Deserialize, Serialize};
 
 pub use self::cadence::{Cadence, First};
 pub use self::connection::Connection;
+pub use self::dns::{DnsName, DnsRecord, DnsSpec, DnsSpecError};
 pub use self::http::{
     Digest, Host, HttpSpec, HttpVersion, Sni, StatusRange, Statuses, TlsSpec, Url, UrlPath,
 };
 pub use self::script::{Command, ScriptSpec, User};
+pub use self::smtp::{HeloName, HeloNameError, SmtpSpec};
+pub use self::udp::{HexError, Payload, Reply, ReplyPattern, UdpSpec};
 
 /// Who is asked: the real server's address and port, or `connect_ip` and `connect_port` where they are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -49,6 +55,14 @@ pub enum ProbeKind {
     Http(HttpSpec),
     /// `MISC_CHECK`: a program ends with exit code 0.
     Script(ScriptSpec),
+    /// `SMTP_CHECK`: greeting and HELO are answered as they should.
+    Smtp(SmtpSpec),
+    /// `DNS_CHECK`: a question is answered without error.
+    Dns(DnsSpec),
+    /// `UDP_CHECK`: a datagram brings no ICMP error or, where one is required, a reply.
+    Udp(UdpSpec),
+    /// `PING_CHECK`: an echo request is answered. `bind_port` is its identifier.
+    Ping(Connection),
 }
 
 /// Identity of a probe, by value: equal keys are asked once, however many want to know.
@@ -75,43 +89,55 @@ impl ProbeKind {
             Self::Http(http) if http.tls.is_some() => "SSL_GET",
             Self::Http(_) => "HTTP_GET",
             Self::Script(_) => "MISC_CHECK",
+            Self::Smtp(_) => "SMTP_CHECK",
+            Self::Dns(_) => "DNS_CHECK",
+            Self::Udp(_) => "UDP_CHECK",
+            Self::Ping(_) => "PING_CHECK",
         }
     }
 
     /// How many questions make one full round, at least 1: the urls of an HTTP check, else 1.
     #[must_use]
     pub fn steps(&self) -> u16 {
-        match self {
-            Self::Http(http) => u16::try_from(http.urls.len()).unwrap_or(u16::MAX).max(1),
-            Self::Tcp(_) | Self::Script(_) => 1,
-        }
+        let urls = self.http().map_or(1, |http| http.urls.len());
+        u16::try_from(urls).unwrap_or(u16::MAX).max(1)
     }
 
     /// Whether a round that is needed to come up is asked without waiting for `delay_loop` in between.
     #[must_use]
     pub fn hurries(&self) -> bool {
-        match self {
-            Self::Http(http) => http.fast_recovery,
-            Self::Tcp(_) | Self::Script(_) => false,
-        }
+        self.http().is_some_and(|http| http.fast_recovery)
     }
 
     /// Whether asking means a child process: these have a bound of their own.
     #[must_use]
     pub fn forks(&self) -> bool {
-        match self {
-            Self::Script(_) => true,
-            Self::Tcp(_) | Self::Http(_) => false,
-        }
+        matches!(self, Self::Script(_))
+    }
+
+    /// Whether the target's port means something.
+    #[must_use]
+    pub fn has_port(&self) -> bool {
+        !matches!(self, Self::Script(_) | Self::Ping(_))
     }
 
     /// How long one probe may take before it counts as failed.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         match self {
-            Self::Tcp(connection) => connection.timeout,
+            Self::Tcp(connection) | Self::Ping(connection) => connection.timeout,
             Self::Http(http) => http.connection.timeout,
             Self::Script(script) => script.timeout,
+            Self::Smtp(smtp) => smtp.connection.timeout,
+            Self::Dns(dns) => dns.connection.timeout,
+            Self::Udp(udp) => udp.connection.timeout,
+        }
+    }
+
+    fn http(&self) -> Option<&HttpSpec> {
+        match self {
+            Self::Http(http) => Some(http),
+            _ => None,
         }
     }
 }

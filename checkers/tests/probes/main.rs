@@ -5,10 +5,14 @@
     reason = "servers in tasks, and a clock to see that deadlines hold"
 )]
 
+mod dns;
 mod http;
+mod ping;
 mod script;
+mod smtp;
 mod tcp;
 mod tls;
+mod udp;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
