@@ -4,6 +4,7 @@
 
 mod demo;
 mod packages;
+mod simulate;
 mod step;
 mod test;
 
@@ -25,12 +26,15 @@ enum Command {
     Demo(demo::Options),
     /// Run every check that a change must pass: format, lints, docs, unit, property and lab tests
     Test(test::Options),
+    /// Run random schedules of simulated VRRP networks, 100,000 unless told otherwise
+    Simulate(simulate::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
+        Command::Simulate(options) => simulate::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

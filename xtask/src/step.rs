@@ -40,6 +40,8 @@ impl Steps {
             total += *took;
         }
         println!("{:8} {:7.1} s  all", "", total.as_secs_f64());
+        let good = self.done.iter().filter(|step| step.1).count();
+        println!("steps: {good} passed, {} failed", self.done.len() - good);
         let failed: Vec<&str> =
             self.done.iter().filter(|step| !step.1).map(|step| step.0.as_str()).collect();
         if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
