@@ -62,7 +62,7 @@ pub(super) struct CoreLoop {
     configured: bool,
     stop_within: Duration,
     resync_at: Instant,
-    /// Until then no link is up as far as the core knows (`vrrp_startup_delay`).
+    /// Until then the core hears of no link, and no router starts (`vrrp_startup_delay`).
     quiet_until: Option<Instant>,
     stop_by: Option<Instant>,
     forced: bool,
@@ -385,15 +385,14 @@ impl CoreLoop {
         for (id, work) in &self.works {
             let told = self.told.entry(*id).or_default();
             let can_send = self.sockets.vrrp(super::sockets::spot_of(*id)).is_some();
-            let mut link = facts::link_of(work, &links, can_send);
-            link.up &= self.quiet_until.is_none();
+            let link = facts::link_of(work, &links, can_send);
             let tracking = facts::tracking_of(work, &links, &self.scripts);
             // Tracking first: a link that comes up starts an election, which needs the priority.
             if told.tracking != Some(tracking) {
                 told.tracking = Some(tracking);
                 self.routers.handle_tracking(*id, tracking, now);
             }
-            if told.link != Some(link) {
+            if told.link != Some(link) && self.quiet_until.is_none() {
                 told.link = Some(link);
                 self.routers.handle_link(*id, link, now);
             }

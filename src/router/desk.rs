@@ -426,7 +426,7 @@ impl<'a> Desk<'a> {
 
     fn note_change(&mut self, changed: &Changed) {
         let Changed { router, from, to, priority, cause, at } = *changed;
-        let why = words::cause(cause);
+        let why = words::cause(cause, |router| self.name(router));
         let name = self.name(router).to_owned();
         let before = self.routers.get_mut(&router).and_then(|known| known.changed.replace(at));
         let lasted_ms = before.map(|before| at.saturating_duration_since(before).as_millis());

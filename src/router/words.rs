@@ -1,6 +1,6 @@
 //! PURE: causes and notices as operators read them in logs and events.
 
-use vrrp::{Cause, Notice};
+use vrrp::{Cause, Notice, RouterId};
 
 /// A stable name for the event log.
 pub(super) fn event_name(state: vrrp::State) -> &'static str {
@@ -13,8 +13,8 @@ pub(super) fn event_name(state: vrrp::State) -> &'static str {
     }
 }
 
-/// Why a router changed its state.
-pub(super) fn cause(cause: Cause) -> String {
+/// Why a router changed its state; `name` tells the operator's name of a router.
+pub(super) fn cause<'a>(cause: Cause, name: impl FnOnce(RouterId) -> &'a str) -> String {
     match cause {
         Cause::Started => "started".into(),
         Cause::Owner => "owner of the addresses".into(),
@@ -38,7 +38,7 @@ pub(super) fn cause(cause: Cause) -> String {
         Cause::HandOverTimedOut { unseen } => {
             format!("no next master has announced {unseen} of the addresses in time")
         }
-        Cause::Member { router } => format!("{router} of its sync group"),
+        Cause::Member { router } => format!("follows {} in its sync group", name(router)),
     }
 }
 
