@@ -24,9 +24,6 @@ const UNREAD: &[(&str, &str)] = &[
     ("track_group", "group"),
     ("SSL", "password ca certificate key"),
     ("auth_hmac", "key active_key anti_replay time_window mode"),
-    ("SMTP_CHECK", "helo_name host"),
-    ("DNS_CHECK", "type name"),
-    ("UDP_CHECK", "payload require_reply min_reply_length max_reply_length"),
     ("FILE_CHECK", "track_file weight"),
     ("BFD_CHECK", "name alpha"),
 ];

@@ -1,5 +1,6 @@
 //! Checkers: `TCP_CHECK` and `MISC_CHECK`, what all of them share, and what the levels around give them.
 
+use std::mem;
 use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
@@ -8,8 +9,12 @@ use std::time::Duration;
 use checkers::spec::{Command as ScriptCommand, Host, ScriptSpec, User};
 use checkers::{CheckSpec, Connection, ProbeKind, Target};
 
+use super::dns::DnsDraft;
 use super::http::HttpDraft;
 use super::pace::{Pace, Paced};
+use super::ping::PingDraft;
+use super::smtp::SmtpDraft;
+use super::udp::UdpDraft;
 use super::{At, Decoder, Keyword, Keywords, acts, not_yet};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Checker, Command, ScriptUser};
@@ -44,6 +49,10 @@ enum Kind {
     Tcp,
     Http(HttpDraft),
     Misc(MiscDraft),
+    Smtp(SmtpDraft),
+    Dns(DnsDraft),
+    Udp(UdpDraft),
+    Ping,
 }
 
 /// Where and from where to connect.
@@ -155,14 +164,9 @@ impl Keywords for MiscDraft {
 }
 
 impl Decoder<'_> {
-    /// Reads a `TCP_CHECK`. Without a block all its options have their defaults.
+    /// Reads a `TCP_CHECK`.
     pub(super) fn tcp_check(&mut self, directive: &Directive) -> Draft {
-        let mut tcp = TcpDraft::default();
-        if directive.block.is_some() {
-            self.block(directive, &mut tcp);
-        }
-        let TcpDraft { pace, connect } = tcp;
-        Draft { keyword: directive.head(), pace, connect, kind: Kind::Tcp }
+        self.connecting(directive, |_: TcpDraft| Kind::Tcp)
     }
 
     /// Reads an `HTTP_GET` or `SSL_GET`.
@@ -171,6 +175,39 @@ impl Decoder<'_> {
         self.block(directive, &mut http);
         let (pace, connect) = (http.pace.clone(), http.connect.clone());
         Draft { keyword: directive.head(), pace, connect, kind: Kind::Http(http) }
+    }
+
+    /// Reads an `SMTP_CHECK`.
+    pub(super) fn smtp_check(&mut self, directive: &Directive) -> Draft {
+        self.connecting(directive, Kind::Smtp)
+    }
+
+    /// Reads a `DNS_CHECK`.
+    pub(super) fn dns_check(&mut self, directive: &Directive) -> Draft {
+        self.connecting(directive, Kind::Dns)
+    }
+
+    /// Reads a `UDP_CHECK`.
+    pub(super) fn udp_check(&mut self, directive: &Directive) -> Draft {
+        self.connecting(directive, Kind::Udp)
+    }
+
+    /// Reads a `PING_CHECK`.
+    pub(super) fn ping_check(&mut self, directive: &Directive) -> Draft {
+        self.connecting(directive, |_: PingDraft| Kind::Ping)
+    }
+
+    /// One whose options all have defaults, so that it needs no block.
+    fn connecting<T>(&mut self, directive: &Directive, kind: impl FnOnce(T) -> Kind) -> Draft
+    where
+        T: Connects + Keywords + Default,
+    {
+        let mut draft = T::default();
+        if directive.block.is_some() {
+            self.block(directive, &mut draft);
+        }
+        let (pace, connect) = (mem::take(draft.pace()), mem::take(draft.connect()));
+        Draft { keyword: directive.head(), pace, connect, kind: kind(draft) }
     }
 
     /// Reads a `MISC_CHECK`.
@@ -201,8 +238,17 @@ impl Decoder<'_> {
                 let timeout = misc.timeout.or(levels.script_timeout).unwrap_or(cadence.delay_loop);
                 (ProbeKind::Script(self.script_spec(misc, timeout, keyword)?), cadence)
             }
+            Kind::Smtp(smtp) => {
+                (ProbeKind::Smtp(smtp.spec(connection)), pace.cadence(1, DELAY_BEFORE_RETRY))
+            }
+            Kind::Dns(dns) => (ProbeKind::Dns(dns.spec(connection)), DnsDraft::cadence(&pace)),
+            Kind::Udp(udp) => {
+                let spec = udp.spec(self, connection, keyword);
+                (ProbeKind::Udp(spec), pace.cadence(1, DELAY_BEFORE_RETRY))
+            }
+            Kind::Ping => (ProbeKind::Ping(connection), pace.cadence(1, DELAY_BEFORE_RETRY)),
         };
-        if target.port == 0 && !kind.forks() {
+        if target.port == 0 && kind.has_port() {
             self.report(
                 Diagnostic::error(
                     "missing-keyword",

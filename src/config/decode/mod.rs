@@ -8,6 +8,7 @@ mod addresses;
 mod checker;
 mod command;
 mod complete;
+mod dns;
 mod global;
 mod held;
 mod host;
@@ -15,12 +16,15 @@ mod http;
 mod instance;
 mod options;
 mod pace;
+mod ping;
 mod real_server;
 mod root;
 mod script;
 mod service;
+mod smtp;
 mod sync_group;
 mod track;
+mod udp;
 mod value;
 mod virtual_server;
 
@@ -188,6 +192,10 @@ pub(super) fn all_rows() -> Vec<Row> {
     rows::<http::HttpDraft>(&mut all);
     rows::<http::UrlDraft>(&mut all);
     rows::<checker::MiscDraft>(&mut all);
+    rows::<smtp::SmtpDraft>(&mut all);
+    rows::<dns::DnsDraft>(&mut all);
+    rows::<udp::UdpDraft>(&mut all);
+    rows::<ping::PingDraft>(&mut all);
     all
 }
 

@@ -91,10 +91,18 @@ const CHECKERS: &[Keyword<Draft>] = &[
     many("MISC_CHECK", "{ ... }", |decoder, directive, draft| {
         draft.checkers.push(decoder.misc_check(directive));
     }),
-    not_yet("SMTP_CHECK", "{ ... }", UNCHECKED),
-    not_yet("DNS_CHECK", "{ ... }", UNCHECKED),
-    not_yet("PING_CHECK", "{ ... }", UNCHECKED),
-    not_yet("UDP_CHECK", "{ ... }", UNCHECKED),
+    many("SMTP_CHECK", "{ ... }", |decoder, directive, draft| {
+        draft.checkers.push(decoder.smtp_check(directive));
+    }),
+    many("DNS_CHECK", "{ ... }", |decoder, directive, draft| {
+        draft.checkers.push(decoder.dns_check(directive));
+    }),
+    many("PING_CHECK", "{ ... }", |decoder, directive, draft| {
+        draft.checkers.push(decoder.ping_check(directive));
+    }),
+    many("UDP_CHECK", "{ ... }", |decoder, directive, draft| {
+        draft.checkers.push(decoder.udp_check(directive));
+    }),
     not_yet("FILE_CHECK", "{ ... }", UNCHECKED),
     not_yet("BFD_CHECK", "{ ... }", UNCHECKED),
 ];

@@ -1,0 +1,49 @@
+//! `SMTP_CHECK`.
+
+use checkers::Connection;
+use checkers::spec::{HeloName, SmtpSpec};
+
+use super::checker::{ConnectDraft, Connects};
+use super::pace::{Pace, Paced};
+use super::{Keyword, Keywords, acts, not_yet};
+
+/// `SMTP_CHECK`.
+#[derive(Debug, Default)]
+pub(super) struct SmtpDraft {
+    pace: Pace,
+    connect: ConnectDraft,
+    helo: HeloName,
+}
+
+impl Paced for SmtpDraft {
+    fn pace(&mut self) -> &mut Pace {
+        &mut self.pace
+    }
+}
+
+impl Connects for SmtpDraft {
+    fn connect(&mut self) -> &mut ConnectDraft {
+        &mut self.connect
+    }
+}
+
+impl Keywords for SmtpDraft {
+    const BLOCK: &'static str = "SMTP_CHECK";
+    const TABLES: &'static [&'static [Keyword<Self>]] =
+        &[SMTP, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::CONNECT];
+}
+
+const SMTP: &[Keyword<SmtpDraft>] = &[
+    acts("helo_name", "NAME", |decoder, directive, draft| {
+        let name = decoder.word(directive).and_then(|word| decoder.parsed(word));
+        draft.helo = name.unwrap_or_default();
+    }),
+    not_yet("host", "{ ... }", "give what it says to SMTP_CHECK itself, one for each host"),
+];
+
+impl SmtpDraft {
+    /// With what is resolved.
+    pub(super) fn spec(self, connection: Connection) -> SmtpSpec {
+        SmtpSpec { connection, helo: self.helo }
+    }
+}
