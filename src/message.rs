@@ -118,6 +118,8 @@ pub enum Message {
         /// At most [`ANSWER_PART`] bytes of the text.
         json: Vec<u8>,
     },
+    /// Vrrp to lvs: an interface of ours works again. What was found down meanwhile may not be.
+    LinkRecovered,
     /// Worker to ops: something changed. Dropped and counted when ops cannot keep up.
     Event(Event),
 }

@@ -208,6 +208,21 @@ impl<S: Copy + Ord> Checkers<S> {
         self.start_due(self.starts_per_turn, now);
     }
 
+    /// Asks everything that is down again at once: what kept the answers away (an interface of ours that was down) is
+    /// over. Linear.
+    pub fn recheck_down(&mut self, now: Instant) {
+        let mut down = vec![false; self.probes.len()];
+        for (probe, down) in self.probes.iter_mut().zip(&mut down) {
+            let Some(probe) = probe else { continue };
+            *down =
+                matches!(probe.phase, Phase::Waiting { .. }) && !probe.judge().verdict().is_up();
+            if *down {
+                probe.phase = Phase::Waiting { due: now };
+            }
+        }
+        self.schedule.hasten(|slot| down.get(slot.index()).is_some_and(|down| *down), now);
+    }
+
     /// When [`Checkers::handle_timeout`] is to be called next; may lie in the past.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {

@@ -86,6 +86,12 @@ impl Schedule {
         self.heap.peek().map(|&Reverse((at, _))| at)
     }
 
+    /// Makes the slots that `is_due` names due at `now`. Linear.
+    pub(crate) fn hasten(&mut self, is_due: impl Fn(Slot) -> bool, now: Instant) {
+        let at = |Reverse((at, slot))| Reverse((if is_due(slot) { now } else { at }, slot));
+        self.heap = std::mem::take(&mut self.heap).into_iter().map(at).collect();
+    }
+
     /// Forgets the slots that `keep` refuses. Linear.
     pub(crate) fn retain(&mut self, keep: impl Fn(Slot) -> bool) {
         self.heap.retain(|&Reverse((_, slot))| keep(slot));

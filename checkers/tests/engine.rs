@@ -448,3 +448,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_down_is_asked_again_at_once_when_our_own_trouble_is_over() {
+    let mut bench = Bench::new(Limits::default());
+    let spec = spec(at_once());
+    bench.configure(&[(1, 1, &spec), (2, 2, &spec), (3, 3, &spec)]);
+    for port in 1..=3 {
+        while !bench.flying.values().any(|target| target.port == port) {
+            bench.wait();
+        }
+        bench.end(port, SECOND / 1000, if port == 2 { PASSED } else { REFUSED });
+    }
+    bench.checkers.recheck_down(bench.now);
+    assert!(bench.checkers.poll_timeout().unwrap() <= bench.now);
+    bench.checkers.handle_timeout(bench.now);
+    let mut started = bench.perform();
+    started.sort_unstable();
+    assert_eq!(started, [1, 3]);
+    // One in flight is left alone, and nothing is asked twice.
+    bench.checkers.recheck_down(bench.now);
+    bench.checkers.handle_timeout(bench.now);
+    assert!(bench.perform().is_empty());
+}

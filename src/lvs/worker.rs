@@ -378,6 +378,12 @@ impl Worker {
                 }
                 Ok(())
             }
+            Message::LinkRecovered => {
+                // Their failures may have been ours. A backup that preempts in a moment needs its table whole.
+                info!("an interface of ours works again: everything that is down is checked at once");
+                self.checkers.recheck_down(Instant::now());
+                Ok(())
+            }
             Message::Stop
             | Message::Pong(_)
             | Message::Configured { .. }

@@ -113,6 +113,7 @@ impl Desk {
             }
             Message::Event(event) => self.events.push(event),
             Message::Stop
+            | Message::LinkRecovered
             | Message::Pong(_)
             | Message::Configured { .. }
             | Message::Command { .. }

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{error, info, warn};
 use vrrp::io::Clock;
-use vrrp::{RouterId, State};
+use vrrp::{Cause, RouterId, State};
 
 use super::channel::{Changed, Configuration, DeskEnd, Order, Report, Standing, Start};
 use super::holdings::Place;
@@ -249,6 +249,7 @@ impl<'a> Desk<'a> {
             | Message::Command { .. }
             | Message::CommandDone { .. }
             | Message::Answer { .. }
+            | Message::LinkRecovered
             | Message::Event(_) => {
                 warn!(from = %incoming.from, "a message that is not for this worker")
             }
@@ -432,6 +433,10 @@ impl<'a> Desk<'a> {
         let lasted_ms = before.map(|before| at.saturating_duration_since(before).as_millis());
         info!(instance = name, %from, %to, %priority, lasted_ms, "{why}");
         self.event(words::event_name(to), name.clone(), why);
+        if from == State::Fault && cause == Cause::Recovered {
+            // Best sent soon: this router may preempt, and the table should be whole by then.
+            self.link.offer(Role::Lvs, &Message::LinkRecovered);
+        }
         let Some(known) = self.routers.get(&router) else { return };
         let stopping = self.state == Life::Stopping;
         if let Some(word) = word_of(to, cause, stopping, &known.notify) {

@@ -426,6 +426,7 @@ impl Supervisor {
             | Message::Stop
             | Message::CommandDone { .. }
             | Message::Answer { .. }
+            | Message::LinkRecovered
             | Message::Event(_) => warn!(worker = %from, "unexpected message"),
         }
     }
