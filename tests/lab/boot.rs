@@ -176,14 +176,14 @@ impl Machine {
         Err(format!("cc refused xstate_shim.c: {}", String::from_utf8_lossy(&built.stderr)))
     }
 
-    /// The kernel's own messages go to standard error and from there to a file; the console of the job is tty1.
+    /// The kernel's own messages go to tty0 and standard error, and so to a file; the console of the job is tty1.
     fn command(&self) -> Command {
         let mut command = Command::new("linux.uml");
         command
             .arg(format!("mem={MEMORY_MIB}M"))
             .args(["rootfstype=hostfs", "rootflags=/", "ro"])
             .arg(format!("init={}", self.path("init").display()))
-            .args(["con=null", "con1=fd:0,fd:1", "quiet"])
+            .args(["con=null", "con0=null,fd:2", "con1=fd:0,fd:1", "quiet"])
             .env("PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LD_PRELOAD", self.path("xstate_shim.so"));
         if let Ok(log) = fs::File::create(self.path("kernel.log")) {
@@ -200,7 +200,7 @@ impl Machine {
         let log = fs::read(self.path("kernel.log")).unwrap_or_default();
         let text = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(20)..].join("\n")
+        lines[lines.len().saturating_sub(40)..].join("\n")
     }
 }
 

@@ -146,7 +146,7 @@ fn second_director(keeper: &Arc<Keeper>) {
     for folder in [first.runtime.clone(), keeper.folder().join("elsewhere")] {
         fs::create_dir_all(&folder).unwrap();
         let said = refused(d1, &first.config, &folder);
-        assert!(said.contains("already"), "{said}");
+        assert!(said.contains("another evenkeel"), "{said}");
     }
     assert!(kernel_view::holds(d1, VIP), "the first is not disturbed");
     assert_eq!(kernel_view::rules(d1), rules);

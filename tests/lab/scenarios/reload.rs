@@ -31,6 +31,7 @@ fn has_weights(pair: &Pair, wanted: [u32; 2]) -> bool {
 
 fn weights(keeper: &Arc<Keeper>) {
     let pair = Pair::start(keeper, [Evenkeel; 2], Pace::Tenth);
+    let spoke = pair.adverts_of(pair.d2()).len(); // at the start, before it had heard the first
     let client = pair.load();
     for weights in [[7, 1], [1, 7], [0, 1], [2, 3]] {
         pair.directors[0].reload(&with_weights(weights));
@@ -42,7 +43,7 @@ fn weights(keeper: &Arc<Keeper>) {
     let report = client.stop();
     keeper.figure(&report.to_string());
     assert_eq!(report.failed(), 0, "{report:?}");
-    assert_eq!(pair.adverts_of(pair.d2()), [], "a reload is no reason for the peer to speak");
+    assert_eq!(pair.adverts_of(pair.d2()).len(), spoke, "a reload is no reason to speak");
 }
 
 fn services(keeper: &Arc<Keeper>) {

@@ -103,6 +103,7 @@ fn load_child_killed(keeper: &Arc<Keeper>) {
 /// At one second the worker is back before the peer has missed it: no transition.
 fn vrrp_killed_slow(keeper: &Arc<Keeper>) {
     let pair = Pair::start(keeper, [Evenkeel; 2], Pace::Second);
+    let spoke = pair.adverts_of(pair.d2()).len(); // at the start, before it had heard the first
     let client = pair.load();
     thread::sleep(Duration::from_millis(500));
     let took = kill_and_wait(&pair.directors[0], "vrrp");
@@ -110,11 +111,13 @@ fn vrrp_killed_slow(keeper: &Arc<Keeper>) {
     let report = client.stop();
     keeper.figure(&format!("vrrp worker back after {took:?}; {}", report));
     assert_eq!(report.failed(), 0, "{report:?}");
-    assert_eq!(pair.adverts_of(pair.d2()), [], "the peer never had a reason to speak");
+    assert_eq!(pair.adverts_of(pair.d2()).len(), spoke, "the peer had no reason to speak");
     assert!(kernel_view::holds(pair.d1(), VIP) && !kernel_view::holds(pair.d2(), VIP));
 }
 
-/// Faster than the restart the peer may take over for a moment: no new connection fails, and one master is left.
+/// Faster than the restart the peer may take over for a moment: every new connection is established, and one master is
+/// left. A connection that was open on one director and continues on the other, which does not know it, is reset; how
+/// many were is told.
 fn vrrp_killed_fast(keeper: &Arc<Keeper>, pace: Pace) {
     let pair = Pair::start(keeper, [Evenkeel; 2], pace);
     let client = pair.load();
@@ -124,10 +127,9 @@ fn vrrp_killed_fast(keeper: &Arc<Keeper>, pace: Pace) {
     let report = client.stop();
     let spoke = pair.adverts_of(pair.d2()).len();
     keeper.figure(&format!(
-        "vrrp worker back after {took:?}; the peer advertised {spoke} times; {}",
-        report
+        "vrrp worker back after {took:?}; the peer advertised {spoke} times; {report}"
     ));
-    assert_eq!(report.failed(), 0, "{report:?}");
+    assert_eq!(report.failed() - report.after_connect, 0, "{report:?}");
     assert_eq!(pair.who_advertises(3 * pace.interval() + Duration::from_millis(300)).len(), 1);
     let holders = [pair.d1(), pair.d2()].map(|host| kernel_view::holds(host, VIP));
     assert_eq!(holders.iter().filter(|holds| **holds).count(), 1, "one holds the VIP");

@@ -76,13 +76,22 @@ fn script_without_weight(keeper: &Arc<Keeper>) {
 }
 
 fn nopreempt(keeper: &Arc<Keeper>) {
-    let pair = Pair::start_with(keeper, [Evenkeel; 2], configs("", "nopreempt"));
-    pair.net.cut("d1");
-    pair.wait_for_master("d2");
-    pair.net.mend("d1");
-    thread::sleep(Duration::from_secs(4));
-    assert!(kernel_view::holds(pair.d2(), VIP) && !kernel_view::holds(pair.d1(), VIP));
-    assert_eq!(pair.who_advertises(Duration::from_millis(500)), ["d2"]);
+    let net = Plan::new().directors(2).clients(1).build(keeper);
+    let (d1, d2) = (net.host("d1"), net.host("d2"));
+    let configs = configs("", "nopreempt");
+    // One after the other: whoever is first stays master, also at the start.
+    let _first = Daemon::start(Evenkeel, d1, &configs[0]);
+    wait_for(Duration::from_secs(10), "the VIP on d1", || kernel_view::holds(d1, VIP));
+    let _second = Daemon::start(Evenkeel, d2, &configs[1]);
+    thread::sleep(Duration::from_secs(2));
+    net.cut("d1");
+    let is_moved = || kernel_view::holds(d2, VIP) && !kernel_view::holds(d1, VIP);
+    wait_for(Duration::from_secs(10), "the VIP on d2 alone", is_moved);
+    net.mend("d1");
+    for _ in 0..8 {
+        thread::sleep(Duration::from_millis(500));
+        assert!(is_moved(), "the higher priority alone takes nothing away");
+    }
 }
 
 fn unicast(keeper: &Arc<Keeper>) {

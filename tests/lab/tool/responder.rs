@@ -56,7 +56,7 @@ pub(crate) struct Count {
 }
 
 /// Bytes of an endless body per turn, some 13 MB/s: a flood for a checker, and the one CPU still serves the others.
-const GULP: [u8; 65536] = [b'x'; 65536];
+static GULP: [u8; 65536] = [b'x'; 65536];
 
 enum Stream {
     Plain(TcpStream),
