@@ -280,6 +280,7 @@ impl CoreLoop {
             counters: LoopCounters {
                 refused: self.routers.refused().total(),
                 link_resyncs: self.links.resyncs(),
+                link_undecodable: self.links.undecodable(),
                 announced,
                 announce_failures,
                 announce_drops,

@@ -126,6 +126,8 @@ pub struct LoopCounters {
     pub repaired: u64,
     /// Times that notifications of the kernel were lost and everything was read again.
     pub link_resyncs: u64,
+    /// Notifications of the kernel that could not be decoded and were skipped.
+    pub link_undecodable: u64,
     /// Gratuitous ARP packets and neighbour advertisements sent.
     pub announced: u64,
     /// Of those tried, refused by the kernel.

@@ -197,7 +197,7 @@ mod tests {
     fn a_turn_brings_all_that_waits_with_source_destination_and_hop_limit() {
         let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
         setsockopt(&receiver, sockopt::Ipv4PacketInfo, &true).unwrap();
-        crate::ip::set_receive_ttl_v4(&receiver, true).unwrap();
+        setsockopt(&receiver, sockopt::Ipv4RecvTtl, &true).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         sender.set_ttl(9).unwrap();
         for text in ["one", "two", "far too long"] {

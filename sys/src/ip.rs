@@ -32,12 +32,6 @@ pub fn receive_only_icmp6_type(socket: &impl AsFd, kind: u8) -> io::Result<()> {
     set(socket, libc::IPPROTO_ICMPV6, ICMP6_FILTER, &blocked)
 }
 
-/// Reports the hop limit of IPv4 packets received as a control message (IP_RECVTTL). Raw IPv4 sockets see it
-/// in the header besides.
-pub fn set_receive_ttl_v4(socket: &impl AsFd, on: bool) -> io::Result<()> {
-    set(socket, libc::IPPROTO_IP, libc::IP_RECVTTL, &libc::c_int::from(on))
-}
-
 fn index(interface: u32) -> io::Result<libc::c_int> {
     libc::c_int::try_from(interface).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))
 }

@@ -104,11 +104,6 @@ impl VrrpSocket {
         self.interface
     }
 
-    /// The family.
-    pub fn family(&self) -> Family {
-        self.family
-    }
-
     /// Sends one packet without waiting.
     pub fn send(&self, packet: &Outgoing<'_>) -> io::Result<()> {
         let parts = [IoSlice::new(packet.message)];
@@ -156,11 +151,6 @@ impl VrrpSocket {
             }
         }
         Ok(count)
-    }
-
-    /// The error that the kernel left on the socket, cleared by asking.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket.take_error()
     }
 }
 
