@@ -380,7 +380,9 @@ impl Worker {
             }
             Message::LinkRecovered => {
                 // Their failures may have been ours. A backup that preempts in a moment needs its table whole.
-                info!("an interface of ours works again: everything that is down is checked at once");
+                info!(
+                    "an interface of ours works again: everything that is down is checked at once"
+                );
                 self.checkers.recheck_down(Instant::now());
                 Ok(())
             }
