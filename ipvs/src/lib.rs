@@ -1,6 +1,6 @@
 //! The kernel's IPVS table: what it holds, how two of them differ, and how to read and write it.
 //!
-//! A [`Table`] is the one value that the plan and the kernel both speak. [`diff`] turns two tables into
+//! A [`Table`] is the one value that the plan and the kernel both speak. [`diff()`] turns two tables into
 //! [`Op`]s in an order that never leaves a service empty; with the feature `io` (default) a `Kernel`
 //! carries them out over generic netlink and reads the table back.
 //!
