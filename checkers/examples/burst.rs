@@ -56,7 +56,14 @@ fn spec(http: bool, seconds: u64) -> Result<CheckSpec, Box<dyn Error>> {
     let connection = Connection::default();
     let kind = if http {
         let path = "/".parse()?;
-        let url = Url { path, statuses: Statuses::default(), digest: None, virtualhost: None };
+        let url = Url {
+            path,
+            statuses: Statuses::default(),
+            digest: None,
+            search: None,
+            virtualhost: None,
+            tls_compliant: false,
+        };
         ProbeKind::Http(HttpSpec {
             connection,
             tls: None,

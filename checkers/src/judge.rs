@@ -101,7 +101,7 @@ impl Judge {
     pub fn handle_outcome(&mut self, spec: &CheckSpec, outcome: &Outcome) -> Ruling {
         let before = self.verdict();
         let next = match outcome {
-            Outcome::Passed(weight) => self.pass(spec, *weight),
+            Outcome::Passed(weight) | Outcome::PassedWith(weight, _) => self.pass(spec, *weight),
             Outcome::Failed(failure) => self.fail(spec, failure),
             Outcome::NotAsked(_) => Next::Loop,
         };
@@ -182,7 +182,9 @@ mod tests {
             path: "/".parse().unwrap(),
             statuses: Statuses::default(),
             digest: None,
+            search: None,
             virtualhost: None,
+            tls_compliant: false,
         };
         let kind = ProbeKind::Http(HttpSpec {
             connection: Connection::default(),

@@ -35,7 +35,7 @@ pub use checkers::{Action, Checkers, Load, Reconfigured, Report, RunId};
 pub use failure::{DnsFault, Failure, LocalFault, SmtpStep, Stage, Unreachable};
 pub use judge::{Judge, Next, Ruling};
 pub use lane::Limits;
-pub use outcome::{Outcome, Verdict, Weight};
+pub use outcome::{Certificate, Outcome, Verdict, Weight};
 pub use probed::{Counts, Last, Status};
 #[cfg(feature = "io")]
 pub use runner::Runner;

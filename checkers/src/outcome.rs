@@ -9,10 +9,21 @@ use crate::failure::{Failure, LocalFault};
 pub enum Outcome {
     /// The real server answered as it should.
     Passed(Weight),
+    /// Likewise, over TLS whose certificate was looked at (`tls_min_days`).
+    PassedWith(Weight, Certificate),
     /// It did not.
     Failed(Failure),
     /// The question could not be asked, through no fault of the real server: asked again later, nothing else changes.
     NotAsked(LocalFault),
+}
+
+/// The certificate that a real server showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Certificate {
+    /// When it expires, in seconds since 1970 (RFC 5280 section 4.1.2.5).
+    pub expires: u64,
+    /// That is within `tls_min_days`, or past: warn.
+    pub soon: bool,
 }
 
 /// What a check holds of a real server.

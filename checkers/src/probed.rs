@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkers::RunId;
 use crate::failure::Failure;
 use crate::judge::{Judge, Ruling};
-use crate::outcome::{Outcome, Verdict};
+use crate::outcome::{Certificate, Outcome, Verdict};
 use crate::spec::{CheckSpec, ProbeKey, Target};
 
 /// One probe, whoever wants to know of it.
@@ -21,6 +21,7 @@ pub(crate) struct Probed {
     cause: Option<Arc<Failure>>,
     last: Option<Last>,
     counts: Counts,
+    certificate: Option<Certificate>,
 }
 
 /// Where a probe is in its loop.
@@ -75,6 +76,8 @@ pub struct Status {
     pub counts: Counts,
     /// A probe is in flight.
     pub in_flight: bool,
+    /// The certificate that the latest good answer came with, where `tls_min_days` asks for it.
+    pub certificate: Option<Certificate>,
 }
 
 /// A probe in a state file: instants as ages, so that they mean something in another process.
@@ -98,6 +101,7 @@ impl Probed {
             cause: None,
             last: None,
             counts: Counts::default(),
+            certificate: None,
         }
     }
 
@@ -111,6 +115,7 @@ impl Probed {
             cause: self.cause.clone(),
             last: self.last,
             counts: self.counts,
+            certificate: self.certificate,
         }
     }
 
@@ -127,8 +132,11 @@ impl Probed {
     ) -> Ruling {
         let ruling = self.judge.handle_outcome(&self.key.spec, &outcome);
         self.last = Some(Last { started, took: now.saturating_duration_since(started) });
+        if let Outcome::PassedWith(_, certificate) = outcome {
+            self.certificate = Some(certificate);
+        }
         match outcome {
-            Outcome::Passed(_) => {
+            Outcome::Passed(_) | Outcome::PassedWith(..) => {
                 self.counts.passed += 1;
                 if self.judge.verdict().is_up() {
                     self.cause = None;
@@ -167,6 +175,7 @@ impl Probed {
             last: self.last,
             counts: self.counts,
             in_flight: matches!(self.phase, Phase::Running { .. }),
+            certificate: self.certificate,
         }
     }
 
@@ -197,6 +206,8 @@ impl Probed {
             cause: cause.map(Arc::new),
             last: last.map(|(age, took)| Last { started: at(age), took }),
             counts,
+            // Shown again with the next answer.
+            certificate: None,
         }
     }
 }

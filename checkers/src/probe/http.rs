@@ -1,6 +1,7 @@
 //! `HTTP_GET` and `SSL_GET`: one request, its answer read to the end of the connection, as keepalived reads it.
 //!
-//! Memory is bounded by hyper's buffer: the body is digested as it comes and never kept. Redirects are answers, not
+//! Memory is bounded by hyper's buffer: the body is digested as it comes, and
+//! searched through a window. Redirects are answers, not
 //! invitations. The connection is polled beside the request in the probe's own task, so dropping the probe closes it.
 
 use std::error::Error as _;
@@ -18,9 +19,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::timeout;
 
 use super::progress::{Progress, Watched, broken};
+use super::search::Searcher;
 use super::{Miss, PASSED, tcp, tls};
 use crate::failure::{Failure, LocalFault, Stage};
-use crate::outcome::Weight;
+use crate::outcome::{Certificate, Weight};
 use crate::spec::{Digest, HttpSpec, HttpVersion, Step, Target, Url};
 
 /// Status line and headers together, and the most of a body that is in memory at once.
@@ -33,10 +35,15 @@ const HEADER_LINES: usize = 100;
 const AGENT: &str = "KeepAliveClient";
 
 /// Asks for the url of `step`.
-pub(super) async fn run(target: Target, spec: &HttpSpec, step: Step) -> Result<Weight, Miss> {
+pub(super) async fn run(
+    target: Target,
+    spec: &HttpSpec,
+    step: Step,
+    certificate: &mut Option<Certificate>,
+) -> Result<Weight, Miss> {
     let within = spec.connection.timeout;
     let progress = Progress::default();
-    match timeout(within, ask(target, spec, step, &progress)).await {
+    match timeout(within, ask(target, spec, step, &progress, certificate)).await {
         Ok(asked) => asked,
         Err(_elapsed) => Err(progress.overdue(within).into()),
     }
@@ -47,6 +54,7 @@ async fn ask(
     spec: &HttpSpec,
     step: Step,
     progress: &Progress,
+    certificate: &mut Option<Certificate>,
 ) -> Result<Weight, Miss> {
     let url = spec.urls.get(usize::from(step.0));
     let stream = tcp::connect(target, &spec.connection, tcp::Close::Orderly).await?;
@@ -55,10 +63,17 @@ async fn ask(
         (None, Some(url)) => exchange(target, spec, url, stream, progress).await?,
         (Some(tls), url) => {
             progress.enter(Stage::Handshake);
+            let virtualhost = url.and_then(|url| url.virtualhost.as_ref());
+            let peer = tls::Peer { target, virtualhost, http2: false };
             // Boxed, for each function that it passes through holds a place for it.
-            let stream = Box::new(tls::handshake(target, tls, url, stream).await?);
+            let stream = Box::new(tls::handshake(peer, tls, stream).await?);
+            *certificate = tls::certificate(tls, &stream)?;
             if let Some(url) = url {
                 exchange(target, spec, url, stream, progress).await?;
+                if url.tls_compliant && progress.hung_up() {
+                    let cause = "closed without close_notify".to_owned();
+                    return Err(Failure::Tls { cause }.into());
+                }
             }
         }
     }
@@ -149,44 +164,50 @@ async fn judge(
     spec: &HttpSpec,
     url: &Url,
     progress: &Progress,
-) -> Result<(), Failure> {
+) -> Result<(), Miss> {
     let seen = answer.status().as_u16();
     if !url.statuses.contains(seen) {
-        return Err(Failure::Status { seen, wanted: url.statuses.clone() });
+        return Err(Failure::Status { seen, wanted: url.statuses.clone() }.into());
     }
-    let seen = digest(answer.into_body(), spec.body_limit, url.digest.is_some(), progress).await?;
-    match url.digest {
-        Some(wanted) if wanted != seen => Err(Failure::Digest { seen, wanted }),
-        Some(_) | None => Ok(()),
-    }
+    read(answer.into_body(), spec.body_limit, url, progress).await
 }
 
-/// Reads a body to its end; without `wanted` the digest is that of nothing. A body shorter than announced ends where it
-/// ends: keepalived notes that and goes on to the digest.
-async fn digest(
+/// Reads a body to its end, and judges digest and expression. A body shorter than announced ends where it ends: keepalived
+/// notes that and goes on.
+async fn read(
     mut body: Incoming,
     limit: Option<u64>,
-    wanted: bool,
+    url: &Url,
     progress: &Progress,
-) -> Result<Digest, Failure> {
-    let mut md5 = Md5::new();
+) -> Result<(), Miss> {
+    let mut md5 = url.digest.map(|wanted| (wanted, Md5::new()));
+    let mut search = url.search.as_ref().map(Searcher::new).transpose()?;
     let mut length = 0;
     while let Some(frame) = body.frame().await {
         let frame = match frame {
             Ok(frame) => frame,
             Err(error) if is_short(&error) => break,
-            Err(error) => return Err(failure(&error, progress)),
+            Err(error) => return Err(failure(&error, progress).into()),
         };
         let Some(bytes) = frame.data_ref() else { continue };
         length += bytes.len() as u64;
         if let Some(limit) = limit.filter(|&limit| length > limit) {
-            return Err(Failure::BodyOverLimit { limit });
+            return Err(Failure::BodyOverLimit { limit }.into());
         }
-        if wanted {
+        if let Some((_, md5)) = &mut md5 {
             md5.update(bytes);
         }
+        if let Some(search) = &mut search {
+            search.push(bytes)?;
+        }
     }
-    Ok(Digest(md5.finalize().into()))
+    if let Some((wanted, md5)) = md5 {
+        let seen = Digest(md5.finalize().into());
+        if seen != wanted {
+            return Err(Failure::Digest { seen, wanted }.into());
+        }
+    }
+    search.map_or(Ok(()), |search| Ok(search.finish()?))
 }
 
 /// Waits for the server to close, as keepalived does: one that keeps the connection open has not finished its answer.

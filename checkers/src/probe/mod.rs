@@ -10,10 +10,12 @@ mod lines;
 mod ping;
 mod progress;
 mod script;
+mod search;
 mod smtp;
 mod socket;
 mod tcp;
 mod tls;
+mod tls_check;
 mod udp;
 
 use tokio::sync::oneshot;
@@ -36,17 +38,22 @@ pub(crate) async fn run(
     cancelled: oneshot::Receiver<()>,
 ) -> Outcome {
     // The large ones in boxes: a future is as large as its largest part, and most checks are TCP_CHECK.
+    let mut certificate = None;
     let asked = match &spec.kind {
         ProbeKind::Tcp(connection) => tcp::run(target, connection).await,
-        ProbeKind::Http(http) => Box::pin(http::run(target, http, step)).await,
+        ProbeKind::Http(http) => Box::pin(http::run(target, http, step, &mut certificate)).await,
         ProbeKind::Script(script) => Box::pin(script::run(script, cancelled)).await,
         ProbeKind::Smtp(smtp) => Box::pin(smtp::run(target, smtp)).await,
         ProbeKind::Dns(dns) => Box::pin(dns::run(target, dns)).await,
         ProbeKind::Udp(udp) => Box::pin(udp::run(target, udp)).await,
         ProbeKind::Ping(connection) => Box::pin(ping::run(target, connection)).await,
+        ProbeKind::Tls(tls) => Box::pin(tls_check::run(target, tls, &mut certificate)).await,
     };
     match asked {
-        Ok(weight) => Outcome::Passed(weight),
+        Ok(weight) => match certificate {
+            None => Outcome::Passed(weight),
+            Some(certificate) => Outcome::PassedWith(weight, certificate),
+        },
         Err(Miss::Failed(failure)) => Outcome::Failed(failure),
         Err(Miss::NotAsked(fault)) => Outcome::NotAsked(fault),
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ pub(super) struct Progress {
     stage: AtomicU8,
     received: AtomicU64,
     seen: OnceLock<Box<[u8]>>,
+    hung_up: AtomicBool,
 }
 
 impl Progress {
@@ -37,6 +38,11 @@ impl Progress {
     /// The first bytes of the answer, escaped.
     pub(super) fn seen(&self) -> String {
         self.seen.get().map(|bytes| bytes.escape_ascii().to_string()).unwrap_or_default()
+    }
+
+    /// The TLS session ended without close_notify.
+    pub(super) fn hung_up(&self) -> bool {
+        self.hung_up.load(Ordering::Relaxed)
     }
 
     /// The deadline came.
@@ -90,7 +96,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<'_, T> {
         let read = ready!(Pin::new(&mut this.stream).poll_read(cx, buf));
         this.progress.record(&buf.filled()[before..]);
         Poll::Ready(match read {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                this.progress.hung_up.store(true, Ordering::Relaxed);
+                Ok(())
+            }
             Ok(()) | Err(_) => read,
         })
     }

@@ -6,14 +6,14 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Connection;
+use super::{BodySearch, Connection, TlsSpec};
 
 /// `HTTP_GET`, and `SSL_GET` where `tls` is given.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HttpSpec {
     /// The socket, and the deadline of one request with its whole answer.
     pub connection: Connection,
-    /// TLS first, without verifying the certificate, as keepalived does.
+    /// TLS first.
     pub tls: Option<TlsSpec>,
     /// Version of the request (`http_protocol`).
     pub version: HttpVersion,
@@ -23,25 +23,6 @@ pub struct HttpSpec {
     pub fast_recovery: bool,
     /// Bytes of body above which the check fails; without it the deadline alone bounds the body, as in keepalived.
     pub body_limit: Option<u64>,
-}
-
-/// TLS options.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct TlsSpec {
-    /// The name sent in the handshake.
-    pub sni: Sni,
-}
-
-/// Server name indication (RFC 6066 section 3).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Sni {
-    /// None is sent.
-    #[default]
-    Off,
-    /// The url's virtualhost, if that is a name (`enable_sni`).
-    Virtualhost,
-    /// This one (`sni_name`).
-    Name(Host),
 }
 
 /// Version of the request line (`http_protocol`).
@@ -65,8 +46,12 @@ pub struct Url {
     pub statuses: Statuses,
     /// Wanted MD5 of the body.
     pub digest: Option<Digest>,
+    /// What the body must hold, or must not.
+    pub search: Option<BodySearch>,
     /// The `Host` header; without it the target's `address:port`.
     pub virtualhost: Option<Host>,
+    /// A TLS session that ends without close_notify fails (`tls_compliant`, RFC 8446 section 6.1).
+    pub tls_compliant: bool,
 }
 
 /// Path and query: starts with `/` and has no character that a request line cannot carry (RFC 3986 section 3.3).

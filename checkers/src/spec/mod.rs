@@ -7,8 +7,10 @@ mod cadence;
 mod connection;
 mod dns;
 mod http;
+mod pattern;
 mod script;
 mod smtp;
+mod tls;
 mod udp;
 
 use std::fmt;
@@ -21,11 +23,13 @@ use serde::{Deserialize, Serialize};
 pub use self::cadence::{Cadence, First};
 pub use self::connection::Connection;
 pub use self::dns::{DnsName, DnsRecord, DnsSpec, DnsSpecError};
-pub use self::http::{
-    Digest, Host, HttpSpec, HttpVersion, Sni, StatusRange, Statuses, TlsSpec, Url, UrlPath,
+pub use self::http::{Digest, Host, HttpSpec, HttpVersion, StatusRange, Statuses, Url, UrlPath};
+pub use self::pattern::{
+    BodySearch, Foreign, Pattern, PatternError, PatternOption, PatternOptions, foreign,
 };
 pub use self::script::{Command, ScriptSpec, User};
 pub use self::smtp::{HeloName, HeloNameError, SmtpSpec};
+pub use self::tls::{Sni, TlsCheckSpec, TlsSpec, Trust};
 pub use self::udp::{HexError, Payload, Reply, ReplyPattern, UdpSpec};
 
 /// Who is asked: the real server's address and port, or `connect_ip` and `connect_port` where they are given.
@@ -63,6 +67,8 @@ pub enum ProbeKind {
     Udp(UdpSpec),
     /// `PING_CHECK`: an echo request is answered. `bind_port` is its identifier.
     Ping(Connection),
+    /// `TLS_CHECK`: the handshake succeeds.
+    Tls(TlsCheckSpec),
 }
 
 /// Identity of a probe, by value: equal keys are asked once, however many want to know.
@@ -93,6 +99,7 @@ impl ProbeKind {
             Self::Dns(_) => "DNS_CHECK",
             Self::Udp(_) => "UDP_CHECK",
             Self::Ping(_) => "PING_CHECK",
+            Self::Tls(_) => "TLS_CHECK",
         }
     }
 
@@ -131,6 +138,7 @@ impl ProbeKind {
             Self::Smtp(smtp) => smtp.connection.timeout,
             Self::Dns(dns) => dns.connection.timeout,
             Self::Udp(udp) => udp.connection.timeout,
+            Self::Tls(tls) => tls.connection.timeout,
         }
     }
 

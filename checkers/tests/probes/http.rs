@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use checkers::spec::{HttpSpec, HttpVersion, StatusRange, Statuses, Url};
+use checkers::spec::{
+    BodySearch, HttpSpec, HttpVersion, Pattern, PatternOptions, StatusRange, Statuses, Url,
+};
 use checkers::{Outcome, ProbeKind, Target, Weight};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,7 +21,9 @@ pub(crate) fn url(path: &str) -> Url {
         path: path.parse().unwrap(),
         statuses: Statuses::default(),
         digest: None,
+        search: None,
         virtualhost: None,
+        tls_compliant: false,
     }
 }
 
@@ -311,4 +315,55 @@ fn resident() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = statm.split_whitespace().nth(1).unwrap().parse().unwrap();
     pages * 4096
+}
+
+fn searching(pattern: &str, no_match: bool, offsets: (u64, Option<u64>)) -> ProbeKind {
+    let pattern = Pattern::new(pattern, PatternOptions::default()).unwrap();
+    let (min_offset, max_offset) = offsets;
+    let mut spec = http(AMPLE, url("/"));
+    spec.urls[0].search = Some(BodySearch { pattern, no_match, min_offset, max_offset });
+    ProbeKind::Http(spec)
+}
+
+#[tokio::test]
+async fn a_body_is_searched() {
+    let target = answering("HTTP/1.0 200 OK\r\n\r\nstatus: fine\n").await;
+    for good in [
+        searching("^status: (fine|good)$", false, (0, None)),
+        searching("fine", false, (8, Some(8))),
+        searching("bad", true, (0, None)),
+        searching("status", true, (1, None)),
+    ] {
+        assert_eq!(ask(target, good).await, PASSED);
+    }
+    for (bad, reason, text) in [
+        (searching("^fine", false, (0, None)), "no-match", "no match in 13 bytes of body"),
+        (searching("fine", false, (0, Some(7))), "no-match", "no match in 13 bytes of body"),
+        (searching("fi", true, (0, None)), "match", "match at byte 8 of the body, wanted none"),
+    ] {
+        assert_eq!(failure(ask(target, bad).await), (reason, text.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_match_that_must_not_be_ends_an_endless_body() {
+    let target = endless("HTTP/1.0 200 OK\r\n\r\nbad", &[b'.'; 16 * 1024], Duration::ZERO).await;
+    let outcome = ask(target, searching("bad", true, (0, None))).await;
+    let wanted = "match at byte 0 of the body, wanted none";
+    assert_eq!(failure(outcome), ("match", wanted.to_owned()));
+}
+
+#[tokio::test]
+async fn what_cannot_be_an_expression_from_a_file_of_ours_is_a_fault_of_ours() {
+    let good = Pattern::new("aa", PatternOptions::default()).unwrap();
+    let mut bytes = postcard::to_allocvec(&good).unwrap();
+    assert_eq!(postcard::from_bytes::<Pattern>(&bytes).unwrap(), good);
+    bytes[1] = b'(';
+    let pattern = postcard::from_bytes(&bytes).unwrap();
+    let target = answering("HTTP/1.0 200 OK\r\n\r\nx").await;
+    let mut spec = http(AMPLE, url("/"));
+    spec.urls[0].search =
+        Some(BodySearch { pattern, no_match: false, min_offset: 0, max_offset: None });
+    let Outcome::NotAsked(fault) = ask(target, ProbeKind::Http(spec)).await else { panic!() };
+    assert_eq!(fault.to_string(), "regex: unclosed group");
 }
