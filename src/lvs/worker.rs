@@ -332,14 +332,16 @@ impl Worker {
         }
         self.spec = LvsSpec { services: Vec::new(), ..spec };
         // On disk before it is in the kernel: nothing of ours is ever unknown to the next process.
-        self.write_state(now);
+        if added > 0 {
+            self.write_state(now);
+        }
         let removed = old.len();
         old.values().for_each(|served| self.farewell(served));
         self.applier.want(gone.into_iter().map(|key| (key, None)).collect(), now);
         let all: BTreeSet<ServiceKey> = self.served.keys().copied().collect();
         self.replan(&all, now);
         self.drained_at = self.served.values().filter_map(Served::poll_timeout).min();
-        self.write_state(now);
+        self.write_soon(now);
         let summary = format!(
             "virtual servers: {added} added, {removed} removed, {changed} changed; \
              probes: {} added, {} removed, {} kept",

@@ -33,6 +33,7 @@ impl Child {
     pub(super) fn start(role: Role, runtime_dir: &Path) -> io::Result<Self> {
         let (ours, theirs) = link::pair()?;
         let process = Command::new("/proc/self/exe")
+            .arg0("evenkeel")
             .args(["worker", role.name(), "--runtime-dir"])
             .arg(runtime_dir)
             // A signal from the terminal is for the supervisor alone.
@@ -111,6 +112,7 @@ impl Loader {
         let specs = crate::spec_file::create()?;
         let report = crate::spec_file::create()?;
         let process = Command::new("/proc/self/exe")
+            .arg0("evenkeel")
             .arg("load")
             .arg(config)
             .stdin(Stdio::from(File::open("/dev/null")?))
