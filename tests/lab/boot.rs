@@ -52,6 +52,14 @@ fn missing_packages() -> Vec<&'static str> {
     rows.filter_map(missing).collect()
 }
 
+/// Set inside a booted kernel, and only there.
+const MARK: &str = "EVENKEEL_LAB_BOOTED";
+
+/// True inside a kernel that was booted for us: it may be bent at will.
+pub(crate) fn is_inside() -> bool {
+    std::env::var_os(MARK).is_some()
+}
+
 /// What a boot has to run.
 pub(crate) struct Job {
     /// Arguments for this executable, inside.
@@ -220,7 +228,7 @@ fn job_script(job: &Job, console: &str) -> Result<String, String> {
     let session = if console == "pipe" { "" } else { "setsid -c -w " };
     let exports: String = std::env::vars_os().filter_map(export).collect();
     Ok(format!(
-        "LIMIT={}\nCONSOLE={console}\n{exports}job() {{ cd {} && {session}{}; }}\n",
+        "LIMIT={}\nCONSOLE={console}\nexport {MARK}=1\n{exports}job() {{ cd {} && {session}{}; }}\n",
         job.limit.as_secs(),
         shell_words::quote(&here.display().to_string()),
         shell_words::join(words),

@@ -4,25 +4,25 @@
 //! the exit status non-zero.
 
 use std::io::Write;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::boot::{self, End, Job};
 use crate::capture::Capture;
 use crate::client::{Client, PACE, Report};
-use crate::daemon::{self, Daemon, Kind};
+use crate::daemon::{Daemon, Kind};
 use crate::host::{Host, holds_within};
 use crate::keeper::Keeper;
+use crate::kernel_view;
 use crate::responder::Responder;
 use crate::topology::{Forwarding, Plan, Topology};
-use crate::{kernel, kernel_view};
 
 const VIP: &str = "10.0.0.100";
 const TARGET: &str = "10.0.0.100:80";
 const SERVICE: &str = "-t 10.0.0.100:80";
 const VRID: u8 = 51;
+
 /// The configuration of a director, as people write it.
 fn config(priority: u8, weights: [u32; 2]) -> String {
     let [first, second] = weights;
@@ -78,8 +78,9 @@ struct Row {
     is_good: bool,
 }
 
-struct Story {
-    net: Topology,
+/// The network, what runs in it, and what was measured.
+pub(super) struct Story {
+    pub(super) net: Topology,
     capture: Capture,
     directors: [Daemon; 2],
     servers: [Option<Responder>; 2],
@@ -87,58 +88,8 @@ struct Story {
     began: Instant,
 }
 
-/// `--demo` tells the story, `--demo-shell` leaves it at a prompt; `keepalived` behind it puts Debian's daemon into
-/// the director's role, to see how the same story goes there.
-pub(crate) fn main(args: &[String]) -> ExitCode {
-    let has = |word: &str| args.iter().any(|arg| arg == word);
-    let is_shell = has("--demo-shell");
-    if has("--inside") || kernel::is_enough() {
-        let kind = if has("keepalived") { Kind::Keepalived } else { Kind::Evenkeel };
-        return match kernel::prepare() {
-            Ok(()) if is_shell => shell(kind),
-            Ok(()) => run(kind),
-            Err(message) => complain(&message),
-        };
-    }
-    if let Err(message) = boot::check_packages() {
-        return complain(&message);
-    }
-    let args = args.iter().cloned().chain(["--inside".to_owned()]).collect();
-    boot_and_relay(args, is_shell)
-}
-
-fn boot_and_relay(args: Vec<String>, is_shell: bool) -> ExitCode {
-    let limit = Duration::from_secs(if is_shell { 24 * 3600 } else { 300 });
-    let job = Job { args, limit };
-    print!("This kernel has no IPVS for us; booting one that has it ... ");
-    let _ = std::io::stdout().flush();
-    let start = Instant::now();
-    if is_shell {
-        println!();
-        return boot::interactive(&job).map_or_else(|e| complain(&e), |_| ExitCode::SUCCESS);
-    }
-    let mut is_up = false;
-    let end = boot::run(&job, |line| {
-        if !std::mem::replace(&mut is_up, true) {
-            println!("up after {}", seconds(start.elapsed()));
-        }
-        println!("{line}");
-    });
-    match end {
-        Ok(End::Status(0)) => ExitCode::SUCCESS,
-        Ok(End::Status(_)) => ExitCode::FAILURE,
-        Ok(End::Crashed(words)) => complain(&format!("the booted kernel went away:\n{words}")),
-        Ok(End::TooLong(limit)) => complain(&format!("not over after {limit:?}")),
-        Err(message) => complain(&message),
-    }
-}
-
-fn complain(message: &str) -> ExitCode {
-    eprintln!("demo: {message}");
-    ExitCode::FAILURE
-}
-
-fn run(kind: Kind) -> ExitCode {
+/// Tells it from begin to end; the daemon is evenkeel, or keepalived for comparison.
+pub(super) fn run(kind: Kind) -> ExitCode {
     let keeper = Arc::new(Keeper::new("demo"));
     std::panic::set_hook(Box::new(|info| println!("\n  NOT SO: {info}")));
     let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -157,46 +108,8 @@ fn run(kind: Kind) -> ExitCode {
     code
 }
 
-/// Builds the same network, starts the same programs, and leaves them to the person at the prompt.
-fn shell(kind: Kind) -> ExitCode {
-    let keeper = Arc::new(Keeper::new("demo"));
-    let story = Story::begin(&keeper, kind);
-    story.wait_until_up();
-    let profile = keeper.folder().join("profile");
-    let name = |host: &str| story.net.host(host).namespace.clone();
-    let names = ["d1", "d2", "r1", "r2", "c1"].map(|host| format!("{host}) ns={};;", name(host)));
-    let status = match kind {
-        Kind::Evenkeel => format!(
-            "status() {{ on $1 {} status --runtime-dir {}/evenkeel-$1/run; }}\n",
-            daemon::evenkeel(),
-            keeper.folder().display()
-        ),
-        Kind::Keepalived => String::new(),
-    };
-    let text = format!(
-        "on() {{ case $1 in {} *) echo 'hosts: d1 d2 r1 r2 c1'; return 1;; esac; shift; ip netns exec $ns \"$@\"; }}\n\
-         {status}PS1='lab# '\n",
-        names.join(" ")
-    );
-    std::fs::write(&profile, text).unwrap();
-    println!("{SHELL_HELP}");
-    let status = Command::new("bash").arg("--rcfile").arg(&profile).arg("-i").status();
-    keeper.end();
-    if status.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-const SHELL_HELP: &str = "
-Two directors d1 d2, two web servers r1 r2, a client c1; the virtual address is 10.0.0.100. Try:
-  status d1                                  what the first director says of itself
-  on d1 ipvsadm -Ln                          the table
-  on d2 ip -br addr                          who holds the address
-  on c1 curl -s http://10.0.0.100/           a request (the answer is the server's name)
-  on d1 ip link set eth0 down                take the first director off the network
-  on c1 tcpdump -ni eth0 proto 112           the advertisements
-exit (or Ctrl-D) ends the lab.";
-
 impl Story {
-    fn begin(keeper: &Arc<Keeper>, kind: Kind) -> Self {
+    pub(super) fn begin(keeper: &Arc<Keeper>, kind: Kind) -> Self {
         let plan = Plan::new().directors(2).servers(2, Forwarding::Direct).clients(1).vips(&[VIP]);
         let net = plan.build(keeper);
         let capture = Capture::start(net.host("c1"));
@@ -236,7 +149,7 @@ impl Story {
         Client::asking(self.net.host("c1"), TARGET, PACE)
     }
 
-    fn wait_until_up(&self) {
+    pub(super) fn wait_until_up(&self) {
         let is_up = || {
             kernel_view::holds(self.d1(), VIP)
                 && ["d1", "d2"].iter().all(|d| self.weights_on(d).len() == 2)

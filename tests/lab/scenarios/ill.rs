@@ -10,12 +10,12 @@ use crate::daemon::Kind::Evenkeel;
 use crate::daemon::{Daemon, Kind};
 use crate::host::{Host, wait_for};
 use crate::keeper::Keeper;
-use crate::kernel_view;
 use crate::responder::Responder;
 use crate::runner::Scenario;
 use crate::tool;
 use crate::tool::responder::Mode;
 use crate::topology::{Forwarding, Plan};
+use crate::{boot, kernel, kernel_view};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::together("ill_real_servers_fail_at_their_deadline", 120, real_servers),
@@ -23,6 +23,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::together("ill_vrrp_packets_change_nothing", 60, packets),
     Scenario::together("ill_second_director_is_refused", 60, second_director),
     Scenario::together("ill_starts_say_what_to_do", 60, starts),
+    Scenario::together("ill_script_that_cannot_run_is_told", 60, script),
+    Scenario::alone("ill_kernel_without_ipvs", 60, no_ipvs),
 ];
 
 /// The check in [`service`], to be replaced by another.
@@ -185,6 +187,71 @@ fn starts(keeper: &Arc<Keeper>) {
     assert!(said.contains("CAP_NET_ADMIN"), "{said}");
     assert!(!said.contains("124"), "it ends by itself: {said}");
     assert!(!kernel_view::holds(d1, VIP));
+}
+
+/// A script without the right to run: the log names it and what is wrong.
+fn script(keeper: &Arc<Keeper>) {
+    let net = Plan::new().directors(1).build(keeper);
+    let script = keeper.folder().join("no-program");
+    fs::write(&script, "#!/bin/sh\n").unwrap();
+    let before = format!(
+        "global_defs {{\nscript_user root\n}}\nvrrp_script well {{\nscript \"{}\"\ninterval 1\n}}\n",
+        script.display()
+    );
+    let config = before + &instance(Pace::Tenth, PRIORITIES[0], "track_script {\n    well\n}");
+    let daemon = Daemon::start(Evenkeel, net.host("d1"), &config);
+    assert!(daemon.logs_within(Duration::from_secs(5), "no-program"), "the log names the script");
+    assert!(daemon.logs_within(Duration::from_secs(1), "xecut"), "and that it cannot be executed");
+}
+
+/// Takes IPVS out of the kernel, and the way to load it: a director with virtual servers says what is missing, one
+/// without any runs.
+fn no_ipvs(keeper: &Arc<Keeper>) {
+    if !boot::is_inside() {
+        keeper.figure("left out: this kernel was not booted for the tests");
+        return;
+    }
+    let loader = fs::read_to_string("/proc/sys/kernel/modprobe").unwrap();
+    unload_ipvs();
+    fs::write("/proc/sys/kernel/modprobe", "/bin/false").unwrap();
+    let moved = fs::rename("/lib/modules", "/lib/modules.away");
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| without_ipvs(keeper)));
+    moved.and_then(|()| fs::rename("/lib/modules.away", "/lib/modules")).unwrap();
+    fs::write("/proc/sys/kernel/modprobe", loader.trim()).unwrap();
+    kernel::prepare().unwrap();
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn without_ipvs(keeper: &Arc<Keeper>) {
+    assert!(!std::path::Path::new("/proc/net/ip_vs").exists());
+    let net = Plan::new().directors(1).build(keeper);
+    let d1 = net.host("d1");
+    let folder = keeper.folder().join("bare");
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("director.conf");
+    fs::write(&file, service(80, [1, 1])).unwrap();
+    let said = refused(d1, &file, &folder);
+    keeper.figure(said.trim());
+    assert!(said.contains("IPVS") && said.contains("ip_vs"), "{said}");
+    let daemon = Daemon::start(Evenkeel, d1, &instance(Pace::Tenth, PRIORITIES[0], ""));
+    wait_for(Duration::from_secs(10), "VRRP alone to work", || kernel_view::holds(d1, VIP));
+    daemon.stop();
+}
+
+/// Schedulers first: they hold ip_vs.
+fn unload_ipvs() {
+    for _ in 0..3 {
+        let modules = fs::read_to_string("/proc/modules").unwrap();
+        let names = modules.lines().filter_map(|line| line.split(' ').next());
+        for name in names.filter(|name| name.starts_with("ip_vs")) {
+            let _ = std::process::Command::new("rmmod")
+                .arg(name)
+                .stderr(std::process::Stdio::null())
+                .status();
+        }
+    }
 }
 
 fn run_line(config: &std::path::Path, runtime: &std::path::Path) -> String {
