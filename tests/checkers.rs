@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use checkers::spec::{DnsName, DnsRecord, DnsSpec, Payload, Reply, SmtpSpec, UdpSpec};
+use checkers::spec::{
+    BodySearch, DnsName, DnsRecord, DnsSpec, Pattern, PatternOptions, Payload, Reply, SmtpSpec,
+    Sni, TlsCheckSpec, TlsSpec, Trust, UdpSpec,
+};
 use checkers::{Cadence, CheckSpec, Connection, ProbeKind};
 use evenkeel::config::{Config, Grammar, Host, Loaded, load_text};
 
@@ -154,5 +157,92 @@ fn ping() {
             (80, ProbeKind::Ping(connection(5)), cadence(1, 1)),
             (80, ProbeKind::Ping(marked), cadence(1, 2)),
         ],
+    );
+}
+
+#[test]
+fn regex() {
+    let seen = twins(
+        "HTTP_GET {\n url {\n  path /\n  regex \"^ok (a|b)$\"\n  regex_options caseless multiline no_auto_possess\n  \
+         regex_no_match\n  regex_min_offset 3\n  regex_max_offset 99\n }\n url {\n  path /b\n  regex x\n  \
+         tls_compliant\n }\n}",
+        "HTTP_GET { url { path \"/\"; regex \"^ok (a|b)$\"; regex_options caseless multiline no_auto_possess\n \
+         regex_no_match; regex_min_offset 3; regex_max_offset 99 }\n \
+         url { path \"/b\"; regex x; tls_compliant } }",
+    );
+    let ProbeKind::Http(http) = &seen[0].1.kind else { panic!() };
+    let options = PatternOptions { caseless: true, multiline: true, ..PatternOptions::default() };
+    let search = |pattern, options, no_match, min_offset, max_offset| {
+        let pattern = Pattern::new(pattern, options).unwrap();
+        Some(BodySearch { pattern, no_match, min_offset, max_offset })
+    };
+    let seen: Vec<_> =
+        http.urls.iter().map(|url| (url.search.clone(), url.tls_compliant)).collect();
+    assert_eq!(
+        seen,
+        [
+            (search("^ok (a|b)$", options, true, 3, Some(99)), false),
+            (search("x", PatternOptions::default(), false, 0, None), true),
+        ]
+    );
+    assert_eq!(
+        told(
+            "HTTP_GET {\n url {\n path /\n regex \"a(?=b)\"\n regex_options firstline case\n regex_stack 1 2\n}\n \
+             url {\n path /\n regex_no_match\n}\n}"
+        ),
+        [
+            ":8:8: error: `regex`: a look-ahead at byte 1 is of PCRE2 and not possible here [regex] (help: what this \
+             engine has of PCRE2 stands in docs/migration.md)",
+            ":9:16: error: `firstline` is of PCRE2 and not possible here [regex]",
+            ":9:26: error: `case` for `regex_options`: an option of PCRE2, as caseless or multiline, is wanted \
+             [bad-value]",
+            ":10:2: warning: `regex_stack` has no effect: the engine needs no stack [no-effect]",
+            ":14:2: warning: this has no effect: there is no `regex` in this `url` [no-effect]",
+        ]
+    );
+}
+
+#[test]
+fn tls() {
+    let seen = twins(
+        "TLS_CHECK {\n}\n\
+         TLS_CHECK {\n tls_verify\n tls_min_days 30\n enable_sni\n virtualhost own.example\n}\n\
+         SSL_GET {\n url {\n  path /\n }\n tls_compliant\n tls_ca /etc/ca.pem\n sni_name a.example\n}",
+        "TLS_CHECK\n\
+         TLS_CHECK { tls_verify; tls_min_days 30; enable_sni; virtualhost own.example }\n\
+         SSL_GET { url { path \"/\" }; tls_compliant; tls_ca \"/etc/ca.pem\"; sni_name a.example }",
+    );
+    let check = |tls, host: &str| {
+        let virtualhost = Some(host.parse().unwrap());
+        ProbeKind::Tls(TlsCheckSpec { connection: connection(5), tls, virtualhost })
+    };
+    let verified = TlsSpec {
+        sni: Sni::Virtualhost,
+        verify: Some(Trust::System),
+        min_days: std::num::NonZeroU16::new(30),
+    };
+    assert_kinds(
+        &seen[..2],
+        &[
+            (80, check(TlsSpec::default(), "vs.example"), cadence(1, 1)),
+            (80, check(verified, "own.example"), cadence(1, 1)),
+        ],
+    );
+    let ProbeKind::Http(http) = &seen[2].1.kind else { panic!() };
+    assert!(http.urls[0].tls_compliant);
+    let wanted = TlsSpec {
+        sni: Sni::Name("a.example".parse().unwrap()),
+        verify: Some(Trust::File("/etc/ca.pem".into())),
+        min_days: None,
+    };
+    assert_eq!(http.tls, Some(wanted));
+    assert_eq!(
+        told(
+            "HTTP_GET {\n url {\n path /\n}\n tls_min_days 3\n}\nTLS_CHECK {\n tls_verify off\n tls_ca /x\n}"
+        ),
+        [
+            ":9:2: warning: this has no effect: there is no TLS in this checker [no-effect]",
+            ":13:2: warning: `tls_ca` has no effect: `tls_verify` is off [no-effect]",
+        ]
     );
 }

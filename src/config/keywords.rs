@@ -129,7 +129,8 @@ values: SECONDS is a decimal number of seconds (in KDL also a string with a unit
 yes, no, true or false (in KDL also `#true`, `#false`), COMMAND is one word, in quotes if it has arguments.
 
 Ours, unknown to keepalived: `lvs_resync`, `vrrp_hand_over` and `hand_over`; for checkers, real servers and virtual
-servers `rise`, `fall`, `jitter`, `first_check`; for HTTP_GET `body_limit`.
+servers `rise`, `fall`, `jitter`, `first_check`; for HTTP_GET `body_limit`; for SSL_GET `tls_verify`, `tls_ca` and
+`tls_min_days`; `TLS_CHECK`.
 
 Not read by this version, and refused with their line because the rest of the file would mean something else without
 them: `include` and its kin, definitions (`$NAME=`), conditional lines (`@id`), repetitions (`~SEQ`, `~LST`),

@@ -14,6 +14,7 @@ use super::http::HttpDraft;
 use super::pace::{Pace, Paced};
 use super::ping::PingDraft;
 use super::smtp::SmtpDraft;
+use super::tls::TlsCheckDraft;
 use super::udp::UdpDraft;
 use super::{At, Decoder, Keyword, Keywords, acts, not_yet};
 use crate::config::diagnostic::Diagnostic;
@@ -53,6 +54,7 @@ enum Kind {
     Dns(DnsDraft),
     Udp(UdpDraft),
     Ping,
+    Tls(TlsCheckDraft),
 }
 
 /// Where and from where to connect.
@@ -170,8 +172,8 @@ impl Decoder<'_> {
     }
 
     /// Reads an `HTTP_GET` or `SSL_GET`.
-    pub(super) fn http_get(&mut self, directive: &Directive, tls: bool) -> Draft {
-        let mut http = HttpDraft { tls, ..HttpDraft::default() };
+    pub(super) fn http_get(&mut self, directive: &Directive, secured: bool) -> Draft {
+        let mut http = HttpDraft { secured, ..HttpDraft::default() };
         self.block(directive, &mut http);
         let (pace, connect) = (http.pace.clone(), http.connect.clone());
         Draft { keyword: directive.head(), pace, connect, kind: Kind::Http(http) }
@@ -195,6 +197,11 @@ impl Decoder<'_> {
     /// Reads a `PING_CHECK`.
     pub(super) fn ping_check(&mut self, directive: &Directive) -> Draft {
         self.connecting(directive, |_: PingDraft| Kind::Ping)
+    }
+
+    /// Reads a `TLS_CHECK`.
+    pub(super) fn tls_check(&mut self, directive: &Directive) -> Draft {
+        self.connecting(directive, Kind::Tls)
     }
 
     /// One whose options all have defaults, so that it needs no block.
@@ -245,6 +252,10 @@ impl Decoder<'_> {
             Kind::Udp(udp) => {
                 let spec = udp.spec(self, connection, keyword);
                 (ProbeKind::Udp(spec), pace.cadence(1, DELAY_BEFORE_RETRY))
+            }
+            Kind::Tls(tls) => {
+                let spec = tls.spec(self, connection, levels.virtualhost.as_ref());
+                (ProbeKind::Tls(spec), pace.cadence(1, DELAY_BEFORE_RETRY))
             }
             Kind::Ping => (ProbeKind::Ping(connection), pace.cadence(1, DELAY_BEFORE_RETRY)),
         };

@@ -1,13 +1,13 @@
 //! `HTTP_GET`, `SSL_GET` and their `url`s.
 
 use checkers::Connection;
-use checkers::spec::{
-    Digest, Host, HttpSpec, HttpVersion, Sni, StatusRange, Statuses, TlsSpec, Url, UrlPath,
-};
+use checkers::spec::{Digest, Host, HttpSpec, HttpVersion, StatusRange, Statuses, Url, UrlPath};
 
 use super::checker::{ConnectDraft, Connects, Levels};
 use super::pace::{Pace, Paced};
-use super::{Decoder, Keyword, Keywords, acts, many, not_yet};
+use super::regex::{self, SearchDraft};
+use super::tls::{Secured, TlsDraft};
+use super::{Decoder, Keyword, Keywords, acts, many};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::source::Span;
 use crate::config::tree::{Directive, Word};
@@ -15,13 +15,15 @@ use crate::config::tree::{Directive, Word};
 /// `HTTP_GET` and `SSL_GET`.
 #[derive(Debug, Default)]
 pub(super) struct HttpDraft {
-    pub(super) tls: bool,
+    /// `SSL_GET`.
+    pub(super) secured: bool,
+    pub(super) tls: TlsDraft,
+    pub(super) tls_compliant: bool,
     pub(super) pace: Pace,
     pub(super) connect: ConnectDraft,
     pub(super) urls: Vec<UrlDraft>,
     pub(super) virtualhost: Option<Host>,
     pub(super) version: HttpVersion,
-    pub(super) sni: Sni,
     pub(super) fast_recovery: bool,
     pub(super) body_limit: Option<u64>,
 }
@@ -38,16 +40,22 @@ impl Connects for HttpDraft {
     }
 }
 
+impl Secured for HttpDraft {
+    fn tls(&mut self) -> &mut TlsDraft {
+        &mut self.tls
+    }
+}
+
 impl Keywords for HttpDraft {
     const BLOCK: &'static str = "HTTP_GET";
     const TABLES: &'static [&'static [Keyword<Self>]] =
-        &[HTTP, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::CONNECT];
+        &[HTTP, &Self::TLS, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::CONNECT];
 }
 
 const HTTP: &[Keyword<HttpDraft>] = &[
     many(
         "url",
-        "{ path PATH [status_code ...] [digest ...] [virtualhost ...] }",
+        "{ path PATH [status_code ...] [digest ...] [regex ...] [virtualhost ...] }",
         |decoder, directive, draft| {
             let mut url = UrlDraft::default();
             decoder.block(directive, &mut url);
@@ -74,21 +82,6 @@ const HTTP: &[Keyword<HttpDraft>] = &[
         let Some(word) = decoder.word(directive) else { return };
         draft.version = decoder.choice(word, &CHOICES).unwrap_or_default();
     }),
-    acts("enable_sni", "[BOOL]", |decoder, directive, draft| {
-        if decoder.switch(directive) == Some(true) && draft.sni == Sni::Off {
-            draft.sni = Sni::Virtualhost;
-        }
-    }),
-    acts("sni_name", "[NAME]", |decoder, directive, draft| {
-        match decoder.word_or_nothing(directive) {
-            None => draft.sni = Sni::Virtualhost,
-            Some(word) => {
-                if let Some(name) = decoder.parsed(word) {
-                    draft.sni = Sni::Name(name);
-                }
-            }
-        }
-    }),
     acts("fast_recovery", "[BOOL]", |decoder, directive, draft| {
         draft.fast_recovery = decoder.switch(directive).unwrap_or_default();
     }),
@@ -99,7 +92,9 @@ const HTTP: &[Keyword<HttpDraft>] = &[
         decoder.old_name(directive, "retry");
         draft.pace.retry = decoder.number(directive, 0..=u32::MAX - 1);
     }),
-    not_yet("tls_compliant", "[BOOL]", "a missing close of the TLS session is no failure"),
+    acts("tls_compliant", "[BOOL]", |decoder, directive, draft| {
+        draft.tls_compliant = decoder.switch(directive).unwrap_or_default();
+    }),
 ];
 
 /// `url { ... }`.
@@ -108,36 +103,35 @@ pub(super) struct UrlDraft {
     path: Option<UrlPath>,
     statuses: Statuses,
     digest: Option<Digest>,
+    pub(super) search: SearchDraft,
+    tls_compliant: Option<bool>,
     pub(super) virtualhost: Option<Host>,
 }
 
-const NO_REGEX: &str = "the body is not searched";
-
 impl Keywords for UrlDraft {
     const BLOCK: &'static str = "url";
-    const TABLES: &'static [&'static [Keyword<Self>]] = &[&[
-        acts("path", "PATH", |decoder, directive, draft| {
-            draft.path = decoder.word(directive).and_then(|word| decoder.parsed(word));
-        }),
-        acts("status_code", "CODE | CODE-CODE ...", |decoder, directive, draft| {
-            if let Some(statuses) = decoder.statuses(directive) {
-                draft.statuses = statuses;
-            }
-        }),
-        acts("digest", "MD5", |decoder, directive, draft| {
-            draft.digest = decoder.word(directive).and_then(|word| decoder.parsed(word));
-        }),
-        acts("virtualhost", "NAME", |decoder, directive, draft| {
-            draft.virtualhost = decoder.word(directive).and_then(|word| decoder.parsed(word));
-        }),
-        not_yet("regex", "PATTERN", NO_REGEX),
-        not_yet("regex_no_match", "", NO_REGEX),
-        not_yet("regex_options", "OPTION ...", NO_REGEX),
-        not_yet("regex_min_offset", "BYTES", NO_REGEX),
-        not_yet("regex_max_offset", "BYTES", NO_REGEX),
-        not_yet("regex_stack", "START MAX", NO_REGEX),
-        not_yet("tls_compliant", "[BOOL]", "a missing close of the TLS session is no failure"),
-    ]];
+    const TABLES: &'static [&'static [Keyword<Self>]] = &[
+        &[
+            acts("path", "PATH", |decoder, directive, draft| {
+                draft.path = decoder.word(directive).and_then(|word| decoder.parsed(word));
+            }),
+            acts("status_code", "CODE | CODE-CODE ...", |decoder, directive, draft| {
+                if let Some(statuses) = decoder.statuses(directive) {
+                    draft.statuses = statuses;
+                }
+            }),
+            acts("digest", "MD5", |decoder, directive, draft| {
+                draft.digest = decoder.word(directive).and_then(|word| decoder.parsed(word));
+            }),
+            acts("virtualhost", "NAME", |decoder, directive, draft| {
+                draft.virtualhost = decoder.word(directive).and_then(|word| decoder.parsed(word));
+            }),
+            acts("tls_compliant", "[BOOL]", |decoder, directive, draft| {
+                draft.tls_compliant = decoder.switch(directive);
+            }),
+        ],
+        &regex::REGEX,
+    ];
 }
 
 impl Decoder<'_> {
@@ -160,15 +154,24 @@ impl Decoder<'_> {
         }
         let virtualhost = http.virtualhost.or_else(|| levels.virtualhost.clone());
         let urls = http.urls.into_iter().filter_map(|url| {
-            let UrlDraft { path, statuses, digest, virtualhost: own } = url;
+            let UrlDraft { path, statuses, digest, search, tls_compliant, virtualhost: own } = url;
             let virtualhost = own.or_else(|| virtualhost.clone());
-            path.map(|path| Url { path, statuses, digest, virtualhost })
+            let search = search.spec(self);
+            let tls_compliant = tls_compliant.unwrap_or(http.tls_compliant);
+            path.map(|path| Url { path, statuses, digest, search, virtualhost, tls_compliant })
         });
+        let urls = urls.collect();
+        let tls = if http.secured {
+            Some(http.tls.spec(self))
+        } else {
+            http.tls.unused(self);
+            None
+        };
         Some(HttpSpec {
             connection,
-            tls: http.tls.then_some(TlsSpec { sni: http.sni }),
+            tls,
             version: http.version,
-            urls: urls.collect(),
+            urls,
             fast_recovery: http.fast_recovery,
             body_limit: http.body_limit,
         })

@@ -18,11 +18,13 @@ mod options;
 mod pace;
 mod ping;
 mod real_server;
+mod regex;
 mod root;
 mod script;
 mod service;
 mod smtp;
 mod sync_group;
+mod tls;
 mod track;
 mod udp;
 mod value;
@@ -196,6 +198,7 @@ pub(super) fn all_rows() -> Vec<Row> {
     rows::<dns::DnsDraft>(&mut all);
     rows::<udp::UdpDraft>(&mut all);
     rows::<ping::PingDraft>(&mut all);
+    rows::<tls::TlsCheckDraft>(&mut all);
     all
 }
 

@@ -103,6 +103,9 @@ const CHECKERS: &[Keyword<Draft>] = &[
     many("UDP_CHECK", "{ ... }", |decoder, directive, draft| {
         draft.checkers.push(decoder.udp_check(directive));
     }),
+    many("TLS_CHECK", "{ ... }", |decoder, directive, draft| {
+        draft.checkers.push(decoder.tls_check(directive));
+    }),
     not_yet("FILE_CHECK", "{ ... }", UNCHECKED),
     not_yet("BFD_CHECK", "{ ... }", UNCHECKED),
 ];
