@@ -8,8 +8,8 @@ use crate::config::{self, Config, Loaded, Severity, Style};
 
 /// Exit status 0 clean, 1 with warnings, 2 when it would not run. Mistakes go to standard error, the summary to
 /// standard output.
-pub(super) fn run(file: &Path) -> ExitCode {
-    let Loaded { config, diagnostics } = config::load(file);
+pub(super) fn run(file: &Path, id: Option<&str>) -> ExitCode {
+    let Loaded { config, diagnostics } = config::load_as(file, &config::Asked::to_run(id));
     let style = if io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
     eprint!("{}", diagnostics.render(style));
     let verdict = match &config {

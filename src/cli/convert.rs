@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use crate::config::{self, Converted, Style};
 
 /// Exit status 0 clean, 1 with warnings, 2 when the file cannot be read or would not run either way.
-pub(super) fn run(file: &Path) -> ExitCode {
-    let Converted { kdl, diagnostics } = config::convert(file);
+pub(super) fn run(file: &Path, id: Option<&str>) -> ExitCode {
+    let Converted { kdl, diagnostics } = config::convert_as(file, id);
     let style = if io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
     eprint!("{}", diagnostics.render(style));
     let written = kdl.as_ref().map(|kdl| io::stdout().write_all(kdl.as_bytes()));

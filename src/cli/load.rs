@@ -10,8 +10,8 @@ use crate::config::{self, Config, Loaded, Style};
 use crate::specs::Specs;
 
 /// Exit status 0 clean, 1 with warnings, 2 when it cannot run.
-pub(super) fn run(file: &Path) -> ExitCode {
-    let Loaded { config, diagnostics } = config::load(file);
+pub(super) fn run(file: &Path, id: Option<&str>) -> ExitCode {
+    let Loaded { config, diagnostics } = config::load_as(file, &config::Asked::to_run(id));
     eprint!("{}", diagnostics.render(Style::Plain));
     let Some(config) = config else { return ExitCode::from(2) };
     match write(&config) {

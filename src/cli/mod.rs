@@ -36,17 +36,23 @@ enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
         #[command(flatten)]
+        id: ConfigId,
+        #[command(flatten)]
         runtime: Runtime,
     },
     /// Check a configuration; exit status 0 clean, 1 warnings, 2 it would not run
     Check {
         /// Configuration, KDL or keepalived.conf
         file: PathBuf,
+        #[command(flatten)]
+        id: ConfigId,
     },
     /// Print a configuration as KDL; what differs is reported on standard error
     Convert {
         /// Configuration, usually a keepalived.conf
         file: PathBuf,
+        #[command(flatten)]
+        id: ConfigId,
     },
     /// Show what a configuration would change; exit status 0 nothing, 3 something
     Plan {
@@ -90,6 +96,8 @@ enum Command {
     Load {
         /// Configuration
         file: PathBuf,
+        #[command(flatten)]
+        id: ConfigId,
     },
     /// A worker process (started by `run`)
     #[command(hide = true)]
@@ -119,6 +127,13 @@ enum Worker {
 }
 
 #[derive(Debug, Args)]
+struct ConfigId {
+    /// The director that `@ID` lines are read for; without it, this host's name up to its first dot
+    #[arg(short = 'i', long = "config-id", value_name = "ID")]
+    config_id: Option<String>,
+}
+
+#[derive(Debug, Args)]
 struct Runtime {
     /// Where pid file, sockets and state live: one for each director on a host
     #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
@@ -128,12 +143,12 @@ struct Runtime {
 /// Runs what the command line says.
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { config, runtime } => {
+        Command::Run { config, id, runtime } => {
             log::start(Role::Supervisor);
-            operate::run(config, runtime.runtime_dir)
+            operate::run(config, id.config_id, runtime.runtime_dir)
         }
-        Command::Check { file } => check::run(&file),
-        Command::Convert { file } => convert::run(&file),
+        Command::Check { file, id } => check::run(&file, id.config_id.as_deref()),
+        Command::Convert { file, id } => convert::run(&file, id.config_id.as_deref()),
         Command::Status { runtime, json } => status::run(&runtime.runtime_dir, json),
         Command::Reload { runtime, drain, plan } => {
             operate::reload(&runtime.runtime_dir, drain, plan)
@@ -142,7 +157,7 @@ pub fn main() -> ExitCode {
             plan::run(&file, from.as_deref(), &runtime.runtime_dir, json)
         }
         Command::Stop { runtime } => operate::stop(&runtime.runtime_dir),
-        Command::Load { file } => load::run(&file),
+        Command::Load { file, id } => load::run(&file, id.config_id.as_deref()),
         Command::Worker { worker } => run_worker(worker),
     }
 }

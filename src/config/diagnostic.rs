@@ -1,6 +1,7 @@
 //! What is wrong with a configuration: each mistake with its place, what was found, and what would be right. It
 //! shows diagnostics; it decides nothing about them.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use miette::{
@@ -93,6 +94,8 @@ pub struct Diagnostics {
     sources: Sources,
     list: Vec<Diagnostic>,
     dropped: usize,
+    /// What was told of expanded text: a macro that is used a thousand times has each of its mistakes once.
+    told: HashSet<(Span, String)>,
 }
 
 impl Diagnostics {
@@ -110,6 +113,11 @@ impl Diagnostics {
 
     /// Adds one. The first error is kept whatever came before it.
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+        if let Some(span) = diagnostic.span.filter(|span| span.place() != *span)
+            && !self.told.insert((span.place(), diagnostic.message.clone()))
+        {
+            return;
+        }
         let first_error = diagnostic.severity == Severity::Error && !self.has_errors();
         if self.list.len() < Self::MOST || first_error {
             self.list.push(diagnostic);
@@ -152,10 +160,22 @@ impl Diagnostics {
         for (span, what) in related {
             line.push_str(&format!("; {what} at {}", self.sources.place(*span)));
         }
+        for step in self.steps(*span) {
+            line.push_str(&format!("; {step}"));
+        }
         if let Some(help) = help {
             line.push_str(&format!(" (help: {help})"));
         }
         line
+    }
+
+    /// The expansions that led to a place, in words; the outermost of very many are left out.
+    fn steps(&self, span: Option<Span>) -> impl Iterator<Item = String> {
+        const MOST: usize = 8;
+        let trail = span.into_iter().flat_map(|span| self.sources.trail(span)).take(MOST);
+        trail.map(|step| {
+            format!("in the expansion of {} at {}", step.what, self.sources.place(step.at))
+        })
     }
 
     /// Each diagnostic as [`Diagnostics::line`].
@@ -174,7 +194,8 @@ impl Diagnostics {
         let mut text = String::new();
         for diagnostic in &self.list {
             // Writing to a String does not fail.
-            let _ = handler.render_report(&mut text, &Shown { diagnostic, sources: &self.sources });
+            let _ = handler
+                .render_report(&mut text, &Shown { diagnostic, all: self, sources: &self.sources });
             text.push('\n');
         }
         if self.dropped > 0 {
@@ -203,6 +224,7 @@ impl Diagnostics {
 #[derive(Debug)]
 struct Shown<'a> {
     diagnostic: &'a Diagnostic,
+    all: &'a Diagnostics,
     sources: &'a Sources,
 }
 
@@ -266,6 +288,7 @@ impl miette::Diagnostic for Shown<'_> {
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let mut help: Vec<String> = self.diagnostic.help.iter().cloned().collect();
+        help.extend(self.all.steps(self.diagnostic.span));
         let file = self.diagnostic.span.map(|span| span.file);
         for (span, what) in &self.diagnostic.related {
             if Some(span.file) != file {

@@ -1,11 +1,13 @@
 //! keepalived.conf -> the tree of directives. It knows lines, blocks and comments, and no keyword's meaning.
 //!
 //! What keepalived reads before it looks at keywords (lib/parser.c): `#` and `!` comments, blocks whose braces share
-//! a line with words or have their own, quotes. Definitions (`$NAME=`), conditional lines (`@ID`) and repetitions
-//! (`~SEQ`, `~LST`) are refused by name: a text that means something else without them must not run. Braces that do not
-//! match are warnings, as keepalived reads on; what a missing one swallows is an error of the decoder.
+//! a line with words or have their own, quotes. Includes, conditions, definitions and repetitions are `expand`'s, which
+//! gives the lines. Braces that do not match are warnings, as keepalived reads on; what a missing one swallows is an
+//! error of the decoder.
 
+use super::context::Context;
 use super::diagnostic::{Diagnostic, Diagnostics};
+use super::expand::Lines;
 use super::lexer::{self, Token};
 use super::source::{FileId, Span};
 use super::tree::{Block, Comment, Comments, Directive, Form, Word};
@@ -14,9 +16,9 @@ use super::tree::{Block, Comment, Comments, Directive, Form, Word};
 pub(super) const MAX_DEPTH: usize = 32;
 
 /// Reads a file. What cannot be read is told, and the rest is read all the same.
-pub(super) fn parse(file: FileId, diagnostics: &mut Diagnostics) -> Block {
+pub(super) fn parse(file: FileId, context: &Context, diagnostics: &mut Diagnostics) -> Block {
     let mut found = Vec::new();
-    let block = Parser::new(file, &mut found).run(diagnostics.sources().file(file));
+    let block = Parser::new(&mut found).run(Lines::new(file, context, diagnostics));
     found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
     block
 }
@@ -30,7 +32,6 @@ struct Level {
 }
 
 struct Parser<'a> {
-    file: FileId,
     levels: Vec<Level>,
     words: Vec<Word>,
     /// Comments that wait for the directive after them.
@@ -44,9 +45,8 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(file: FileId, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
+    fn new(diagnostics: &'a mut Vec<Diagnostic>) -> Self {
         Self {
-            file,
             levels: vec![Level::default()],
             words: Vec::new(),
             pending: Vec::new(),
@@ -57,13 +57,14 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn run(mut self, source: &super::source::Source) -> Block {
+    fn run(mut self, mut lines: Lines<'_>) -> Block {
         let mut tokens = Vec::new();
-        let lines = source.text().bytes().filter(|&byte| byte == b'\n').count() + 1;
-        for number in 0..lines {
-            let range = source.line_range(number);
-            lexer::read_line(source.text(), self.file, range, &mut tokens, self.diagnostics);
+        while let Some(line) = lines.next() {
+            let (text, range, origin) = line.parts();
+            lexer::read_line(text, origin, range, &mut tokens, self.diagnostics);
             self.line(&mut tokens);
+            // Mistakes of expanded text are many and alike: they are kept once.
+            self.diagnostics.drain(..).for_each(|told| lines.diagnostics().push(told));
             if self.levels.len() > MAX_DEPTH {
                 break;
             }
@@ -109,7 +110,6 @@ impl<'a> Parser<'a> {
             self.pending.push(Comment { text: text.into(), spaced: self.blank_before });
             return;
         }
-        self.refuse_preprocessor();
         let after = self.cut_slashes();
         let mut words = std::mem::take(&mut self.words).into_iter();
         let Some(name) = words.next() else { return };
@@ -251,25 +251,6 @@ impl<'a> Parser<'a> {
         let text = words.join(" ");
         self.warn_of_free_text(span, &text);
         Some(Comment { text: text.trim_start_matches('/').trim().into(), spaced: false })
-    }
-
-    fn refuse_preprocessor(&mut self) {
-        let Word { text, span, .. } = &self.words[0];
-        let span = *span;
-        let what = if text.starts_with('@') {
-            "conditional lines (`@id`) are"
-        } else if text.starts_with('$') && text.contains('=') {
-            "definitions (`$NAME=value`) are"
-        } else if text.starts_with("~SEQ") || text.starts_with("~LST") {
-            "repetitions (`~SEQ`, `~LST`) are"
-        } else {
-            return;
-        };
-        self.diagnostics.push(
-            Diagnostic::error("not-yet", span, format!("{what} not read by this version"))
-                .help("write out the text that it stands for"),
-        );
-        self.words[0] = Word::nothing(span);
     }
 }
 

@@ -28,6 +28,9 @@ const UNREAD: &[(&str, &str)] = &[
     ("BFD_CHECK", "name alpha"),
 ];
 
+/// Stands for all blocks.
+const ANY_BLOCK: &str = "any block";
+
 /// Where each keyword belongs.
 static BLOCKS: LazyLock<BTreeMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
     let mut blocks: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -40,9 +43,34 @@ static BLOCKS: LazyLock<BTreeMap<&'static str, Vec<&'static str>>> = LazyLock::n
     blocks
 });
 
+/// What takes effect before keywords are looked at, in any block.
+const ANYWHERE: [(&str, &str, &str); 6] = [
+    ("include", "PATTERN", "what is missing is a warning; in KDL an error unless it has wildcards"),
+    ("includer", "PATTERN", "keepalived.conf: a file that cannot be read is an error"),
+    ("includem", "PATTERN", "keepalived.conf: likewise a plain name without a file"),
+    ("includew", "PATTERN", "keepalived.conf: likewise wildcards that match nothing"),
+    ("includeb", "PATTERN", "keepalived.conf: likewise each alternative in braces"),
+    ("includea", "PATTERN", "keepalived.conf: all of this"),
+];
+
 /// Every keyword with its block, in the order of the tables.
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = decode::all_rows();
+    rows.extend(ANYWHERE.map(|(name, form, note)| Row {
+        block: ANY_BLOCK,
+        name,
+        form,
+        support: "acts",
+        note,
+    }));
+    let ours = super::template::FORMS.iter().filter(|(name, _)| *name != "include");
+    rows.extend(ours.map(|(name, form)| Row {
+        block: ANY_BLOCK,
+        name,
+        form,
+        support: "acts",
+        note: "KDL",
+    }));
     for (block, names) in UNREAD {
         rows.extend(names.split_whitespace().map(|name| Row {
             block,
@@ -67,6 +95,7 @@ pub(super) fn blocks_of(name: &str) -> Vec<String> {
     let few = blocks.iter().take(3);
     few.map(|block| match *block {
         "" => "at the outermost level".to_owned(),
+        ANY_BLOCK => "in any block".to_owned(),
         block => format!("in `{block}`"),
     })
     .collect()
@@ -132,9 +161,16 @@ Ours, unknown to keepalived: `lvs_resync`, `vrrp_hand_over` and `hand_over`; for
 servers `rise`, `fall`, `jitter`, `first_check`; for HTTP_GET `body_limit`; for SSL_GET `tls_verify`, `tls_ca` and
 `tls_min_days`; `TLS_CHECK`.
 
+Before keywords, a keepalived.conf is expanded as keepalived does: `include` and its kin, conditional lines (`@ID`,
+`@^ID`), definitions (`$NAME=VALUE`, over several lines with `\\`, with `$1` for words behind the name), the predefined
+`${_PWD}`, `${_INSTANCE}`, `${_RANDOM MIN MAX}`, `${_ENV NAME}`, `${_HASH}`, `${_BANG}`, and repetitions (`~SEQ`, `~SEQx`,
+`~LST`). At most 1,000,000 turns of a repetition, 2,000,000 lines and a nesting of 64; beyond that the file is refused.
+
+KDL has nodes for the same: `include`, `when`, `unless`, `define`, `use`, `repeat`, and `${NAME}` in any word
+([migration.md](migration.md)).
+
 Not read by this version, and refused with their line because the rest of the file would mean something else without
-them: `include` and its kin, definitions (`$NAME=`), conditional lines (`@id`), repetitions (`~SEQ`, `~LST`),
-`virtual_server group`, `auth_type AH` and `auth_hmac`.
+them: `virtual_server group`, `auth_type AH` and `auth_hmac`.
 ";
 
 #[cfg(test)]

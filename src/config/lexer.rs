@@ -7,6 +7,66 @@ use super::diagnostic::Diagnostic;
 use super::source::{FileId, Span};
 use super::tree::{Form, Word};
 
+/// Where the bytes of a text that is being read stand in the files.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin<'a> {
+    /// It is the text of this file.
+    File(FileId),
+    /// It was put together.
+    Pieces(&'a [Piece]),
+}
+
+/// A stretch of a text that was put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// Its first byte in the text.
+    pub(super) at: usize,
+    /// Where it stands: byte by byte if both are of one length, else as a whole.
+    pub(super) from: Span,
+    /// How long it is in the text.
+    pub(super) length: usize,
+    /// The place on the line that was read which brought it in.
+    pub(super) outer: Span,
+}
+
+impl Origin<'_> {
+    /// The place of a range of the text.
+    pub(super) fn span(self, start: usize, end: usize) -> Span {
+        let pieces = match self {
+            Self::File(file) => return Span::new(file, start, end),
+            Self::Pieces(pieces) => pieces,
+        };
+        let piece = |at: usize| {
+            let index = pieces.partition_point(|piece| piece.at <= at).saturating_sub(1);
+            pieces.get(index)
+        };
+        // A text that was put together has a piece, if only an empty one.
+        let (Some(first), Some(last)) = (piece(start), piece(end.saturating_sub(1).max(start)))
+        else {
+            return Span::new(FileId::default(), 0, 0);
+        };
+        let (from, to) = (first.range(start, start), last.range(start.max(last.at), end));
+        if (from.file, from.via) == (to.file, to.via) && from.start <= to.start {
+            return from.to(to);
+        }
+        first.outer.to(last.outer)
+    }
+}
+
+impl Piece {
+    /// The place of the bytes `start..end` of the text, as far as they are of this piece.
+    pub(super) fn range(&self, start: usize, end: usize) -> Span {
+        let width = (self.from.end - self.from.start) as usize;
+        if width != self.length {
+            return self.from;
+        }
+        let cut = |at: usize| at.saturating_sub(self.at).min(width);
+        let Span { file, start: base, via, .. } = self.from;
+        let base = base as usize;
+        Span::new(file, base + cut(start), base + cut(end)).through(via)
+    }
+}
+
 /// What a line consists of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token {
@@ -58,17 +118,17 @@ const MAX_LINE: usize = 64 << 10;
 /// Reads the line at `range` of `text` into `tokens`.
 pub(super) fn read_line(
     text: &str,
-    file: FileId,
+    origin: Origin<'_>,
     range: Range<usize>,
     tokens: &mut Vec<Token>,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     tokens.clear();
-    let whole = Span::new(file, range.start, range.end);
+    let whole = origin.span(range.start, range.end);
     if let Some(at) = text[range.clone()].find('\0') {
         let at = range.start + at;
         diagnostics.push(
-            Diagnostic::error("syntax", Span::new(file, at, at + 1), "a NUL byte in the line")
+            Diagnostic::error("syntax", origin.span(at, at + 1), "a NUL byte in the line")
                 .help("this is no text file, or it was damaged"),
         );
         return;
@@ -85,7 +145,8 @@ pub(super) fn read_line(
                 "it is read here; keepalived reads at most {KEEPALIVED_LINE} bytes"
             )));
     }
-    let mut line = Line { text, file, at: range.start, end: range.end, command: None, diagnostics };
+    let mut line =
+        Line { text, origin, at: range.start, end: range.end, command: None, diagnostics };
     while let Some(token) = line.next() {
         tokens.push(token);
     }
@@ -94,7 +155,7 @@ pub(super) fn read_line(
 /// A line as it is being read.
 struct Line<'a> {
     text: &'a str,
-    file: FileId,
+    origin: Origin<'a>,
     at: usize,
     end: usize,
     /// Whether the statement's first word, if it had one yet, is a command keyword.
@@ -128,7 +189,7 @@ impl Line<'_> {
     fn brace(&mut self) -> Span {
         self.at += 1;
         self.command = None;
-        Span::new(self.file, self.at - 1, self.at)
+        self.origin.span(self.at - 1, self.at)
     }
 
     /// Up to the closing quote; without one, up to the end of the line.
@@ -140,7 +201,7 @@ impl Line<'_> {
         loop {
             match self.peek() {
                 None => {
-                    let span = Span::new(self.file, start, self.end);
+                    let span = self.origin.span(start, self.end);
                     let message = "the quote that opens here is not closed on this line";
                     self.diagnostics.push(Diagnostic::error("syntax", span, message));
                     break;
@@ -196,7 +257,7 @@ impl Line<'_> {
     }
 
     fn word(&mut self, text: Box<str>, start: usize, form: Form) -> Word {
-        let span = Span::new(self.file, start, self.at);
+        let span = self.origin.span(start, self.at);
         if text.contains(char::REPLACEMENT_CHARACTER) {
             self.diagnostics.push(
                 Diagnostic::error("syntax", span, "bytes that are not UTF-8, outside a comment")
@@ -209,7 +270,7 @@ impl Line<'_> {
 
     /// keepalived ends the word here too, which surprises people with `!` in a password.
     fn warn_of_glued_comment(&mut self) {
-        let span = Span::new(self.file, self.at, self.end);
+        let span = self.origin.span(self.at, self.end);
         let mark = &self.text[self.at..=self.at];
         self.diagnostics.push(
             Diagnostic::warning(
@@ -237,7 +298,7 @@ mod tests {
         let file = sources.add("x", line.as_bytes(), Grammar::Keepalived, None).unwrap();
         let (mut tokens, mut diagnostics) = (Vec::new(), Vec::new());
         let text = sources.file(file).text();
-        read_line(text, file, 0..text.len(), &mut tokens, &mut diagnostics);
+        read_line(text, Origin::File(file), 0..text.len(), &mut tokens, &mut diagnostics);
         let shown = tokens.iter().map(|token| match token {
             Token::Word(word) => {
                 let quoted = sources.slice(word.span).starts_with('"');

@@ -11,6 +11,9 @@
 //! | `model` | [`model::Config`]: defaults filled in, names resolved; what the workers' specs are made of |
 //! | `source`, `diagnostic` | files and places; mistakes and how they are shown |
 //! | `tree` | directives, words, comments |
+//! | `expand`, `include` | what comes before keywords: files, conditions, definitions, repetitions |
+//! | `template` | the same for KDL |
+//! | `context` | what that depends on besides the files |
 //! | `lexer`, `keepalived`, `kdl` | text -> tree |
 //! | `decode` | tree -> model, one file per block |
 //! | `keywords`, `suggest` | the keyword reference; "did you mean" |
@@ -18,8 +21,11 @@
 //!
 //! It reads files and asks the host for accounts, interfaces and programs; it changes nothing and starts nothing.
 
+mod context;
 mod decode;
 pub mod diagnostic;
+mod expand;
+mod include;
 mod kdl;
 mod keepalived;
 pub mod keywords;
@@ -28,10 +34,12 @@ pub mod model;
 mod render;
 pub mod source;
 mod suggest;
+mod template;
 pub mod tree;
 
 use std::path::Path;
 
+use self::context::Context;
 pub use self::decode::Host;
 pub use self::diagnostic::{Diagnostic, Diagnostics, Severity, Style};
 pub use self::model::Config;
@@ -56,6 +64,27 @@ pub struct Converted {
     pub diagnostics: Diagnostics,
 }
 
+/// For what a configuration is read.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Whether this host counts.
+    pub host: Host,
+    /// What `@ID` lines are compared with; `None` means this host's name up to its first dot.
+    pub id: Option<String>,
+}
+
+impl Asked {
+    /// To run here.
+    pub fn to_run(id: Option<&str>) -> Self {
+        Self { host: Host::This, id: id.map(str::to_owned) }
+    }
+
+    fn context(&self, file: &Path) -> Context {
+        let folder = file.parent().unwrap_or(Path::new("")).to_owned();
+        Context::new(self.id.as_deref(), folder)
+    }
+}
+
 /// Reads a file that is to run here. Its ending tells the grammar (`.kdl`, `.conf`), else its content does.
 pub fn load(path: &Path) -> Loaded {
     load_for(path, Host::This)
@@ -63,29 +92,47 @@ pub fn load(path: &Path) -> Loaded {
 
 /// Reads a file, for this host or for any.
 pub fn load_for(path: &Path, host: Host) -> Loaded {
+    load_as(path, &Asked { host, id: None })
+}
+
+/// Reads a file as it was asked for.
+pub fn load_as(path: &Path, asked: &Asked) -> Loaded {
     let mut diagnostics = Diagnostics::default();
-    let tree = read(path, &mut diagnostics);
-    finish(tree, host, diagnostics)
+    let tree = read(path, &asked.context(path), &mut diagnostics);
+    finish(tree, asked.host, diagnostics)
 }
 
 /// Reads a text as if it stood in a file of that name.
 pub fn load_text(name: &str, text: &[u8], grammar: Grammar, host: Host) -> Loaded {
+    load_text_as(name, text, grammar, &Asked { host, id: None })
+}
+
+/// Reads a text as it was asked for.
+pub fn load_text_as(name: &str, text: &[u8], grammar: Grammar, asked: &Asked) -> Loaded {
     let mut diagnostics = Diagnostics::default();
-    let tree = parse(name, text, grammar, &mut diagnostics);
-    finish(tree, host, diagnostics)
+    let context = asked.context(Path::new(name));
+    let tree = parse(name, text, grammar, &context, &mut diagnostics);
+    finish(tree, asked.host, diagnostics)
 }
 
 /// Rewrites a file as KDL: the same directives in the same order with their comments, without what is passed over.
 pub fn convert(path: &Path) -> Converted {
+    convert_as(path, None)
+}
+
+/// Rewrites a file as KDL, where conditions that cannot stay are decided for an id.
+pub fn convert_as(path: &Path, id: Option<&str>) -> Converted {
     let mut diagnostics = Diagnostics::default();
-    let tree = read(path, &mut diagnostics);
+    let context = Asked { host: Host::Any, id: id.map(str::to_owned) }.context(path);
+    let tree = read(path, &context, &mut diagnostics);
     rewrite(tree, diagnostics)
 }
 
 /// Rewrites a text as KDL.
 pub fn convert_text(name: &str, text: &[u8], grammar: Grammar) -> Converted {
     let mut diagnostics = Diagnostics::default();
-    let tree = parse(name, text, grammar, &mut diagnostics);
+    let context = Asked { host: Host::Any, id: None }.context(Path::new(name));
+    let tree = parse(name, text, grammar, &context, &mut diagnostics);
     rewrite(tree, diagnostics)
 }
 
@@ -104,10 +151,10 @@ fn rewrite(tree: Option<Block>, mut diagnostics: Diagnostics) -> Converted {
     Converted { kdl, diagnostics }
 }
 
-fn read(path: &Path, diagnostics: &mut Diagnostics) -> Option<Block> {
+fn read(path: &Path, context: &Context, diagnostics: &mut Diagnostics) -> Option<Block> {
     let name = path.display().to_string();
     match std::fs::read(path) {
-        Ok(bytes) => parse(&name, &bytes, grammar_of(path, &bytes), diagnostics),
+        Ok(bytes) => parse(&name, &bytes, grammar_of(path, &bytes), context, diagnostics),
         Err(error) => {
             diagnostics.push(Diagnostic::of_file("unreadable", format!("{name}: {error}")));
             None
@@ -119,12 +166,16 @@ fn parse(
     name: &str,
     bytes: &[u8],
     grammar: Grammar,
+    context: &Context,
     diagnostics: &mut Diagnostics,
 ) -> Option<Block> {
     match diagnostics.sources_mut().add(name, bytes, grammar, None) {
         Ok(file) => Some(match grammar {
-            Grammar::Keepalived => keepalived::parse(file, diagnostics),
-            Grammar::Kdl => kdl::parse(file, diagnostics),
+            Grammar::Keepalived => keepalived::parse(file, context, diagnostics),
+            Grammar::Kdl => {
+                let tree = kdl::parse(file, diagnostics);
+                template::fill(Some(Path::new(name)), tree, context, diagnostics)
+            }
         }),
         Err(error) => {
             diagnostics.push(Diagnostic::of_file("unreadable", format!("{name}: {error}")));

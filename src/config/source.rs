@@ -1,6 +1,7 @@
 //! The files of a configuration and places in them. It knows bytes, lines and columns, and nothing of what they say.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The grammar that a file is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +13,7 @@ pub enum Grammar {
 }
 
 /// A file of [`Sources`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct FileId(u16);
 
 /// A range of bytes in one file.
@@ -24,18 +25,46 @@ pub struct Span {
     pub start: u32,
     /// Byte after the last.
     pub end: u32,
+    /// The expansion that put the text where it was read.
+    pub via: Via,
+}
+
+/// How a text came to be read: a trail of [`Sources`], or none where it stands as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Via(u32);
+
+/// One step of an expansion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trail {
+    /// What was expanded: `$VIP`, `~SEQ (i=3)`.
+    pub what: Box<str>,
+    /// Where it was used; itself perhaps in an expansion.
+    pub at: Span,
 }
 
 impl Span {
     /// The bytes `start..end` of a file. Offsets beyond 4 GiB cannot occur: [`Sources::add`] refuses such files.
     pub(crate) fn new(file: FileId, start: usize, end: usize) -> Self {
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Self { file, start: offset(start), end: offset(end.max(start)) }
+        Self { file, start: offset(start), end: offset(end.max(start)), via: Via::default() }
     }
 
-    /// From the start of this one to the end of another in the same file.
+    /// From the start of this one to the end of another; this one alone where the other stands elsewhere.
     pub(crate) fn to(self, last: Self) -> Self {
+        if (last.file, last.via) != (self.file, self.via) {
+            return self;
+        }
         Self { end: last.end.max(self.end), ..self }
+    }
+
+    /// The same place, read through an expansion.
+    pub(crate) fn through(self, via: Via) -> Self {
+        Self { via, ..self }
+    }
+
+    /// The place alone, however it was read.
+    pub(crate) fn place(self) -> Self {
+        self.through(Via::default())
     }
 }
 
@@ -43,7 +72,7 @@ impl Span {
 #[derive(Debug)]
 pub struct Source {
     name: String,
-    text: String,
+    text: Arc<str>,
     grammar: Grammar,
     line_starts: Vec<u32>,
     origin: Option<Span>,
@@ -58,6 +87,11 @@ impl Source {
     /// The text; bytes that were not UTF-8 stand in it as U+FFFD.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The text, to be read while other files are added.
+    pub(crate) fn shared_text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
     }
 
     /// What the text is written in.
@@ -105,16 +139,20 @@ impl fmt::Display for Place {
 #[derive(Debug, Default)]
 pub struct Sources {
     files: Vec<Source>,
+    trails: Vec<Trail>,
+    bytes: usize,
 }
 
 /// A file that is larger, or one file more, than places can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("larger than 64 MiB, or more than 65,535 files")]
+#[error("larger than 64 MiB, or more than 65,535 files or 256 MiB together")]
 pub struct TooMuch;
 
 impl Sources {
     /// Largest file taken: a configuration of a million real servers fits, a disk image does not.
     pub const MAX_BYTES: usize = 64 << 20;
+    /// Most bytes of all files together.
+    pub const MAX_TOGETHER: usize = 256 << 20;
 
     /// Takes the bytes of a file. Bytes that are not UTF-8 become U+FFFD; the readers refuse them outside comments.
     pub fn add(
@@ -125,11 +163,12 @@ impl Sources {
         origin: Option<Span>,
     ) -> Result<FileId, TooMuch> {
         let id = u16::try_from(self.files.len()).map_err(|_| TooMuch)?;
-        if bytes.len() > Self::MAX_BYTES {
+        self.bytes += bytes.len();
+        if bytes.len() > Self::MAX_BYTES || self.bytes > Self::MAX_TOGETHER {
             return Err(TooMuch);
         }
         let text = String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
-        let text = text.into_owned();
+        let text: Arc<str> = text.into();
         let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let line_starts = std::iter::once(0)
             .chain(starts.map(|(at, _)| u32::try_from(at + 1).unwrap_or(u32::MAX)));
@@ -141,6 +180,18 @@ impl Sources {
     /// A file. Ids come from [`Sources::add`] of the same value only.
     pub fn file(&self, id: FileId) -> &Source {
         &self.files[usize::from(id.0)]
+    }
+
+    /// Notes an expansion.
+    pub(super) fn note(&mut self, what: impl Into<Box<str>>, at: Span) -> Via {
+        self.trails.push(Trail { what: what.into(), at });
+        Via(u32::try_from(self.trails.len()).unwrap_or(u32::MAX))
+    }
+
+    /// The expansions that led to a place, innermost first.
+    pub fn trail(&self, span: Span) -> impl Iterator<Item = &Trail> {
+        let step = |via: Via| self.trails.get((via.0 as usize).checked_sub(1)?);
+        std::iter::successors(step(span.via), move |trail| step(trail.at.via))
     }
 
     /// The text at a span.

@@ -108,12 +108,13 @@ pub(super) struct Loader {
 impl Loader {
     /// Starts `evenkeel load FILE`: specs to its standard output, diagnostics to its standard error, both memory
     /// files of ours.
-    pub(super) fn start(config: &Path) -> io::Result<Self> {
+    pub(super) fn start(config: &Path, config_id: Option<&str>) -> io::Result<Self> {
         let specs = crate::spec_file::create()?;
         let report = crate::spec_file::create()?;
         let process = Command::new("/proc/self/exe")
             .arg0("evenkeel")
             .arg("load")
+            .args(config_id.iter().flat_map(|id| ["-i", id]))
             .arg(config)
             .stdin(Stdio::from(File::open("/dev/null")?))
             .stdout(Stdio::from(specs.try_clone()?))

@@ -45,6 +45,8 @@ pub const EXIT_CANNOT_RUN: u8 = 3;
 pub struct Options {
     /// The configuration file.
     pub config: PathBuf,
+    /// What `@ID` lines of the configuration are compared with; `None` means this host's name.
+    pub config_id: Option<String>,
     /// Where everything lives that is written at run time.
     pub runtime_dir: PathBuf,
 }
@@ -138,7 +140,7 @@ struct Supervisor {
 impl Supervisor {
     fn start(options: Options) -> Result<Self, StartError> {
         let signals = watch_signals()?;
-        let (specs, header) = load_first(&options.config)?;
+        let (specs, header) = load_first(&options.config, options.config_id.as_deref())?;
         let admin = listen(&options.runtime_dir)?;
         let now = Instant::now();
         let mut workers: BTreeMap<Role, Worker> = BTreeMap::new();
@@ -475,7 +477,7 @@ impl Supervisor {
             loading.drain = drain.or(loading.drain);
             return;
         }
-        match Loader::start(&self.options.config) {
+        match Loader::start(&self.options.config, self.options.config_id.as_deref()) {
             Ok(loader) => {
                 let deadline = Instant::now() + LOAD_WITHIN;
                 let asked_by = asked_by.into_iter().collect();
@@ -675,8 +677,11 @@ fn loaded(status: ExitStatus, specs: &OwnedFd, report: &OwnedFd) -> Result<Heade
     spec_file::header(specs).map_err(|cause| format!("the load child left no specs: {cause}"))
 }
 
-fn load_first(config: &Path) -> Result<(OwnedFd, Header), StartError> {
-    let mut loader = Loader::start(config)?;
+fn load_first(
+    config: &Path,
+    config_id: Option<&str>,
+) -> Result<(OwnedFd, Header), StartError> {
+    let mut loader = Loader::start(config, config_id)?;
     let status = loader.wait()?;
     let (specs, report) = loader.finish();
     match loaded(status, &specs, &report) {

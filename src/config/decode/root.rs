@@ -8,7 +8,7 @@ use vrrp::{Family, IfName, Vrid};
 use super::complete::Finished;
 use super::script::Named;
 use super::sync_group::Scripts;
-use super::{At, Decoder, Keyword, Keywords, global, instance, many, not_yet, refused, sync_group};
+use super::{At, Decoder, Keyword, Keywords, global, instance, many, not_yet, sync_group};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Config, VirtualServer};
 use crate::config::source::Span;
@@ -25,7 +25,6 @@ pub(super) struct Draft {
 }
 
 /// Without what it would bring in, the rest must not run.
-const INCLUDE: &str = "put the text of the file here";
 const ONE_PER_HOST: &str = "use --runtime-dir to run several";
 const NO_NAMESPACE: &str = "start evenkeel inside the namespace: ip netns exec NAME evenkeel run";
 
@@ -56,12 +55,6 @@ impl Keywords for Draft {
                 draft.virtual_servers.extend(server);
             },
         ),
-        refused("include", "FILE", INCLUDE),
-        refused("includer", "FILE", INCLUDE),
-        refused("includem", "FILE", INCLUDE),
-        refused("includew", "FILE", INCLUDE),
-        refused("includeb", "FILE", INCLUDE),
-        refused("includea", "FILE", INCLUDE),
         not_yet("net_namespace", "NAME", NO_NAMESPACE),
         not_yet("net_namespace_ipvs", "[NAME]", NO_NAMESPACE),
         not_yet("namespace_with_ipsets", "", "no firewall rules are made"),

@@ -1,0 +1,426 @@
+//! The KDL form of what stands before keywords: `include`, `when` and `unless`, `define` and `use`, `repeat`, and
+//! `${NAME}` in words. It works on the tree, so that braces always match; it knows no other keyword.
+//!
+//! ```kdl
+//! define "NET" "10.0.0"
+//! when "lb1" { define "PRIORITY" 150 }
+//! unless "lb1" { define "PRIORITY" 100 }
+//! define "RS" { real_server "${NET}.${1}" 80 { weight 1 } }
+//! repeat "I" from=3 to=6 { use "RS" "${I}" }
+//! repeat "I,W" "7,1" "8,2" { real_server "${NET}.${I}" 80 { weight "${W}" } }
+//! ```
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::context::Context;
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::expand::repetition::Repetition;
+use super::include::Policy;
+use super::source::{Grammar, Span, Via};
+use super::tree::{Block, Directive, Form, Word};
+
+/// The nodes that are read here, with what follows them.
+pub(super) const FORMS: [(&str, &str); 6] = [
+    ("include", "PATTERN"),
+    ("when", "ID ... { ... }"),
+    ("unless", "ID ... { ... }"),
+    ("define", "NAME VALUE | NAME { ... }"),
+    ("use", "NAME [VALUE ...]"),
+    ("repeat", "NAME [from=START] to=END [step=STEP] [hex=BOOL] | NAMES VALUES ... { ... }"),
+];
+
+/// Deepest nesting of blocks, files and definitions.
+const MAX_DEPTH: usize = 64;
+/// Longest word that may come of names within names, and how deep they nest.
+const MAX_WORD: usize = 64 << 10;
+const MAX_NAMES: usize = 32;
+
+/// Fills a tree in. One that has nothing of this stays as it is.
+pub(super) fn fill(
+    path: Option<&Path>,
+    tree: Block,
+    context: &Context,
+    diagnostics: &mut Diagnostics,
+) -> Block {
+    if !is_template(&tree) {
+        return tree;
+    }
+    let mut filler = Filler {
+        diagnostics,
+        definitions: HashMap::new(),
+        context,
+        files: path.and_then(|path| path.canonicalize().ok()).into_iter().collect(),
+        folders: vec![context.folder.clone()],
+        made: 0,
+        depth: 0,
+    };
+    let mut directives = Vec::new();
+    filler.nodes(&tree.directives, Via::default(), &mut directives);
+    Block { directives, closing: tree.closing }
+}
+
+fn is_template(block: &Block) -> bool {
+    block.directives.iter().any(|one| {
+        is_ours(one)
+            || std::iter::once(&one.name)
+                .chain(&one.arguments)
+                .chain(one.properties.iter().map(|property| &property.value))
+                .any(|word| word.text.contains("${"))
+            || one.block.as_ref().is_some_and(is_template)
+    })
+}
+
+/// Names in lists are in quotes: an instance may be called "use".
+fn is_ours(directive: &Directive) -> bool {
+    directive.name.form == Form::Bare && FORMS.iter().any(|(name, _)| directive.name.is(name))
+}
+
+/// What a name stands for.
+#[derive(Clone)]
+enum Meaning {
+    Value(Box<str>),
+    Nodes(Vec<Directive>),
+}
+
+struct Filler<'a> {
+    diagnostics: &'a mut Diagnostics,
+    definitions: HashMap<String, Meaning>,
+    context: &'a Context,
+    files: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
+    /// Nodes made so far, and turns taken.
+    made: usize,
+    depth: usize,
+}
+
+impl Filler<'_> {
+    fn nodes(&mut self, nodes: &[Directive], via: Via, into: &mut Vec<Directive>) {
+        self.depth += 1;
+        for node in nodes {
+            self.made += 1;
+            if self.made > self.context.lines || self.depth > MAX_DEPTH {
+                self.too_much(node.head().through(via));
+                break;
+            }
+            match (&*node.name.text, is_ours(node)) {
+                ("include", true) => self.include(node, via, into),
+                ("when", true) => self.condition(node, true, via, into),
+                ("unless", true) => self.condition(node, false, via, into),
+                ("define", true) => self.define(node, via),
+                ("use", true) => self.use_nodes(node, via, into),
+                ("repeat", true) => self.repeat(node, via, into),
+                _ => {
+                    let filled = self.node(node, via);
+                    into.push(filled);
+                }
+            }
+        }
+        self.depth -= 1;
+    }
+
+    /// Told once: a text that is too much in one place is in others too.
+    fn too_much(&mut self, span: Span) {
+        let outer = self.diagnostics.sources().trail(span).last().map_or(span, |trail| trail.at);
+        let (message, help) = match self.depth > MAX_DEPTH {
+            true => (format!("nested deeper than {MAX_DEPTH}"), "does a definition use itself?"),
+            false => {
+                (format!("more than {} nodes come of this", self.context.lines), "repeat less")
+            }
+        };
+        self.diagnostics.push(Diagnostic::error("expansion", outer, message).help(help));
+        self.made = self.context.lines;
+    }
+
+    fn node(&mut self, node: &Directive, via: Via) -> Directive {
+        let mut filled = Directive::new(
+            self.word(&node.name, via),
+            node.arguments.iter().map(|word| self.word(word, via)).collect(),
+        );
+        filled.comments = node.comments.clone();
+        filled.properties = node.properties.clone();
+        for property in &mut filled.properties {
+            property.name.span = property.name.span.through(via);
+            property.value = self.word(&property.value, via);
+        }
+        filled.block = node.block.as_ref().map(|block| {
+            let mut directives = Vec::new();
+            self.nodes(&block.directives, via, &mut directives);
+            Block { directives, closing: block.closing.clone() }
+        });
+        filled
+    }
+
+    /// A word with what its names stand for.
+    fn word(&mut self, word: &Word, via: Via) -> Word {
+        let span = word.span.through(via);
+        let mut text = word.text.clone();
+        for depth in 0.. {
+            let Some(next) = self.put_in(&text) else { break };
+            text = next;
+            if depth == MAX_NAMES || text.len() > MAX_WORD {
+                let message = "names within names without an end";
+                self.diagnostics.push(Diagnostic::error("expansion", span, message));
+                break;
+            }
+        }
+        // What came of a name is a number if it looks like one, whatever its quotes.
+        Word { text, span, form: word.form }
+    }
+
+    /// The text with each name replaced once; `None` if there is none that is known.
+    fn put_in(&self, text: &str) -> Option<Box<str>> {
+        let mut out = String::new();
+        let mut rest = text;
+        let mut changed = false;
+        while let Some(start) = rest.find("${") {
+            let close = start + rest[start..].find('}')?;
+            out.push_str(&rest[..start]);
+            match self.value(&rest[start + 2..close]) {
+                Some(value) => {
+                    out.push_str(&value);
+                    changed = true;
+                }
+                None => out.push_str(&rest[start..=close]),
+            }
+            rest = &rest[close + 1..];
+            if out.len() > MAX_WORD {
+                break;
+            }
+        }
+        out.push_str(rest);
+        changed.then(|| out.into())
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        if let Some(Meaning::Value(value)) = self.definitions.get(name) {
+            return Some(value.to_string());
+        }
+        match name.split_once(' ').unwrap_or((name, "")) {
+            ("_INSTANCE", "") => Some(self.context.id.clone()),
+            ("_PWD", "") => {
+                let folder = self.folders.last()?;
+                let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+                Some(folder.display().to_string())
+            }
+            ("_ENV", variable) if super::expand::is_name(variable) => std::env::var(variable).ok(),
+            _ => None,
+        }
+    }
+
+    fn condition(&mut self, node: &Directive, wanted: bool, via: Via, into: &mut Vec<Directive>) {
+        if node.arguments.is_empty() || node.block.is_none() {
+            return self.wrong(node, via);
+        }
+        if node.arguments.iter().any(|id| id.is(&self.context.id)) == wanted {
+            self.nodes(node.children(), via, into);
+        }
+    }
+
+    fn define(&mut self, node: &Directive, via: Via) {
+        let meaning = match (&node.arguments[..], &node.block) {
+            ([_, value], None) => Meaning::Value(value.text.clone()),
+            ([_], Some(block)) => Meaning::Nodes(block.directives.clone()),
+            _ => return self.wrong(node, via),
+        };
+        let Some(name) = node.arguments.first() else { return };
+        if !super::expand::is_name(&name.text) {
+            return self.wrong(node, via);
+        }
+        self.definitions.insert(name.text.to_string(), meaning);
+    }
+
+    fn use_nodes(&mut self, node: &Directive, via: Via, into: &mut Vec<Directive>) {
+        let Some((name, arguments)) = node.arguments.split_first() else {
+            return self.wrong(node, via);
+        };
+        let Some(Meaning::Nodes(nodes)) = self.definitions.get(&*name.text).cloned() else {
+            let message = format!("nothing defines `{}` as a block before this", name.text);
+            let span = name.span.through(via);
+            let help = format!("write: define \"{}\" {{ ... }}", name.text);
+            self.diagnostics.push(Diagnostic::error("unresolved", span, message).help(help));
+            return;
+        };
+        let values: Vec<Box<str>> =
+            arguments.iter().map(|word| self.word(word, via).text).collect();
+        let number = |number: usize| (number + 1).to_string();
+        for (at, value) in values.into_iter().enumerate() {
+            self.definitions.insert(number(at), Meaning::Value(value));
+        }
+        let at = node.head().through(via);
+        let inner = self.diagnostics.sources_mut().note(format!("\"{}\"", name.text), at);
+        self.nodes(&nodes, inner, into);
+        (0..arguments.len()).for_each(|at| _ = self.definitions.remove(&number(at)));
+    }
+
+    fn repeat(&mut self, node: &Directive, via: Via, into: &mut Vec<Directive>) {
+        let span = node.head().through(via);
+        let repetition = match self.repetition(node, via) {
+            Ok(repetition) if node.block.is_some() => repetition,
+            Ok(_) => return self.wrong(node, via),
+            Err(why) => {
+                let message = format!("this cannot be repeated: {why}");
+                let help =
+                    "repeat \"I\" from=1 to=9 { ... }, repeat \"A,B\" \"1,2\" \"3,4\" { ... }";
+                self.diagnostics.push(Diagnostic::error("expansion", span, message).help(help));
+                return;
+            }
+        };
+        for turn in 0.. {
+            let Some(values) = repetition.turn(turn) else { break };
+            self.made += 1;
+            if self.made > self.context.lines {
+                return self.too_much(span);
+            }
+            let mut said = Vec::new();
+            for (name, value) in repetition.names.iter().zip(values) {
+                said.push(format!("{name}={value}"));
+                self.definitions.insert(name.clone(), Meaning::Value(value.into()));
+            }
+            let what = format!("the repetition ({})", said.join(", "));
+            let inner = self.diagnostics.sources_mut().note(what, span);
+            self.nodes(node.children(), inner, into);
+        }
+    }
+
+    fn repetition(&mut self, node: &Directive, via: Via) -> Result<Repetition, String> {
+        let (names, values) = node.arguments.split_first().ok_or("a name is missing")?;
+        if !values.is_empty() {
+            let names: Vec<&str> = names.text.split(',').map(str::trim).collect();
+            let split =
+                |word: Word| word.text.split(',').map(|one| one.trim().to_owned()).collect();
+            let tuples = values.iter().map(|word| split(self.word(word, via))).collect();
+            return Repetition::list(&names, tuples);
+        }
+        let mut given: HashMap<&str, i64> = HashMap::new();
+        let mut hex = false;
+        for property in &node.properties {
+            let value = self.word(&property.value, via);
+            match &*property.name.text {
+                "hex" => hex = value.is("true"),
+                name @ ("from" | "to" | "step") => {
+                    let number: i32 = value.text.parse().map_err(|_| {
+                        format!("`{}` for `{name}` is no number of 32 bits", value.text)
+                    })?;
+                    given.insert(name, number.into());
+                }
+                other => return Err(format!("`{other}` is none of from, to, step, hex")),
+            }
+        }
+        let to = *given.get("to").ok_or("neither values nor `to`")?;
+        let from = given.get("from").copied().unwrap_or(if to < 0 { -1 } else { 1 });
+        let step = given.get("step").copied().unwrap_or(if to < from { -1 } else { 1 });
+        Repetition::sequence(&names.text, from, step, to, hex)
+    }
+
+    fn include(&mut self, node: &Directive, via: Via, into: &mut Vec<Directive>) {
+        let at = node.head().through(via);
+        let [pattern] = &node.arguments[..] else { return self.wrong(node, via) };
+        let pattern = self.word(pattern, via).text;
+        let folder = self.folders.last().cloned().unwrap_or_default();
+        for path in self.diagnostics.included(&pattern, &folder, Policy::KDL, at) {
+            let canonical = path.canonicalize().unwrap_or_else(|_| path.clone());
+            if self.files.contains(&canonical) {
+                let message = format!("{} includes itself", path.display());
+                self.diagnostics.push(Diagnostic::error("include", at, message));
+                continue;
+            }
+            let keepalived = path.extension().is_some_and(|ending| ending == "conf");
+            let grammar = if keepalived { Grammar::Keepalived } else { Grammar::Kdl };
+            let opened = self.diagnostics.open(&path, grammar, at, Policy::KDL);
+            let Some(file) = opened else { continue };
+            let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+            let context = Context { folder: folder.clone(), ..self.context.clone() };
+            let block = match grammar {
+                Grammar::Keepalived => super::keepalived::parse(file, &context, self.diagnostics),
+                Grammar::Kdl => super::kdl::parse(file, self.diagnostics),
+            };
+            self.files.push(canonical);
+            self.folders.push(folder);
+            match grammar {
+                Grammar::Keepalived => into.extend(block.directives),
+                Grammar::Kdl => self.nodes(&block.directives, via, into),
+            }
+            self.folders.pop();
+            self.files.pop();
+        }
+    }
+
+    fn wrong(&mut self, node: &Directive, via: Via) {
+        let name = &node.name.text;
+        let form = FORMS.iter().find(|(known, _)| known == &&**name).map_or("", |(_, form)| form);
+        let message = format!("this is not how `{name}` is written");
+        let span = node.head().through(via);
+        let help = format!("write `{name} {form}`");
+        self.diagnostics.push(Diagnostic::error("bad-value", span, message).help(help));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Asked, Grammar, Host, load_text_as};
+
+    /// The model of a text for a director.
+    fn model(id: &str, text: &str, grammar: Grammar) -> crate::config::Config {
+        let asked = Asked { host: Host::Any, id: Some(id.to_owned()) };
+        let loaded = load_text_as("x", text.as_bytes(), grammar, &asked);
+        let told: Vec<String> = loaded.diagnostics.lines().collect();
+        loaded.config.unwrap_or_else(|| panic!("{told:#?}"))
+    }
+
+    #[test]
+    fn a_pair_shares_one_file_in_either_grammar() {
+        let kdl = r#"
+            define "NET" "10.0.0"
+            when "lb1" { define "PRIORITY" 150 }
+            unless "lb1" { define "PRIORITY" 100 }
+            define "RS" { real_server "${NET}.${1}" 80 { weight "${2}" } }
+            vrrp_instance "V" {
+                interface "eth0"; virtual_router_id 51; priority "${PRIORITY}"
+                virtual_ipaddress { "${NET}.100/24" }
+            }
+            virtual_server "${NET}.100" 80 {
+                lb_kind "DR"; protocol "TCP"
+                repeat "I" from=3 to=5 { use "RS" "${I}" 7 }
+                repeat "I,W" "6,1" "7,2" { real_server "${NET}.${I}" 80 { weight "${W}" } }
+                when "lb2" "lb3" { delay_loop 9 }
+            }"#;
+        let conf = "$NET=10.0.0\n@lb1 $PRIORITY=150\n@^lb1 $PRIORITY=100\n\
+            $RS= \\\nreal_server ${NET}.${1} 80 { \\\n weight $2 \\\n}\n\
+            vrrp_instance V {\n interface eth0\n virtual_router_id 51\n priority $PRIORITY\n \
+            virtual_ipaddress {\n  ${NET}.100/24\n }\n}\n\
+            virtual_server ${NET}.100 80 {\n lb_kind DR\n protocol TCP\n \
+            ~SEQ(I, 3, 5) $RS $I 7\n\
+            $RW= \\\nreal_server ${NET}.${I} 80 { \\\n weight $W \\\n}\n\
+            ~LST({I, W}, {6, 1}, {7, 2}) $RW\n@lb2 delay_loop 9\n}\n";
+        for id in ["lb1", "lb2"] {
+            let [one, two] = [(kdl, Grammar::Kdl), (conf, Grammar::Keepalived)]
+                .map(|(text, grammar)| model(id, text, grammar));
+            assert_eq!(one, two, "{id}");
+            assert_eq!(one.virtual_servers[0].real_servers.len(), 5);
+        }
+    }
+
+    #[test]
+    fn what_never_ends_and_what_is_written_wrong_is_told() {
+        for (text, wanted) in [
+            ("define \"A\" { use \"A\" }\nuse \"A\"", "nested deeper than 64"),
+            ("define \"A\" \"${A}x\"\nrouter_id \"${A}\"", "names within names"),
+            (
+                "repeat \"I\" to=1000000 { repeat \"J\" to=1000000 { repeat \"K\" to=2 { a } } }",
+                "more than 2000000 nodes",
+            ),
+            ("repeat \"I\" to=4000000 { a }", "4000000 turns: at most 1000000 are made"),
+            ("repeat \"I\" from=1 { a }", "neither values nor `to`"),
+            ("when { a }", "this is not how `when` is written"),
+            ("use \"B\"", "nothing defines `B` as a block before this"),
+            ("include \"/nonexistent/x.kdl\"", "there is no file `/nonexistent/x.kdl`"),
+        ] {
+            let asked = Asked { host: Host::Any, id: None };
+            let loaded = load_text_as("x", text.as_bytes(), Grammar::Kdl, &asked);
+            let told: Vec<String> = loaded.diagnostics.lines().collect();
+            assert!(loaded.config.is_none(), "{text}");
+            assert!(told.iter().any(|line| line.contains(wanted)), "{text}: {told:#?}");
+        }
+    }
+}
