@@ -173,6 +173,13 @@ impl Pair {
         adverts
     }
 
+    /// The longest time between two advertisements of this director.
+    pub(super) fn longest_silence(&self, host: &Host) -> Duration {
+        let adverts = self.adverts_of(host);
+        let silences = adverts.windows(2).map(|pair| pair[1].at.saturating_sub(pair[0].at));
+        silences.max().unwrap_or_default()
+    }
+
     /// Who advertises during this time: the names of the directors, sorted.
     pub(super) fn who_advertises(&self, during: Duration) -> Vec<String> {
         let count = |host: &Host| self.adverts_of(host).len();

@@ -122,13 +122,14 @@ fn vrrp_killed_fast(keeper: &Arc<Keeper>, pace: Pace) {
     let pair = Pair::start(keeper, [Evenkeel; 2], pace);
     let client = pair.load();
     thread::sleep(Duration::from_millis(500));
-    let took = kill_and_wait(&pair.directors[0], "vrrp");
+    let spoke = pair.adverts_of(pair.d2()).len(); // at the start, before it had heard the first
+    kill_and_wait(&pair.directors[0], "vrrp");
     thread::sleep(Duration::from_secs(2));
     let report = client.stop();
-    let spoke = pair.adverts_of(pair.d2()).len();
-    keeper.figure(&format!(
-        "vrrp worker back after {took:?}; the peer advertised {spoke} times; {report}"
-    ));
+    let spoke = pair.adverts_of(pair.d2()).len() - spoke;
+    let silence = pair.longest_silence(pair.d1());
+    keeper
+        .figure(&format!("silent for {silence:.1?}, the peer advertised {spoke} times; {report}"));
     assert_eq!(report.failed() - report.after_connect, 0, "{report:?}");
     assert_eq!(pair.who_advertises(3 * pace.interval() + Duration::from_millis(300)).len(), 1);
     let holders = [pair.d1(), pair.d2()].map(|host| kernel_view::holds(host, VIP));

@@ -66,11 +66,22 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { total, gap, stall, .. } = self;
-        let failed = self.failed();
-        write!(
-            f,
-            "{failed} of {total} connections failed, longest gap {gap:.1?}, held up {stall:.1?}"
-        )
+        write!(f, "{} of {total} connections failed", self.failed())?;
+        let kinds = [
+            (self.refused, "refused"),
+            (self.reset, "reset"),
+            (self.late, "late"),
+            (self.unanswered, "unanswered"),
+            (self.unreachable, "unreachable"),
+            (self.wrong, "answered wrongly"),
+            (self.after_connect, "after the connect"),
+        ];
+        let seen = kinds.iter().filter(|(count, _)| *count > 0);
+        let seen: Vec<String> = seen.map(|(count, what)| format!("{count} {what}")).collect();
+        if !seen.is_empty() {
+            write!(f, " ({})", seen.join(", "))?;
+        }
+        write!(f, ", longest gap {gap:.1?}, the client itself was held up {stall:.1?}")
     }
 }
 
