@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::spec::{
-    BodySearch, DnsName, DnsRecord, DnsSpec, Pattern, PatternOptions, Payload, Reply, SmtpSpec,
-    Sni, TlsCheckSpec, TlsSpec, Trust, UdpSpec,
+    AgentSpec, BodySearch, DnsName, DnsRecord, DnsSpec, Pattern, PatternOptions, Payload, Reply,
+    SmtpSpec, Sni, TlsCheckSpec, TlsSpec, Trust, UdpSpec,
 };
 use checkers::{Cadence, CheckSpec, Connection, ProbeKind};
 use evenkeel::config::{Config, Grammar, Host, Loaded, load_text};
@@ -244,5 +244,20 @@ fn tls() {
             ":9:2: warning: this has no effect: there is no TLS in this checker [no-effect]",
             ":13:2: warning: `tls_ca` has no effect: `tls_verify` is off [no-effect]",
         ]
+    );
+}
+
+#[test]
+fn agent() {
+    let seen = twins(
+        "AGENT_CHECK {\n connect_port 9777\n}\nAGENT_CHECK {\n agent_send \"state web\\n\"\n retry 0\n}",
+        "AGENT_CHECK { connect_port 9777 }\nAGENT_CHECK { agent_send #\"state web\\n\"#; retry 0 }",
+    );
+    let spec = |send: &str| {
+        ProbeKind::Agent(AgentSpec { connection: connection(5), send: send.parse().unwrap() })
+    };
+    assert_kinds(
+        &seen,
+        &[(9777, spec(""), cadence(1, 1)), (80, spec("state web\\n"), cadence(0, 1))],
     );
 }

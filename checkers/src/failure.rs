@@ -140,7 +140,7 @@ pub enum Failure {
     },
     /// The agent says that the real server is not to serve.
     Agent {
-        /// Its word: `down`, `failed`, `stopped`, `maint`.
+        /// Its word: `down`, `fail`, `stopped`, `maint`.
         word: String,
         /// What it says besides, escaped; may be empty.
         text: String,

@@ -173,6 +173,19 @@ mod tests {
     const UP: Option<Verdict> = Some(Verdict::UP);
     const DOWN: Option<Verdict> = Some(Verdict::Down);
 
+    #[test]
+    fn what_a_server_declares_of_itself_is_not_asked_a_second_time() {
+        let cadence = Cadence { retry: 3, ..Cadence::default() };
+        let spec = tcp(cadence);
+        let mut judge = Judge::new(&spec);
+        judge.handle_outcome(&spec, &Outcome::Passed(Weight::Configured));
+        let ruling = judge.handle_outcome(&spec, &Outcome::Failed(Failure::Refused));
+        assert_eq!(ruling, Ruling { change: None, next: Next::Retry });
+        let declared = Failure::Agent { word: "maint".into(), text: String::new() };
+        let ruling = judge.handle_outcome(&spec, &Outcome::Failed(declared));
+        assert_eq!(ruling, Ruling { change: DOWN, next: Next::Loop });
+    }
+
     fn tcp(cadence: Cadence) -> CheckSpec {
         CheckSpec { kind: ProbeKind::Tcp(Connection::default()), cadence }
     }

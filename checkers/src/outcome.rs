@@ -46,6 +46,8 @@ pub enum Weight {
     Configured,
     /// This one instead (`misc_dynamic`: 0 to 253).
     Exactly(u32),
+    /// So many hundredths of what the configuration says, at least 1 unless they are 0 (`AGENT_CHECK`).
+    Percent(u16),
 }
 
 impl Verdict {

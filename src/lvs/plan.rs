@@ -56,6 +56,11 @@ pub fn standing(server: &ServerSpec, verdicts: &[Verdict]) -> Standing {
             Verdict::Up { weight: Asked::Exactly(asked) } => {
                 weight += i64::from(*asked) - configured
             }
+            Verdict::Up { weight: Asked::Percent(asked) } => {
+                let share = configured * i64::from(*asked);
+                // A small share of a small weight is no drain.
+                weight += (share / 100).max(share.signum()) - configured
+            }
             Verdict::Down => up = false,
         }
     }

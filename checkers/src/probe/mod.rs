@@ -3,6 +3,7 @@
 //! A probe opens what it needs, asks one question within one deadline and says what it saw. It judges no verdict and
 //! keeps nothing. Dropping it closes its socket or kills its process group.
 
+mod agent;
 mod datagram;
 mod dns;
 mod http;
@@ -48,6 +49,7 @@ pub(crate) async fn run(
         ProbeKind::Udp(udp) => Box::pin(udp::run(target, udp)).await,
         ProbeKind::Ping(connection) => Box::pin(ping::run(target, connection)).await,
         ProbeKind::Tls(tls) => Box::pin(tls_check::run(target, tls, &mut certificate)).await,
+        ProbeKind::Agent(agent) => Box::pin(agent::run(target, agent)).await,
     };
     match asked {
         Ok(weight) => match certificate {

@@ -3,6 +3,7 @@
 //! A value that exists is one that can run: what could be refused (a path, a host name) has a type that refuses it.
 //! Knows nothing of where the parameters were written down.
 
+mod agent;
 mod cadence;
 mod connection;
 mod dns;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::agent::{AgentSend, AgentSendError, AgentSpec};
 pub use self::cadence::{Cadence, First};
 pub use self::connection::Connection;
 pub use self::dns::{DnsName, DnsRecord, DnsSpec, DnsSpecError};
@@ -69,6 +71,8 @@ pub enum ProbeKind {
     Ping(Connection),
     /// `TLS_CHECK`: the handshake succeeds.
     Tls(TlsCheckSpec),
+    /// `AGENT_CHECK`: an agent says how much the real server can take.
+    Agent(AgentSpec),
 }
 
 /// Identity of a probe, by value: equal keys are asked once, however many want to know.
@@ -100,6 +104,7 @@ impl ProbeKind {
             Self::Udp(_) => "UDP_CHECK",
             Self::Ping(_) => "PING_CHECK",
             Self::Tls(_) => "TLS_CHECK",
+            Self::Agent(_) => "AGENT_CHECK",
         }
     }
 
@@ -139,6 +144,7 @@ impl ProbeKind {
             Self::Dns(dns) => dns.connection.timeout,
             Self::Udp(udp) => udp.connection.timeout,
             Self::Tls(tls) => tls.connection.timeout,
+            Self::Agent(agent) => agent.connection.timeout,
         }
     }
 

@@ -5,6 +5,7 @@
     reason = "servers in tasks, and a clock to see that deadlines hold"
 )]
 
+mod agent;
 mod dns;
 mod http;
 mod ping;

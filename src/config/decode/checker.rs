@@ -9,6 +9,7 @@ use std::time::Duration;
 use checkers::spec::{Command as ScriptCommand, Host, ScriptSpec, User};
 use checkers::{CheckSpec, Connection, ProbeKind, Target};
 
+use super::agent::AgentDraft;
 use super::dns::DnsDraft;
 use super::http::HttpDraft;
 use super::pace::{Pace, Paced};
@@ -23,7 +24,7 @@ use crate::config::source::Span;
 use crate::config::tree::Directive;
 
 /// keepalived's delay_before_retry where no level says anything: 1 s, HTTP 3 s (check_api.c, check_http.c).
-const DELAY_BEFORE_RETRY: Duration = Duration::from_secs(1);
+pub(super) const DELAY_BEFORE_RETRY: Duration = Duration::from_secs(1);
 const HTTP_DELAY_BEFORE_RETRY: Duration = Duration::from_secs(3);
 
 /// What the levels around a checker give it.
@@ -55,6 +56,7 @@ enum Kind {
     Udp(UdpDraft),
     Ping,
     Tls(TlsCheckDraft),
+    Agent(AgentDraft),
 }
 
 /// Where and from where to connect.
@@ -204,6 +206,11 @@ impl Decoder<'_> {
         self.connecting(directive, Kind::Tls)
     }
 
+    /// Reads an `AGENT_CHECK`.
+    pub(super) fn agent_check(&mut self, directive: &Directive) -> Draft {
+        self.connecting(directive, Kind::Agent)
+    }
+
     /// One whose options all have defaults, so that it needs no block.
     fn connecting<T>(&mut self, directive: &Directive, kind: impl FnOnce(T) -> Kind) -> Draft
     where
@@ -256,6 +263,9 @@ impl Decoder<'_> {
             Kind::Tls(tls) => {
                 let spec = tls.spec(self, connection, levels.virtualhost.as_ref());
                 (ProbeKind::Tls(spec), pace.cadence(1, DELAY_BEFORE_RETRY))
+            }
+            Kind::Agent(agent) => {
+                (ProbeKind::Agent(agent.spec(connection)), AgentDraft::cadence(&pace))
             }
             Kind::Ping => (ProbeKind::Ping(connection), pace.cadence(1, DELAY_BEFORE_RETRY)),
         };

@@ -5,6 +5,7 @@
 //! keepalived knows and that has no effect here says so; a value that keepalived would replace is replaced and told.
 
 mod addresses;
+mod agent;
 mod checker;
 mod command;
 mod complete;
@@ -199,6 +200,7 @@ pub(super) fn all_rows() -> Vec<Row> {
     rows::<udp::UdpDraft>(&mut all);
     rows::<ping::PingDraft>(&mut all);
     rows::<tls::TlsCheckDraft>(&mut all);
+    rows::<agent::AgentDraft>(&mut all);
     all
 }
 

@@ -106,6 +106,9 @@ const CHECKERS: &[Keyword<Draft>] = &[
     many("TLS_CHECK", "{ ... }", |decoder, directive, draft| {
         draft.checkers.push(decoder.tls_check(directive));
     }),
+    many("AGENT_CHECK", "{ ... }", |decoder, directive, draft| {
+        draft.checkers.push(decoder.agent_check(directive));
+    }),
     not_yet("FILE_CHECK", "{ ... }", UNCHECKED),
     not_yet("BFD_CHECK", "{ ... }", UNCHECKED),
 ];
