@@ -8,16 +8,18 @@ use std::path::{Path, PathBuf};
 use evenkeel::config::{self, Config, Grammar, Host, Loaded, keywords};
 
 /// What people find in `configs/`.
-const TWINS: [&str; 9] = [
+const TWINS: [&str; 11] = [
     "dr-pair-a",
     "dr-pair-b",
     "dual-master-a",
     "dual-master-b",
     "fwmark",
+    "group",
     "misc-check",
     "nat",
     "nginx-pair-a",
     "nginx-pair-b",
+    "shared-pair",
 ];
 
 fn root() -> PathBuf {

@@ -6,10 +6,29 @@ use std::process::ExitCode;
 
 use crate::config::{self, Config, Loaded, Severity, Style};
 
+/// How mistakes are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// Drawn on standard error, a summary on standard output
+    Text,
+    /// A list of objects on standard output
+    Json,
+}
+
 /// Exit status 0 clean, 1 with warnings, 2 when it would not run. Mistakes go to standard error, the summary to
 /// standard output.
-pub(super) fn run(file: &Path, id: Option<&str>) -> ExitCode {
+pub(super) fn run(file: &Path, id: Option<&str>, format: Format) -> ExitCode {
     let Loaded { config, diagnostics } = config::load_as(file, &config::Asked::to_run(id));
+    let code = ExitCode::from(match (&config, diagnostics.count(Severity::Warning)) {
+        (None, _) => 2,
+        (Some(_), 0) => 0,
+        (Some(_), _) => 1,
+    });
+    if format == Format::Json {
+        // Nobody is left to tell where the reader of standard output went.
+        let _ = writeln!(io::stdout(), "{:#}", diagnostics.to_json());
+        return code;
+    }
     let style = if io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
     eprint!("{}", diagnostics.render(style));
     let verdict = match &config {
@@ -19,11 +38,7 @@ pub(super) fn run(file: &Path, id: Option<&str>) -> ExitCode {
     };
     // Nobody is left to tell where the reader of standard output went.
     let _ = writeln!(io::stdout(), "{}: {verdict}", file.display());
-    ExitCode::from(match (config, diagnostics.count(Severity::Warning)) {
-        (None, _) => 2,
-        (Some(_), 0) => 0,
-        (Some(_), _) => 1,
-    })
+    code
 }
 
 /// `2 vrrp_instances, 1 virtual_server with 3 real_servers`.

@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod convert;
+mod keywords;
 mod load;
 mod log;
 mod operate;
@@ -46,6 +47,14 @@ enum Command {
         file: PathBuf,
         #[command(flatten)]
         id: ConfigId,
+        /// How mistakes are told
+        #[arg(long, value_enum, default_value_t = check::Format::Text)]
+        format: check::Format,
+    },
+    /// Explain a keyword: what follows it, in which blocks, and what it does here; without one, list them all
+    Keywords {
+        /// The keyword
+        word: Option<String>,
     },
     /// Print a configuration as KDL; what differs is reported on standard error
     Convert {
@@ -147,7 +156,8 @@ pub fn main() -> ExitCode {
             log::start(Role::Supervisor);
             operate::run(config, id.config_id, runtime.runtime_dir)
         }
-        Command::Check { file, id } => check::run(&file, id.config_id.as_deref()),
+        Command::Check { file, id, format } => check::run(&file, id.config_id.as_deref(), format),
+        Command::Keywords { word } => keywords::run(word.as_deref()),
         Command::Convert { file, id } => convert::run(&file, id.config_id.as_deref()),
         Command::Status { runtime, json } => status::run(&runtime.runtime_dir, json),
         Command::Reload { runtime, drain, plan } => {

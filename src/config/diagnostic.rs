@@ -9,7 +9,9 @@ use miette::{
     SourceCode, SourceSpan, SpanContents,
 };
 
-use super::source::{Source, Sources, Span};
+use serde_json::json;
+
+use super::source::{Place, Source, Sources, Span};
 
 /// How much a diagnostic weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,13 +96,15 @@ pub struct Diagnostics {
     sources: Sources,
     list: Vec<Diagnostic>,
     dropped: usize,
-    /// What was told of expanded text: a macro that is used a thousand times has each of its mistakes once.
+    /// What was told: a macro or a group that stands for a thousand things has each of its mistakes once.
     told: HashSet<(Span, String)>,
 }
 
 impl Diagnostics {
     /// A file of garbage gives a mistake a line; nobody reads more than this many.
     const MOST: usize = 1000;
+    /// Most steps of an expansion that are shown.
+    const STEPS: usize = 8;
 
     /// The files read so far.
     pub fn sources(&self) -> &Sources {
@@ -113,7 +117,8 @@ impl Diagnostics {
 
     /// Adds one. The first error is kept whatever came before it.
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
-        if let Some(span) = diagnostic.span.filter(|span| span.place() != *span)
+        if let Some(span) = diagnostic.span
+            && self.list.len() < Self::MOST
             && !self.told.insert((span.place(), diagnostic.message.clone()))
         {
             return;
@@ -171,8 +176,7 @@ impl Diagnostics {
 
     /// The expansions that led to a place, in words; the outermost of very many are left out.
     fn steps(&self, span: Option<Span>) -> impl Iterator<Item = String> {
-        const MOST: usize = 8;
-        let trail = span.into_iter().flat_map(|span| self.sources.trail(span)).take(MOST);
+        let trail = span.into_iter().flat_map(|span| self.sources.trail(span)).take(Self::STEPS);
         trail.map(|step| {
             format!("in the expansion of {} at {}", step.what, self.sources.place(step.at))
         })
@@ -202,6 +206,31 @@ impl Diagnostics {
             text.push_str(&format!("and {} more\n", self.dropped));
         }
         text
+    }
+
+    /// All of them as JSON, for editors and pipelines: severity, code, message, help, place, related places and the
+    /// expansions that led there. Lines and columns count from 1; `end` is the column behind the last character.
+    pub fn to_json(&self) -> serde_json::Value {
+        let place = |span: Span| {
+            let Place { file, line, column } = self.sources.place(span);
+            let width = self.sources.slice(span).lines().next().unwrap_or_default().chars().count();
+            json!({ "file": file, "line": line, "column": column, "end": column + width })
+        };
+        let list = self.list.iter().map(|diagnostic| {
+            let Diagnostic { severity, code, message, span, help, related } = diagnostic;
+            let related = related.iter();
+            let trail = span.iter().flat_map(|span| self.sources.trail(*span)).take(Self::STEPS);
+            json!({
+                "severity": severity.to_string(),
+                "code": code,
+                "message": message,
+                "help": help,
+                "place": span.map(place),
+                "related": related.map(|(span, what)| json!({ "what": what, "place": place(*span) })).collect::<Vec<_>>(),
+                "expansions": trail.map(|step| json!({ "what": step.what, "place": place(step.at) })).collect::<Vec<_>>(),
+            })
+        });
+        list.collect()
     }
 
     /// `2 errors, 1 warning`.
@@ -385,6 +414,25 @@ mod tests {
             ]
         );
         assert_eq!(diagnostics.summary(), "0 errors, 1 warning");
+    }
+
+    #[test]
+    fn json_has_every_part() {
+        assert_eq!(
+            sample().to_json(),
+            json!([{
+                "severity": "warning",
+                "code": "unknown-keyword",
+                "message": "`vrrp_versio` is not known",
+                "help": "did you mean `vrrp_version`?",
+                "place": { "file": "k.conf", "line": 3, "column": 3, "end": 14 },
+                "related": [{
+                    "what": "in this block",
+                    "place": { "file": "k.conf", "line": 1, "column": 1, "end": 12 },
+                }],
+                "expansions": [],
+            }])
+        );
     }
 
     #[test]

@@ -20,7 +20,6 @@ const UNREAD: &[(&str, &str)] = &[
         "neighbor_ip neighbour_ip source_ip min_rx min_tx idle_tx multiplier passive ttl hoplimit max_hops multihop \
          weight vrrp checker",
     ),
-    ("virtual_server_group", "fwmark"),
     ("track_group", "group"),
     ("SSL", "password ca certificate key"),
     ("auth_hmac", "key active_key anti_replay time_window mode"),
@@ -63,6 +62,13 @@ pub(super) fn rows() -> Vec<Row> {
         support: "acts",
         note,
     }));
+    rows.push(Row {
+        block: "virtual_server_group",
+        name: "fwmark",
+        form: "MARK",
+        support: "acts",
+        note: "",
+    });
     let ours = super::template::FORMS.iter().filter(|(name, _)| *name != "include");
     rows.extend(ours.map(|(name, form)| Row {
         block: ANY_BLOCK,
@@ -113,6 +119,30 @@ static SWITCHES: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
     let switches = rows.iter().filter(|row| row.form == "[BOOL]").map(|row| row.name);
     switches.filter(|name| !other.contains(name)).collect()
 });
+
+/// What there is to say of one keyword, a paragraph for each block that has it; without a word, all of them, one a
+/// line. `Err` holds the nearest keyword, if one is near.
+pub fn explain(word: Option<&str>) -> Result<String, Option<String>> {
+    let rows = rows();
+    let Some(word) = word else {
+        let names: BTreeSet<&str> = rows.iter().map(|row| row.name).collect();
+        return Ok(names.into_iter().map(|name| format!("{name}\n")).collect());
+    };
+    let mut text = String::new();
+    for Row { block, name, form, support, note } in rows.iter().filter(|row| row.name == word) {
+        let place = match *block {
+            "" => "at the outermost level",
+            ANY_BLOCK => "in any block",
+            block => block,
+        };
+        let _ = writeln!(text, "{name} {form}");
+        let _ = writeln!(text, "    block:   {place}");
+        let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+        let _ = writeln!(text, "    support: {support}{note}");
+    }
+    let near = || super::suggest::nearest(word, rows.iter().map(|row| row.name));
+    if text.is_empty() { Err(near().map(str::to_owned)) } else { Ok(text) }
+}
 
 /// The reference as Markdown: `docs/keywords.md`.
 pub fn reference() -> String {
@@ -170,7 +200,7 @@ KDL has nodes for the same: `include`, `when`, `unless`, `define`, `use`, `repea
 ([migration.md](migration.md)).
 
 Not read by this version, and refused with their line because the rest of the file would mean something else without
-them: `virtual_server group`, `auth_type AH` and `auth_hmac`.
+them: `auth_type AH` and `auth_hmac`.
 ";
 
 #[cfg(test)]
@@ -183,6 +213,21 @@ mod tests {
         let all = include_str!("keywords/keepalived.txt").split_whitespace();
         let missing: Vec<&str> = all.filter(|name| !known.contains(name)).collect();
         assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
+    fn a_keyword_is_explained_for_each_of_its_blocks() {
+        let text = explain(Some("quorum")).unwrap();
+        assert!(
+            text.starts_with("quorum 1..\n    block:   virtual_server\n    support: acts\n"),
+            "{text}"
+        );
+        let text = explain(Some("include")).unwrap();
+        assert!(text.contains("in any block"), "{text}");
+        assert_eq!(explain(Some("quorun")), Err(Some("quorum".to_owned())));
+        assert_eq!(explain(Some("nothing_like_it")), Err(None));
+        let all = explain(None).unwrap();
+        assert!(all.lines().count() > 300 && all.contains("\nvirtual_server_group\n"));
     }
 
     #[test]

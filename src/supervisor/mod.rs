@@ -677,10 +677,7 @@ fn loaded(status: ExitStatus, specs: &OwnedFd, report: &OwnedFd) -> Result<Heade
     spec_file::header(specs).map_err(|cause| format!("the load child left no specs: {cause}"))
 }
 
-fn load_first(
-    config: &Path,
-    config_id: Option<&str>,
-) -> Result<(OwnedFd, Header), StartError> {
+fn load_first(config: &Path, config_id: Option<&str>) -> Result<(OwnedFd, Header), StartError> {
     let mut loader = Loader::start(config, config_id)?;
     let status = loader.wait()?;
     let (specs, report) = loader.finish();

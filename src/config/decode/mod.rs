@@ -11,6 +11,7 @@ mod command;
 mod complete;
 mod dns;
 mod global;
+mod group;
 mod held;
 mod host;
 mod http;
@@ -333,7 +334,10 @@ impl Decoder<'_> {
     /// One warning for all keywords that wait for the same thing, at the first of them.
     fn tell_what_waits(&mut self) {
         const MOST: usize = 8;
-        for (what, spans) in std::mem::take(&mut self.waiting) {
+        for (what, mut spans) in std::mem::take(&mut self.waiting) {
+            // The block of a group is read for each of its entries.
+            let mut seen = HashSet::new();
+            spans.retain(|span| seen.insert(*span));
             let [first, others @ ..] = &spans[..] else { continue };
             let text = self.diagnostics.sources().slice(*first);
             let name = text.split_whitespace().next().unwrap_or_default().to_owned();

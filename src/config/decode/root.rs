@@ -6,6 +6,7 @@ use ipvs::ServiceKey;
 use vrrp::{Family, IfName, Vrid};
 
 use super::complete::Finished;
+use super::group::Group;
 use super::script::Named;
 use super::sync_group::Scripts;
 use super::{At, Decoder, Keyword, Keywords, global, instance, many, not_yet, sync_group};
@@ -21,6 +22,7 @@ pub(super) struct Draft {
     scripts: Vec<Named>,
     instances: Vec<instance::Draft>,
     sync_groups: Vec<sync_group::Draft>,
+    groups: Vec<Group>,
     virtual_servers: Vec<At<VirtualServer>>,
 }
 
@@ -49,10 +51,10 @@ impl Keywords for Draft {
         }),
         many(
             "virtual_server",
-            "ADDRESS [PORT] | fwmark MARK { ... }",
+            "ADDRESS [PORT] | fwmark MARK | group NAME { ... }",
             |decoder, directive, draft| {
-                let server = decoder.virtual_server(directive);
-                draft.virtual_servers.extend(server);
+                let servers = decoder.virtual_server(directive, &mut draft.groups);
+                draft.virtual_servers.extend(servers);
             },
         ),
         not_yet("net_namespace", "NAME", NO_NAMESPACE),
@@ -82,11 +84,18 @@ impl Keywords for Draft {
         not_yet("vrrp_track_file", "NAME { ... }", "the file is not watched"),
         not_yet("garp_group", "{ ... }", "vrrp_garp_interval holds for each interface"),
         not_yet("bfd_instance", "NAME { ... }", "there is no BFD"),
-        not_yet("virtual_server_group", "NAME { ... }", "a virtual_server has one address"),
+        many(
+            "virtual_server_group",
+            "NAME { ADDRESS | FIRST-LAST | PREFIX [PORT] ... }",
+            |decoder, directive, draft| {
+                let group = decoder.virtual_server_group(directive);
+                draft.groups.extend(group);
+            },
+        ),
     ]];
 }
 
-/// Decodes a whole file. `global_defs` comes first wherever it stands: the rest builds on it.
+/// Decodes a whole file. `global_defs` comes first wherever it stands, then groups: the rest builds on them.
 pub(super) fn decode(decoder: &mut Decoder<'_>, tree: &Block) -> Config {
     let mut draft = Draft::default();
     let (global, rest): (Vec<&Directive>, Vec<&Directive>) =
@@ -94,6 +103,9 @@ pub(super) fn decode(decoder: &mut Decoder<'_>, tree: &Block) -> Config {
     decoder.directives(global, &mut draft);
     decoder.script_security = draft.global.global().enable_script_security;
     decoder.settle_script_user(&mut draft.global);
+    let (groups, rest): (Vec<&Directive>, Vec<&Directive>) =
+        rest.into_iter().partition(|directive| directive.name.is("virtual_server_group"));
+    decoder.directives(groups, &mut draft);
     decoder.directives(rest, &mut draft);
     decoder.finish(draft)
 }
@@ -117,7 +129,8 @@ impl Decoder<'_> {
     }
 
     fn finish(&mut self, draft: Draft) -> Config {
-        let Draft { global, scripts, instances, sync_groups, virtual_servers } = draft;
+        let Draft { global, scripts, instances, sync_groups, groups, virtual_servers } = draft;
+        self.groups_are_used(&groups);
         let (global, sync_instance) = global.finish();
         self.unique(
             scripts.iter().map(|one| (one.name.value.as_str(), one.keyword)),
@@ -168,6 +181,18 @@ impl Decoder<'_> {
             });
         }
         config
+    }
+
+    fn groups_are_used(&mut self, groups: &[Group]) {
+        let named = groups.iter().map(|group| (group.name.value.as_str(), group.name.span));
+        self.unique(named, "virtual_server_group");
+        for At { value, span } in groups.iter().filter(|one| !one.used).map(|one| &one.name) {
+            let message = format!("no virtual_server has the group `{value}`");
+            self.report(
+                Diagnostic::warning("unused", *span, message)
+                    .help(format!("write: virtual_server group {value} {{ ... }}")),
+            );
+        }
     }
 
     fn unique<'n>(&mut self, named: impl Iterator<Item = (&'n str, Span)>, block: &str) {

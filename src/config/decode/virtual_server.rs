@@ -9,6 +9,7 @@ use ipvs::{
 };
 
 use super::global::NO_MAIL;
+use super::group::Group;
 use super::options::{OptionWord, alone, value};
 use super::pace::{Pace, Paced};
 use super::{At, Decoder, Keyword, Keywords, acts, kept, many, no_effect, not_yet, real_server};
@@ -306,19 +307,52 @@ impl Decoder<'_> {
         }
     }
 
-    /// Reads one `virtual_server`.
-    pub(super) fn virtual_server(&mut self, directive: &Directive) -> Option<At<VirtualServer>> {
-        let target = self.target(directive);
+    /// Reads one `virtual_server`: a service, or one for each entry of its group.
+    pub(super) fn virtual_server(
+        &mut self,
+        directive: &Directive,
+        groups: &mut [Group],
+    ) -> Vec<At<VirtualServer>> {
+        let targets = self.targets(directive, groups);
+        let is_group = directive.arguments.first().is_some_and(|word| word.is("group"));
+        let Some(targets) = targets else {
+            // What is wrong in the block is told all the same.
+            self.virtual_server_block(directive);
+            return Vec::new();
+        };
+        let mut servers = Vec::with_capacity(targets.len());
+        for At { value: target, span } in targets {
+            // What is wrong is told once, however often it is read.
+            let mut draft = self.virtual_server_block(directive);
+            if is_group && matches!(target, Target::Mark(_)) {
+                // `protocol` is for the addresses beside it.
+                draft.protocol = None;
+            }
+            let server = self.finish_virtual_server(&target, draft, directive.head());
+            servers.extend(server.map(|value| At { value, span }));
+        }
+        servers
+    }
+
+    fn virtual_server_block(&mut self, directive: &Directive) -> Draft {
         let mut draft = Draft {
             said_protocol: directive.has("protocol"),
             said_method: directive.has("lb_kind") || directive.has("lvs_method"),
             ..Draft::default()
         };
         self.block(directive, &mut draft);
-        let target = target?;
+        draft
+    }
+
+    fn targets(&mut self, directive: &Directive, groups: &mut [Group]) -> Option<Vec<At<Target>>> {
         let span = directive.head();
-        let server = self.finish_virtual_server(&target, draft, span)?;
-        Some(At { value: server, span })
+        match &directive.arguments[..] {
+            [first, name, ..] if first.is("group") => {
+                self.surplus(directive, 2);
+                self.group_named(name, groups, span)
+            }
+            _ => self.target(directive).map(|value| vec![At { value, span }]),
+        }
     }
 
     fn target(&mut self, directive: &Directive) -> Option<Target> {
@@ -328,11 +362,7 @@ impl Decoder<'_> {
         };
         self.surplus(directive, 2);
         if first.is("group") {
-            let message = "virtual server groups are not supported by this version";
-            self.report(
-                Diagnostic::error("not-yet", directive.head(), message)
-                    .help("write one virtual_server for each address and port of the group"),
-            );
+            self.missing(first.span);
             return None;
         }
         if !first.is("fwmark") {
@@ -349,6 +379,7 @@ impl Decoder<'_> {
 }
 
 /// What a virtual server is known by, as it was written.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Target {
     Address(IpAddr, u16),
     Mark(NonZeroU32),
