@@ -17,9 +17,14 @@ pub(super) enum Format {
 
 /// Exit status 0 clean, 1 with warnings, 2 when it would not run. Mistakes go to standard error, the summary to
 /// standard output.
-pub(super) fn run(file: &Path, id: Option<&str>, format: Format) -> ExitCode {
+pub(super) fn run(file: &Path, id: Option<&str>, format: Format, system: bool) -> ExitCode {
     let Loaded { config, diagnostics } = config::load_as(file, &config::Asked::to_run(id));
-    let code = ExitCode::from(match (&config, diagnostics.count(Severity::Warning)) {
+    let objections = match &config {
+        Some(config) if system => super::system::objections(config),
+        Some(_) | None => Vec::new(),
+    };
+    let warnings = diagnostics.count(Severity::Warning) + objections.len();
+    let code = ExitCode::from(match (&config, warnings) {
         (None, _) => 2,
         (Some(_), 0) => 0,
         (Some(_), _) => 1,
@@ -31,6 +36,7 @@ pub(super) fn run(file: &Path, id: Option<&str>, format: Format) -> ExitCode {
     }
     let style = if io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
     eprint!("{}", diagnostics.render(style));
+    objections.iter().for_each(|objection| eprintln!("warning: {objection} [system]"));
     let verdict = match &config {
         None => format!("would not run: {}", diagnostics.summary()),
         Some(config) if diagnostics.is_empty() => format!("ok: {}", contents(config)),

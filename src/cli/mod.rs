@@ -9,6 +9,7 @@ mod log;
 mod operate;
 mod plan;
 mod status;
+mod system;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,8 +49,11 @@ enum Command {
         #[command(flatten)]
         id: ConfigId,
         /// How mistakes are told
-        #[arg(long, value_enum, default_value_t = check::Format::Text)]
+        #[arg(long, value_enum, default_value_t = check::Format::Text, conflicts_with = "against_system")]
         format: check::Format,
+        /// Also what this host lacks: kernel modules, sysctls, subnets for the virtual addresses
+        #[arg(long)]
+        against_system: bool,
     },
     /// Explain a keyword: what follows it, in which blocks, and what it does here; without one, list them all
     Keywords {
@@ -156,7 +160,9 @@ pub fn main() -> ExitCode {
             log::start(Role::Supervisor);
             operate::run(config, id.config_id, runtime.runtime_dir)
         }
-        Command::Check { file, id, format } => check::run(&file, id.config_id.as_deref(), format),
+        Command::Check { file, id, format, against_system } => {
+            check::run(&file, id.config_id.as_deref(), format, against_system)
+        }
         Command::Keywords { word } => keywords::run(word.as_deref()),
         Command::Convert { file, id } => convert::run(&file, id.config_id.as_deref()),
         Command::Status { runtime, json } => status::run(&runtime.runtime_dir, json),

@@ -74,6 +74,14 @@ impl Diagnostic {
         self
     }
 
+    /// Points at another place, if there is one.
+    pub(crate) fn with(self, span: Option<Span>, what: &str) -> Self {
+        match span {
+            Some(span) => self.related(span, what),
+            None => self,
+        }
+    }
+
     /// Points at another place.
     pub(crate) fn related(mut self, span: Span, what: impl Into<String>) -> Self {
         self.related.push((span, what.into()));

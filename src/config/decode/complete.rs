@@ -221,7 +221,11 @@ impl Decoder<'_> {
         }
         match (kind, password) {
             _ if version == Version::V3 => {
-                self.adjusted(*keyword, "version 3 has no authentication: it is left out");
+                let message = "version 3 has no authentication: it is left out";
+                self.report(
+                    Diagnostic::warning("adjusted", *keyword, message)
+                        .with(draft.version.map(|version| version.span), "the version"),
+                );
                 Secret::None
             }
             _ if strict => {
@@ -284,7 +288,8 @@ impl Decoder<'_> {
                         span,
                         "`nopreempt` does not go with `state MASTER`: it is left out",
                     )
-                    .help("write `state BACKUP` on both routers; the priority decides"),
+                    .help("write `state BACKUP` on both routers; the priority decides")
+                    .with(draft.state.map(|state| state.span), "the state"),
                 );
                 preempt = true;
             }
