@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::spec::{
-    AgentSpec, BodySearch, DnsName, DnsRecord, DnsSpec, Pattern, PatternOptions, Payload, Reply,
-    SmtpSpec, Sni, TlsCheckSpec, TlsSpec, Trust, UdpSpec,
+    AgentSpec, BodySearch, DnsName, DnsRecord, DnsSpec, GrpcSpec, Pattern, PatternOptions, Payload,
+    Reply, SmtpSpec, Sni, TlsCheckSpec, TlsSpec, Trust, UdpSpec,
 };
 use checkers::{Cadence, CheckSpec, Connection, ProbeKind};
 use evenkeel::config::{Config, Grammar, Host, Loaded, load_text};
@@ -260,4 +260,39 @@ fn agent() {
         &seen,
         &[(9777, spec(""), cadence(1, 1)), (80, spec("state web\\n"), cadence(0, 1))],
     );
+}
+
+#[test]
+fn grpc() {
+    let seen = twins(
+        "GRPC_CHECK {\n}\nGRPC_CHECK {\n grpc_service a.B\n grpc_tls\n tls_ca /etc/ca.pem\n virtualhost h.example\n}",
+        "GRPC_CHECK\nGRPC_CHECK { grpc_service a.B; grpc_tls; tls_ca \"/etc/ca.pem\"; virtualhost h.example }",
+    );
+    let spec = |service: &str, host: &str, tls| {
+        let service = service.parse().unwrap();
+        let virtualhost = Some(host.parse().unwrap());
+        ProbeKind::Grpc(GrpcSpec { connection: connection(5), tls, service, virtualhost })
+    };
+    let tls = TlsSpec { verify: Some(Trust::File("/etc/ca.pem".into())), ..TlsSpec::default() };
+    assert_kinds(
+        &seen,
+        &[
+            (80, spec("", "vs.example", None), cadence(1, 1)),
+            (80, spec("a.B", "h.example", Some(tls)), cadence(1, 1)),
+        ],
+    );
+    assert_eq!(
+        told("GRPC_CHECK {\n tls_verify\n}"),
+        [":6:2: warning: this has no effect: there is no TLS in this checker [no-effect]"]
+    );
+}
+
+#[test]
+fn idle() {
+    let seen = twins(
+        "IDLE_CHECK {\n}\nIDLE_CHECK {\n connect_port 22\n retry 2\n}",
+        "IDLE_CHECK\nIDLE_CHECK { connect_port 22; retry 2 }",
+    );
+    let kind = || ProbeKind::Idle(connection(5));
+    assert_kinds(&seen, &[(80, kind(), cadence(0, 1)), (22, kind(), cadence(2, 1))]);
 }

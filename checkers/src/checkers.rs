@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 use crate::fanout::Fanout;
+use crate::judge::Next;
 use crate::lane::{Lane, Limits};
 use crate::outcome::{Outcome, Verdict};
 use crate::probed::{Phase, Probed, SavedProbe, Status};
@@ -166,16 +167,38 @@ impl<S: Copy + Ord> Checkers<S> {
         Reconfigured { kept: before - removed, added, removed }
     }
 
-    /// A run ended. Outcomes of cancelled runs are ignored.
+    /// A run ended, or one of a kind that holds what it has opened passed: then its end is a second outcome of the same
+    /// run. Outcomes of cancelled runs are ignored.
     pub fn handle_outcome(&mut self, run: RunId, outcome: Outcome, now: Instant) {
         let Some(slot) = self.runs.remove(&run) else { return };
         let Some(probe) = slot_mut(&mut self.probes, slot) else { return };
-        let Phase::Running { started, .. } = probe.phase else { return };
+        let (started, was_held) = match probe.phase {
+            Phase::Running { started, .. } => (started, false),
+            Phase::Held { started, .. } => (started, true),
+            Phase::Waiting { .. } | Phase::Due => return,
+        };
         let before = probe.judge().verdict();
+        let passed = matches!(outcome, Outcome::Passed(_) | Outcome::PassedWith(..));
         let ruling = probe.handle_outcome(outcome, started, now);
-        let due = self.schedule.next(&probe.key.spec.cadence, ruling.next, started, now);
-        probe.phase = Phase::Waiting { due };
-        let forks = probe.key.spec.kind.forks();
+        let kind = &probe.key.spec.kind;
+        let forks = kind.forks();
+        if passed && kind.holds() && probe.judge().verdict().is_up() && !probe.judge().is_presumed()
+        {
+            probe.phase = Phase::Held { run, started };
+            self.runs.insert(run, slot);
+        } else {
+            if passed && kind.holds() {
+                // Not up yet: it takes more good answers than one (`rise`), so it is asked again.
+                self.actions.push_back(Action::Cancel { run });
+            }
+            let cadence = &probe.key.spec.cadence;
+            let due = self.schedule.next(cadence, ruling.next, started, now);
+            // What has stood for long would be due at once.
+            let pause = self.schedule.next(cadence, Next::Retry, started, now);
+            let due = if was_held { due.max(pause) } else { due };
+            probe.phase = Phase::Waiting { due };
+            self.schedule.push(slot, due);
+        }
         if let Some(verdict) = ruling.change {
             let held = probe.turn(now);
             let took = now.saturating_duration_since(started);
@@ -192,8 +215,9 @@ impl<S: Copy + Ord> Checkers<S> {
                 }));
             }
         }
-        self.schedule.push(slot, due);
-        self.lane(forks).end();
+        if !was_held {
+            self.lane(forks).end();
+        }
         self.start_due(1, now);
     }
 
@@ -341,11 +365,16 @@ impl<S: Copy + Ord> Checkers<S> {
     }
 
     fn cancel(&mut self, probe: &Probed) {
-        if let Phase::Running { run, .. } = probe.phase {
-            self.runs.remove(&run);
+        let (run, in_flight) = match probe.phase {
+            Phase::Running { run, .. } => (run, true),
+            Phase::Held { run, .. } => (run, false),
+            Phase::Waiting { .. } | Phase::Due => return,
+        };
+        self.runs.remove(&run);
+        if in_flight {
             self.lane(probe.key.spec.kind.forks()).end();
-            self.actions.push_back(Action::Cancel { run });
         }
+        self.actions.push_back(Action::Cancel { run });
     }
 
     fn lane(&mut self, forks: bool) -> &mut Lane {

@@ -33,6 +33,8 @@ pub(crate) enum Phase {
     Due,
     /// In flight.
     Running { run: RunId, started: Instant },
+    /// Passed, and no longer in flight: the run will report its own end.
+    Held { run: RunId, started: Instant },
 }
 
 /// The latest probe that has ended.
@@ -189,7 +191,7 @@ impl Probed {
             counts: self.counts,
             due: match self.phase {
                 Phase::Waiting { due } => due.saturating_duration_since(now),
-                Phase::Due | Phase::Running { .. } => Duration::ZERO,
+                Phase::Due | Phase::Running { .. } | Phase::Held { .. } => Duration::ZERO,
             },
         }
     }

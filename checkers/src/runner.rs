@@ -12,14 +12,14 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::checkers::RunId;
 use crate::failure::LocalFault;
-use crate::outcome::Outcome;
-use crate::probe;
+use crate::outcome::{Outcome, Weight};
+use crate::probe::{self, Ended, Held};
 use crate::spec::{CheckSpec, Step, Target};
 
 /// Performs what the engine asks for.
 #[derive(Debug, Default)]
 pub struct Runner {
-    tasks: JoinSet<(RunId, Outcome)>,
+    tasks: JoinSet<(RunId, Ended)>,
     runs: HashMap<RunId, Run>,
 }
 
@@ -54,7 +54,7 @@ impl Runner {
         }
     }
 
-    /// The next outcome; waits for ever while nothing is in flight.
+    /// The next outcome, of a kind that holds what it has opened also the second; waits for ever while nothing is in flight.
     pub async fn next(&mut self) -> (RunId, Outcome) {
         loop {
             let Some(joined) = self.tasks.join_next_with_id().await else { return pending().await };
@@ -75,7 +75,7 @@ impl Runner {
         None
     }
 
-    /// How many are in flight.
+    /// How many are in flight or held.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.tasks.len()
@@ -92,10 +92,11 @@ impl Runner {
     /// `None` for a probe that was cancelled. A probe that broke is a fault of ours, and must not stay in flight.
     fn outcome(
         &mut self,
-        joined: Result<(Id, (RunId, Outcome)), JoinError>,
+        joined: Result<(Id, (RunId, Ended)), JoinError>,
     ) -> Option<(RunId, Outcome)> {
         match joined {
-            Ok((_, (run, outcome))) => self.runs.remove(&run).map(|_| (run, outcome)),
+            Ok((_, (run, Ended::With(outcome)))) => self.runs.remove(&run).map(|_| (run, outcome)),
+            Ok((_, (run, Ended::Held(held)))) => self.hold(run, held),
             Err(error) => {
                 let broke = |(_, run): &(&RunId, &Run)| run.task.id() == error.id();
                 let run = *self.runs.iter().find(broke)?.0;
@@ -104,6 +105,16 @@ impl Runner {
                 Some((run, Outcome::NotAsked(LocalFault { step, errno: 0 })))
             }
         }
+    }
+}
+
+impl Runner {
+    /// A probe that passed and goes on, under the same name: its end is a second outcome.
+    fn hold(&mut self, run: RunId, mut held: Held) -> Option<(RunId, Outcome)> {
+        let known = self.runs.get_mut(&run)?;
+        let hold = async move { (run, Ended::With(Outcome::Failed(held.end().await))) };
+        known.task = self.tasks.spawn(hold);
+        Some((run, Outcome::Passed(Weight::Configured)))
     }
 }
 

@@ -6,7 +6,9 @@
 mod agent;
 mod datagram;
 mod dns;
+mod grpc;
 mod http;
+mod idle;
 mod lines;
 mod ping;
 mod progress;
@@ -21,11 +23,23 @@ mod udp;
 
 use tokio::sync::oneshot;
 
+pub(crate) use self::idle::Held;
+
 use crate::failure::{Failure, LocalFault};
 use crate::outcome::{Outcome, Weight};
 use crate::spec::{CheckSpec, ProbeKind, Step, Target};
 
+/// What a probe came to.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// It is over.
+    With(Outcome),
+    /// It passed, and what it holds will report its own end.
+    Held(Held),
+}
+
 /// Why a probe did not pass.
+#[derive(Debug)]
 enum Miss {
     Failed(Failure),
     NotAsked(LocalFault),
@@ -37,7 +51,7 @@ pub(crate) async fn run(
     spec: &CheckSpec,
     step: Step,
     cancelled: oneshot::Receiver<()>,
-) -> Outcome {
+) -> Ended {
     // The large ones in boxes: a future is as large as its largest part, and most checks are TCP_CHECK.
     let mut certificate = None;
     let asked = match &spec.kind {
@@ -50,15 +64,22 @@ pub(crate) async fn run(
         ProbeKind::Ping(connection) => Box::pin(ping::run(target, connection)).await,
         ProbeKind::Tls(tls) => Box::pin(tls_check::run(target, tls, &mut certificate)).await,
         ProbeKind::Agent(agent) => Box::pin(agent::run(target, agent)).await,
+        ProbeKind::Grpc(grpc) => Box::pin(grpc::run(target, grpc, &mut certificate)).await,
+        ProbeKind::Idle(connection) => {
+            match Box::pin(Held::open(target, connection, &spec.cadence)).await {
+                Ok(held) => return Ended::Held(held),
+                Err(miss) => Err(miss),
+            }
+        }
     };
-    match asked {
+    Ended::With(match asked {
         Ok(weight) => match certificate {
             None => Outcome::Passed(weight),
             Some(certificate) => Outcome::PassedWith(weight, certificate),
         },
         Err(Miss::Failed(failure)) => Outcome::Failed(failure),
         Err(Miss::NotAsked(fault)) => Outcome::NotAsked(fault),
-    }
+    })
 }
 
 impl From<Failure> for Miss {

@@ -7,6 +7,7 @@ mod agent;
 mod cadence;
 mod connection;
 mod dns;
+mod grpc;
 mod http;
 mod pattern;
 mod script;
@@ -25,6 +26,7 @@ pub use self::agent::{AgentSend, AgentSendError, AgentSpec};
 pub use self::cadence::{Cadence, First};
 pub use self::connection::Connection;
 pub use self::dns::{DnsName, DnsRecord, DnsSpec, DnsSpecError};
+pub use self::grpc::{GrpcSpec, ServiceName, ServiceNameError};
 pub use self::http::{Digest, Host, HttpSpec, HttpVersion, StatusRange, Statuses, Url, UrlPath};
 pub use self::pattern::{
     BodySearch, Foreign, Pattern, PatternError, PatternOption, PatternOptions, foreign,
@@ -73,6 +75,10 @@ pub enum ProbeKind {
     Tls(TlsCheckSpec),
     /// `AGENT_CHECK`: an agent says how much the real server can take.
     Agent(AgentSpec),
+    /// `GRPC_CHECK`: the health service answers SERVING.
+    Grpc(GrpcSpec),
+    /// `IDLE_CHECK`: a connection stands, and goes on standing.
+    Idle(Connection),
 }
 
 /// Identity of a probe, by value: equal keys are asked once, however many want to know.
@@ -105,6 +111,8 @@ impl ProbeKind {
             Self::Ping(_) => "PING_CHECK",
             Self::Tls(_) => "TLS_CHECK",
             Self::Agent(_) => "AGENT_CHECK",
+            Self::Grpc(_) => "GRPC_CHECK",
+            Self::Idle(_) => "IDLE_CHECK",
         }
     }
 
@@ -127,6 +135,12 @@ impl ProbeKind {
         matches!(self, Self::Script(_))
     }
 
+    /// Whether a good answer lasts until the probe itself reports its end, so that it need not be asked again.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        matches!(self, Self::Idle(_))
+    }
+
     /// Whether the target's port means something.
     #[must_use]
     pub fn has_port(&self) -> bool {
@@ -137,7 +151,9 @@ impl ProbeKind {
     #[must_use]
     pub fn timeout(&self) -> Duration {
         match self {
-            Self::Tcp(connection) | Self::Ping(connection) => connection.timeout,
+            Self::Tcp(connection) | Self::Ping(connection) | Self::Idle(connection) => {
+                connection.timeout
+            }
             Self::Http(http) => http.connection.timeout,
             Self::Script(script) => script.timeout,
             Self::Smtp(smtp) => smtp.connection.timeout,
@@ -145,6 +161,7 @@ impl ProbeKind {
             Self::Udp(udp) => udp.connection.timeout,
             Self::Tls(tls) => tls.connection.timeout,
             Self::Agent(agent) => agent.connection.timeout,
+            Self::Grpc(grpc) => grpc.connection.timeout,
         }
     }
 

@@ -7,7 +7,9 @@
 
 mod agent;
 mod dns;
+mod grpc;
 mod http;
+mod idle;
 mod ping;
 mod script;
 mod smtp;

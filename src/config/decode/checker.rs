@@ -11,7 +11,9 @@ use checkers::{CheckSpec, Connection, ProbeKind, Target};
 
 use super::agent::AgentDraft;
 use super::dns::DnsDraft;
+use super::grpc::GrpcDraft;
 use super::http::HttpDraft;
+use super::idle::IdleDraft;
 use super::pace::{Pace, Paced};
 use super::ping::PingDraft;
 use super::smtp::SmtpDraft;
@@ -57,6 +59,8 @@ enum Kind {
     Ping,
     Tls(TlsCheckDraft),
     Agent(AgentDraft),
+    Grpc(GrpcDraft),
+    Idle,
 }
 
 /// Where and from where to connect.
@@ -211,6 +215,16 @@ impl Decoder<'_> {
         self.connecting(directive, Kind::Agent)
     }
 
+    /// Reads a `GRPC_CHECK`.
+    pub(super) fn grpc_check(&mut self, directive: &Directive) -> Draft {
+        self.connecting(directive, Kind::Grpc)
+    }
+
+    /// Reads an `IDLE_CHECK`.
+    pub(super) fn idle_check(&mut self, directive: &Directive) -> Draft {
+        self.connecting(directive, |_: IdleDraft| Kind::Idle)
+    }
+
     /// One whose options all have defaults, so that it needs no block.
     fn connecting<T>(&mut self, directive: &Directive, kind: impl FnOnce(T) -> Kind) -> Draft
     where
@@ -267,6 +281,11 @@ impl Decoder<'_> {
             Kind::Agent(agent) => {
                 (ProbeKind::Agent(agent.spec(connection)), AgentDraft::cadence(&pace))
             }
+            Kind::Grpc(grpc) => {
+                let spec = grpc.spec(self, connection, levels.virtualhost.as_ref());
+                (ProbeKind::Grpc(spec), pace.cadence(1, DELAY_BEFORE_RETRY))
+            }
+            Kind::Idle => (ProbeKind::Idle(connection), IdleDraft::cadence(&pace)),
             Kind::Ping => (ProbeKind::Ping(connection), pace.cadence(1, DELAY_BEFORE_RETRY)),
         };
         if target.port == 0 && kind.has_port() {

@@ -13,8 +13,10 @@ mod dns;
 mod global;
 mod group;
 mod held;
+mod grpc;
 mod host;
 mod http;
+mod idle;
 mod instance;
 mod options;
 mod pace;
@@ -202,6 +204,8 @@ pub(super) fn all_rows() -> Vec<Row> {
     rows::<ping::PingDraft>(&mut all);
     rows::<tls::TlsCheckDraft>(&mut all);
     rows::<agent::AgentDraft>(&mut all);
+    rows::<grpc::GrpcDraft>(&mut all);
+    rows::<idle::IdleDraft>(&mut all);
     all
 }
 

@@ -109,6 +109,12 @@ const CHECKERS: &[Keyword<Draft>] = &[
     many("AGENT_CHECK", "{ ... }", |decoder, directive, draft| {
         draft.checkers.push(decoder.agent_check(directive));
     }),
+    many("GRPC_CHECK", "{ ... }", |decoder, directive, draft| {
+        draft.checkers.push(decoder.grpc_check(directive));
+    }),
+    many("IDLE_CHECK", "{ ... }", |decoder, directive, draft| {
+        draft.checkers.push(decoder.idle_check(directive));
+    }),
     not_yet("FILE_CHECK", "{ ... }", UNCHECKED),
     not_yet("BFD_CHECK", "{ ... }", UNCHECKED),
 ];
