@@ -39,6 +39,10 @@ pub(super) fn run(file: &Path, id: Option<&str>, format: Format, system: bool) -
     objections.iter().for_each(|objection| eprintln!("warning: {objection} [system]"));
     let verdict = match &config {
         None => format!("would not run: {}", diagnostics.summary()),
+        Some(config) if !objections.is_empty() => {
+            let others = diagnostics.summary();
+            format!("would run, {others}, {} of this host: {}", objections.len(), contents(config))
+        }
         Some(config) if diagnostics.is_empty() => format!("ok: {}", contents(config)),
         Some(config) => format!("would run, {}: {}", diagnostics.summary(), contents(config)),
     };
