@@ -100,6 +100,22 @@ fn the_weights_that_checks_ask_for_add_up_and_never_fall_below_zero() {
 }
 
 #[test]
+fn a_share_of_the_weight_is_none_only_if_it_is_nothing() {
+    let percent = |share| Verdict::Up { weight: Asked::Percent(share) };
+    for (configured, checks, weight) in [
+        (10, vec![percent(75)], 7),
+        (10, vec![percent(250)], 25),
+        (3, vec![percent(1)], 1),
+        (3, vec![percent(0)], 0),
+        (0, vec![percent(50)], 0),
+        (100, vec![percent(50), percent(80)], 30),
+    ] {
+        let planned = plan(&spec(&[configured]), &facts(&[&checks], None));
+        assert_eq!(rows(&planned), [(3, weight)], "{configured} {checks:?}");
+    }
+}
+
+#[test]
 fn the_sorry_server_serves_alone_while_the_quorum_is_lost() {
     let mut spec = spec(&[1, 1, 1]);
     (spec.quorum, spec.sorry) = (2, sorry(false));
