@@ -31,7 +31,7 @@ fn twins(conf: &str, kdl: &str) -> Vec<(u16, Arc<CheckSpec>)> {
     let (twin, told) = load("c.kdl", &kdl, Grammar::Kdl);
     assert_eq!(told, [""; 0]);
     assert_eq!(config, twin);
-    let server = config.unwrap().virtual_servers.remove(0).real_servers.remove(0);
+    let server = config.expect("told nothing").virtual_servers.remove(0).real_servers.remove(0);
     server.checkers.into_iter().map(|checker| (checker.target.port, checker.spec)).collect()
 }
 

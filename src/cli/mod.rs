@@ -71,6 +71,8 @@ enum Command {
     Plan {
         /// Configuration, KDL or keepalived.conf
         file: PathBuf,
+        #[command(flatten)]
+        id: ConfigId,
         /// Compare with this file instead of the running director
         #[arg(long, value_name = "OLDFILE")]
         from: Option<PathBuf>,
@@ -169,8 +171,9 @@ pub fn main() -> ExitCode {
         Command::Reload { runtime, drain, plan } => {
             operate::reload(&runtime.runtime_dir, drain, plan)
         }
-        Command::Plan { file, from, runtime, json } => {
-            plan::run(&file, from.as_deref(), &runtime.runtime_dir, json)
+        Command::Plan { file, id, from, runtime, json } => {
+            let (id, from) = (id.config_id.as_deref(), from.as_deref());
+            plan::run(&file, id, from, &runtime.runtime_dir, json)
         }
         Command::Stop { runtime } => operate::stop(&runtime.runtime_dir),
         Command::Load { file, id } => load::run(&file, id.config_id.as_deref()),

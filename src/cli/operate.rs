@@ -51,7 +51,8 @@ fn confirmed(runtime_dir: &Path) -> Result<bool, String> {
     let status: Running = serde_json::from_slice(&status).map_err(|cause| cause.to_string())?;
     let file = PathBuf::from(status.director.config);
     let old = plan::running(runtime_dir).map_err(|cause| cause.to_string())?;
-    let new = plan::read(&file).ok_or("the configuration has mistakes; nothing changed")?;
+    let new = plan::read(&file, status.director.config_id.as_deref())
+        .ok_or("the configuration has mistakes; nothing changed")?;
     let changes = changes(&old, &new);
     plan::show(&changes, false);
     if changes.is_empty() {

@@ -16,10 +16,16 @@ const EXIT_CHANGES: u8 = 3;
 
 /// Against the running director, or against another file. Exit status 0 no change, 3 changes, 2 a file that would not
 /// run, 1 no director.
-pub(super) fn run(file: &Path, from: Option<&Path>, runtime_dir: &Path, json: bool) -> ExitCode {
-    let Some(new) = read(file) else { return ExitCode::from(2) };
+pub(super) fn run(
+    file: &Path,
+    id: Option<&str>,
+    from: Option<&Path>,
+    runtime_dir: &Path,
+    json: bool,
+) -> ExitCode {
+    let Some(new) = read(file, id) else { return ExitCode::from(2) };
     let old = match from {
-        Some(from) => match read(from) {
+        Some(from) => match read(from, id) {
             Some(old) => old,
             None => return ExitCode::from(2),
         },
@@ -49,8 +55,8 @@ pub(super) fn show(changes: &[Change], json: bool) {
 }
 
 /// The specs of a file; its mistakes go to standard error.
-pub(super) fn read(file: &Path) -> Option<Specs> {
-    let Loaded { config, diagnostics } = config::load(file);
+pub(super) fn read(file: &Path, id: Option<&str>) -> Option<Specs> {
+    let Loaded { config, diagnostics } = config::load_as(file, &config::Asked::to_run(id));
     if diagnostics.has_errors() {
         eprint!("{}", diagnostics.render(Style::Plain));
     }

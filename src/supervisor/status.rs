@@ -19,6 +19,8 @@ pub struct DirectorStatus {
     pub started_ms: u64,
     /// Configuration file.
     pub config: String,
+    /// `-i`: what `@ID` lines of the configuration are compared with, where it was given.
+    pub config_id: Option<String>,
     /// When the configuration in force was read, milliseconds since the epoch.
     pub loaded_ms: u64,
     /// Messages that reached nobody.
@@ -52,6 +54,7 @@ pub(super) fn render(supervisor: &Supervisor) -> String {
         pid: std::process::id(),
         started_ms: millis(supervisor.started_at),
         config: supervisor.options.config.display().to_string(),
+        config_id: supervisor.options.config_id.clone(),
         loaded_ms: millis(supervisor.loaded_at),
         dropped_messages: supervisor.dropped,
         workers: supervisor.workers.iter().map(worker).collect(),
