@@ -158,10 +158,10 @@ impl<K: Kernel> Applier<K> {
         }
     }
 
-    /// So that one resync period reads everything once.
+    /// So that one resync period reads everything once, with a tenth of it left for the reading and the repair.
     fn slice_pause(&self) -> Duration {
         let slices = u32::try_from(self.desired.len().div_ceil(SLICE)).unwrap_or(u32::MAX);
-        self.resync / slices.max(1)
+        self.resync * 9 / 10 / slices.max(1)
     }
 
     fn carry_out(&mut self, ops: &[Op], now: Instant) {
