@@ -7,6 +7,7 @@ mod lab;
 mod pair;
 mod reload;
 mod resilience;
+mod sample;
 mod table;
 mod track;
 
@@ -17,6 +18,7 @@ pub(crate) fn all() -> Vec<Scenario> {
     let themes = [
         lab::SCENARIOS,
         table::SCENARIOS,
+        sample::SCENARIOS,
         interop::SCENARIOS,
         failover::SCENARIOS,
         resilience::SCENARIOS,

@@ -37,17 +37,23 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 const PORTS: &[&str] = &["0.0.0.0:80", "[::]:80", "0.0.0.0:81", "0.0.0.0:8080"];
 
 /// One configuration, and how its first server fails.
-struct Case {
-    config: &'static str,
-    forwarding: Forwarding,
+pub(super) struct Case {
+    pub(super) config: &'static str,
+    pub(super) forwarding: Forwarding,
+    /// Where the servers listen.
+    pub(super) ports: &'static [&'static str],
+    /// Addresses that the hosts have besides their own.
+    pub(super) addresses: &'static [(&'static str, &'static str)],
     /// An address that is there once the director is master.
-    vip: Option<&'static str>,
-    fault: fn(&Setting, bool),
+    pub(super) vip: Option<&'static str>,
+    pub(super) fault: fn(&Setting, bool),
 }
 
-const DIRECT: Case = Case {
+pub(super) const DIRECT: Case = Case {
     config: include_str!("../tables/direct.conf"),
     forwarding: Forwarding::Direct,
+    ports: PORTS,
+    addresses: &[],
     vip: Some("10.0.0.100"),
     fault: Setting::refuse,
 };
@@ -72,7 +78,7 @@ const SCRIPT: Case =
     Case { config: include_str!("../tables/script.conf"), fault: Setting::fail_script, ..DIRECT };
 
 /// A director and its servers.
-struct Setting {
+pub(super) struct Setting {
     net: Topology,
     servers: Vec<Responder>,
     keeper: Arc<Keeper>,
@@ -104,10 +110,14 @@ struct Stages {
     stopped: View,
 }
 
-fn compare(keeper: &Arc<Keeper>, case: &Case) {
+pub(super) fn compare(keeper: &Arc<Keeper>, case: &Case) {
     let plan = Plan::new().directors(1).servers(3, case.forwarding);
     let net = plan.build(keeper);
-    let servers = ["r1", "r2", "r3"].map(|name| Responder::listening(net.host(name), PORTS)).into();
+    for (host, address) in case.addresses {
+        net.host(host).run(&format!("ip addr add {address} dev eth0"));
+    }
+    let listen = |name| Responder::listening(net.host(name), case.ports);
+    let servers = ["r1", "r2", "r3"].map(listen).into();
     let setting = Setting { net, servers, keeper: Arc::clone(keeper) };
     (case.fault)(&setting, false);
     let bare = View::of(setting.net.host("d1"));
@@ -124,7 +134,8 @@ fn compare(keeper: &Arc<Keeper>, case: &Case) {
 
 fn stages(setting: &Setting, case: &Case, kind: Kind) -> Stages {
     let d1 = setting.net.host("d1");
-    let config = case.config.replace("{folder}", &setting.keeper.folder().display().to_string());
+    let config =
+        hasten(case.config).replace("{folder}", &setting.keeper.folder().display().to_string());
     let daemon = Daemon::start(kind, d1, &config);
     wait_for(Duration::from_secs(10), &format!("{} to be up", kind.name()), || {
         let view = View::of(d1);
@@ -140,6 +151,16 @@ fn stages(setting: &Setting, case: &Case, kind: Kind) -> Stages {
     let back = settled(setting);
     daemon.stop();
     Stages { at_rest, failed, back, stopped: View::of(d1) }
+}
+
+/// The same with checks every second and one retry after a second.
+fn hasten(config: &str) -> String {
+    let quick = |line: &str| {
+        let word = line.split_whitespace().next().unwrap_or("");
+        let is_pace = ["delay_loop", "retry", "delay_before_retry"].contains(&word);
+        if is_pace { format!("{word} 1\n") } else { format!("{line}\n") }
+    };
+    config.lines().map(quick).collect()
 }
 
 /// The view once it has been the same for three seconds: longer than a check's interval and its retry.
