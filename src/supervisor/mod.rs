@@ -7,36 +7,34 @@
 
 mod child;
 mod guard;
+mod reload;
 pub mod status;
+mod wait;
 mod watch;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::time::{ClockId, clock_gettime};
 use tracing::{error, info, warn};
 
-use self::child::{Child, Loader};
+use self::child::Child;
 pub use self::guard::{Guard, GuardError};
-use self::watch::{Due, OWN_DELAY_MAX, State, Watch};
+use self::reload::{Applying, LOAD_WITHIN, Loading, load_first};
+use self::watch::{Due, State, Watch};
 use crate::message::{self, Address, Command, Configure, FRAME_MAX, Message, Role};
-use crate::spec_file::{self, Header};
+use crate::spec_file::Header;
 
 /// How long the vrrp worker waits at start for the lvs worker: whoever takes an address should have a table.
 const TABLE_FIRST: Duration = Duration::from_secs(3);
-/// How long a load child may take.
-const LOAD_WITHIN: Duration = Duration::from_secs(60);
-/// How long workers may take to say that a new configuration is in force.
-const CONFIGURED_WITHIN: Duration = Duration::from_secs(30);
 /// Exit status of a worker that cannot do its work on this host; it has said why.
 pub const EXIT_CANNOT_RUN: u8 = 3;
 
@@ -94,26 +92,6 @@ struct Worker {
     died_at: Option<u64>,
     /// Said [`Message::Configured`] at least once.
     configured: bool,
-}
-
-#[derive(Debug)]
-struct Loading {
-    loader: Loader,
-    deadline: Instant,
-    asked_by: Vec<u64>,
-    /// Asked for again meanwhile: read once more afterwards.
-    again: bool,
-    drain: Option<Duration>,
-}
-
-/// A reload that the workers are taking over.
-#[derive(Debug)]
-struct Applying {
-    outstanding: Vec<Role>,
-    summary: Vec<String>,
-    failures: Vec<String>,
-    asked_by: Vec<u64>,
-    deadline: Instant,
 }
 
 #[derive(Debug)]
@@ -202,78 +180,6 @@ impl Supervisor {
             if woken.signalled {
                 self.handle_signals();
             }
-        }
-    }
-
-    // --- waiting ---
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        let watches = self.workers.iter().filter_map(|(role, worker)| {
-            let deadline = worker.watch.deadline()?;
-            match (role, worker.watch.state(), self.vrrp_not_before) {
-                (Role::Vrrp, State::Waiting { .. }, Some(not_before)) => {
-                    Some(deadline.max(not_before))
-                }
-                _ => Some(deadline),
-            }
-        });
-        let loading = self.loading.as_ref().map(|loading| loading.deadline);
-        let applying = self.applying.as_ref().map(|applying| applying.deadline);
-        watches.chain(loading).chain(applying).min()
-    }
-
-    fn wait(&self, until: Option<Instant>) -> io::Result<Woken> {
-        let mut roles = Vec::with_capacity(4);
-        let mut watched: Vec<PollFd<'_>> = Vec::with_capacity(4);
-        let link = |child: &Child| -> PollFlags {
-            if child.is_clogged() {
-                PollFlags::POLLIN | PollFlags::POLLOUT
-            } else {
-                PollFlags::POLLIN
-            }
-        };
-        for (role, worker) in &self.workers {
-            if let Some(child) = &worker.child {
-                roles.push(*role);
-                watched.push(PollFd::new(child.link(), link(child)));
-            }
-        }
-        watched.push(PollFd::new(self.signals.as_fd(), PollFlags::POLLIN));
-        let timeout = match until {
-            None => PollTimeout::NONE,
-            Some(until) => {
-                let left = until.saturating_duration_since(Instant::now());
-                // Rounded up: waking a moment early would only spin.
-                let millis = left.as_micros().div_ceil(1000).min(u128::from(u16::MAX));
-                PollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX))
-            }
-        };
-        match poll(&mut watched, timeout) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let events = |fd: &PollFd<'_>| fd.revents().unwrap_or(PollFlags::empty());
-        let mut woken = Woken::default();
-        for (role, fd) in roles.iter().zip(&watched) {
-            if events(fd).intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR) {
-                woken.readable.push(*role);
-            }
-            if events(fd).contains(PollFlags::POLLOUT) {
-                woken.writable.push(*role);
-            }
-        }
-        woken.signalled = watched.last().is_some_and(|fd| !events(fd).is_empty());
-        Ok(woken)
-    }
-
-    fn note_lateness(&mut self, until: Option<Instant>, now: Instant) {
-        let late = until.map_or(Duration::ZERO, |until| now.saturating_duration_since(until));
-        if late > OWN_DELAY_MAX {
-            warn!(
-                late_ms = late.as_millis(),
-                "the supervisor itself did not run; heartbeats start afresh"
-            );
-            self.workers.values_mut().for_each(|worker| worker.watch.parent_was_late(now));
         }
     }
 
@@ -464,109 +370,6 @@ impl Supervisor {
         self.send(Role::Ops, &Message::CommandDone { id, outcome }, None);
     }
 
-    // --- reload ---
-
-    fn reload(&mut self, asked_by: Option<u64>, drain: Option<Duration>) {
-        if self.stop.is_some() {
-            asked_by.into_iter().for_each(|id| self.done(id, Err("stopping".to_owned())));
-            return;
-        }
-        if let Some(loading) = &mut self.loading {
-            loading.again = true;
-            loading.asked_by.extend(asked_by);
-            loading.drain = drain.or(loading.drain);
-            return;
-        }
-        match Loader::start(&self.options.config, self.options.config_id.as_deref()) {
-            Ok(loader) => {
-                let deadline = Instant::now() + LOAD_WITHIN;
-                let asked_by = asked_by.into_iter().collect();
-                self.loading = Some(Loading { loader, deadline, asked_by, again: false, drain });
-            }
-            Err(cause) => {
-                error!("reload: cannot start the load child: {cause}");
-                let why = format!("cannot start the load child: {cause}");
-                asked_by.into_iter().for_each(|id| self.done(id, Err(why.clone())));
-            }
-        }
-    }
-
-    fn handle_loaded(&mut self, status: ExitStatus) {
-        let Some(Loading { loader, asked_by, again, drain, .. }) = self.loading.take() else {
-            return;
-        };
-        if again {
-            // The file changed while it was being read: only the newest reading counts.
-            self.reload(None, drain);
-            if let Some(loading) = &mut self.loading {
-                loading.asked_by = asked_by;
-            }
-            return;
-        }
-        let (specs, report) = loader.finish();
-        match loaded(status, &specs, &report) {
-            Ok(header) => self.apply(specs, header, asked_by, drain),
-            Err(report) => {
-                error!("reload refused, the running configuration stays:\n{report}");
-                asked_by.into_iter().for_each(|id| self.done(id, Err(report.clone())));
-            }
-        }
-    }
-
-    fn apply(
-        &mut self,
-        specs: OwnedFd,
-        header: Header,
-        asked_by: Vec<u64>,
-        drain: Option<Duration>,
-    ) {
-        let now = Instant::now();
-        self.specs = specs;
-        self.header = header;
-        self.loaded_at = std::time::SystemTime::now();
-        let mut outstanding = Vec::new();
-        for role in Role::WORKERS {
-            let runs = self.child(role).is_some();
-            if header.has(role) && runs {
-                outstanding.push(role);
-                let configure = Configure { reload: true, died_at: None, drain };
-                self.send(role, &Message::Configure(configure), self.specs.try_clone().ok());
-            } else if header.has(role) {
-                if let Some(worker) = self.workers.get_mut(&role) {
-                    worker.watch.wanted(now);
-                    outstanding.push(role);
-                }
-            } else {
-                self.stop_worker(role, now);
-            }
-        }
-        let deadline = now + CONFIGURED_WITHIN;
-        let (summary, failures) = (Vec::new(), Vec::new());
-        // A reload that was still being taken over is answered together with this one.
-        let earlier = self.applying.take().map(|applying| applying.asked_by);
-        let asked_by = earlier.into_iter().flatten().chain(asked_by).collect();
-        self.applying = Some(Applying { outstanding, summary, failures, asked_by, deadline });
-        self.finish_reload_if_done();
-    }
-
-    fn finish_reload_if_done(&mut self) {
-        if self.applying.as_ref().is_none_or(|applying| !applying.outstanding.is_empty()) {
-            return;
-        }
-        let Some(applying) = self.applying.take() else { return };
-        let outcome = if applying.failures.is_empty() {
-            let line = applying.summary.join("; ");
-            let line = if line.is_empty() { "no change".to_owned() } else { line };
-            info!("reloaded: {line}");
-            Ok(line)
-        } else {
-            let why = applying.failures.join("; ");
-            error!("reload: {why}");
-            Err(why)
-        };
-        applying.asked_by.into_iter().for_each(|id| self.done(id, outcome.clone()));
-    }
-
     // --- stop ---
 
     fn begin_stop(&mut self) {
@@ -655,38 +458,6 @@ impl Supervisor {
             return;
         }
         error!(worker = %role, %status, "died; restarting");
-    }
-}
-
-#[derive(Debug, Default)]
-struct Woken {
-    readable: Vec<Role>,
-    writable: Vec<Role>,
-    signalled: bool,
-}
-
-/// What a load child left: the header of its specs, or its report. Warnings are logged.
-fn loaded(status: ExitStatus, specs: &OwnedFd, report: &OwnedFd) -> Result<Header, String> {
-    let text = spec_file::read_text(report).unwrap_or_default();
-    match status.code() {
-        Some(0) => {}
-        Some(1) => warn!("the configuration has warnings:\n{text}"),
-        Some(_) => return Err(text),
-        None => return Err(format!("the load child died ({status})\n{text}")),
-    }
-    spec_file::header(specs).map_err(|cause| format!("the load child left no specs: {cause}"))
-}
-
-fn load_first(config: &Path, config_id: Option<&str>) -> Result<(OwnedFd, Header), StartError> {
-    let mut loader = Loader::start(config, config_id)?;
-    let status = loader.wait()?;
-    let (specs, report) = loader.finish();
-    match loaded(status, &specs, &report) {
-        Ok(header) => Ok((specs, header)),
-        Err(report) => {
-            error!("the configuration cannot be used:\n{report}");
-            Err(StartError::Config)
-        }
     }
 }
 

@@ -1,0 +1,173 @@
+//! Reading the configuration, at start and again: by a load child, then by difference in each worker. A file with
+//! mistakes changes nothing.
+#![expect(clippy::disallowed_methods, reason = "the edge: a reload has deadlines")]
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant, SystemTime};
+
+use tracing::{error, info, warn};
+
+use super::child::Loader;
+use super::{StartError, Supervisor};
+use crate::message::{Configure, Message, Role};
+use crate::spec_file::{self, Header};
+
+/// How long a load child may take.
+pub(super) const LOAD_WITHIN: Duration = Duration::from_secs(60);
+/// How long workers may take to say that a new configuration is in force.
+const CONFIGURED_WITHIN: Duration = Duration::from_secs(30);
+
+/// A configuration that is being read.
+#[derive(Debug)]
+pub(super) struct Loading {
+    pub(super) loader: Loader,
+    pub(super) deadline: Instant,
+    pub(super) asked_by: Vec<u64>,
+    /// Asked for again meanwhile: read once more afterwards.
+    pub(super) again: bool,
+    pub(super) drain: Option<Duration>,
+}
+
+/// A reload that the workers are taking over.
+#[derive(Debug)]
+pub(super) struct Applying {
+    pub(super) outstanding: Vec<Role>,
+    pub(super) summary: Vec<String>,
+    pub(super) failures: Vec<String>,
+    pub(super) asked_by: Vec<u64>,
+    pub(super) deadline: Instant,
+}
+
+impl Supervisor {
+    pub(super) fn reload(&mut self, asked_by: Option<u64>, drain: Option<Duration>) {
+        if self.stop.is_some() {
+            asked_by.into_iter().for_each(|id| self.done(id, Err("stopping".to_owned())));
+            return;
+        }
+        if let Some(loading) = &mut self.loading {
+            loading.again = true;
+            loading.asked_by.extend(asked_by);
+            loading.drain = drain.or(loading.drain);
+            return;
+        }
+        match Loader::start(&self.options.config, self.options.config_id.as_deref()) {
+            Ok(loader) => {
+                let deadline = Instant::now() + LOAD_WITHIN;
+                let asked_by = asked_by.into_iter().collect();
+                self.loading = Some(Loading { loader, deadline, asked_by, again: false, drain });
+            }
+            Err(cause) => {
+                error!("reload: cannot start the load child: {cause}");
+                let why = format!("cannot start the load child: {cause}");
+                asked_by.into_iter().for_each(|id| self.done(id, Err(why.clone())));
+            }
+        }
+    }
+
+    pub(super) fn handle_loaded(&mut self, status: ExitStatus) {
+        let Some(Loading { loader, asked_by, again, drain, .. }) = self.loading.take() else {
+            return;
+        };
+        if again {
+            // The file changed while it was being read: only the newest reading counts.
+            self.reload(None, drain);
+            if let Some(loading) = &mut self.loading {
+                loading.asked_by = asked_by;
+            }
+            return;
+        }
+        let (specs, report) = loader.finish();
+        match loaded(status, &specs, &report) {
+            Ok(header) => self.apply(specs, header, asked_by, drain),
+            Err(report) => {
+                error!("reload refused, the running configuration stays:\n{report}");
+                asked_by.into_iter().for_each(|id| self.done(id, Err(report.clone())));
+            }
+        }
+    }
+
+    fn apply(
+        &mut self,
+        specs: OwnedFd,
+        header: Header,
+        asked_by: Vec<u64>,
+        drain: Option<Duration>,
+    ) {
+        let now = Instant::now();
+        self.specs = specs;
+        self.header = header;
+        self.loaded_at = SystemTime::now();
+        let mut outstanding = Vec::new();
+        for role in Role::WORKERS {
+            let runs = self.child(role).is_some();
+            if header.has(role) && runs {
+                outstanding.push(role);
+                let configure = Configure { reload: true, died_at: None, drain };
+                self.send(role, &Message::Configure(configure), self.specs.try_clone().ok());
+            } else if header.has(role) {
+                if let Some(worker) = self.workers.get_mut(&role) {
+                    worker.watch.wanted(now);
+                    outstanding.push(role);
+                }
+            } else {
+                self.stop_worker(role, now);
+            }
+        }
+        let deadline = now + CONFIGURED_WITHIN;
+        let (summary, failures) = (Vec::new(), Vec::new());
+        // A reload that was still being taken over is answered together with this one.
+        let earlier = self.applying.take().map(|applying| applying.asked_by);
+        let asked_by = earlier.into_iter().flatten().chain(asked_by).collect();
+        self.applying = Some(Applying { outstanding, summary, failures, asked_by, deadline });
+        self.finish_reload_if_done();
+    }
+
+    pub(super) fn finish_reload_if_done(&mut self) {
+        if self.applying.as_ref().is_none_or(|applying| !applying.outstanding.is_empty()) {
+            return;
+        }
+        let Some(applying) = self.applying.take() else { return };
+        let outcome = if applying.failures.is_empty() {
+            let line = applying.summary.join("; ");
+            let line = if line.is_empty() { "no change".to_owned() } else { line };
+            info!("reloaded: {line}");
+            Ok(line)
+        } else {
+            let why = applying.failures.join("; ");
+            error!("reload: {why}");
+            Err(why)
+        };
+        applying.asked_by.into_iter().for_each(|id| self.done(id, outcome.clone()));
+    }
+}
+
+/// What a load child left: the header of its specs, or its report. Warnings are logged.
+fn loaded(status: ExitStatus, specs: &OwnedFd, report: &OwnedFd) -> Result<Header, String> {
+    let text = spec_file::read_text(report).unwrap_or_default();
+    match status.code() {
+        Some(0) => {}
+        Some(1) => warn!("the configuration has warnings:\n{text}"),
+        Some(_) => return Err(text),
+        None => return Err(format!("the load child died ({status})\n{text}")),
+    }
+    spec_file::header(specs).map_err(|cause| format!("the load child left no specs: {cause}"))
+}
+
+/// Reads the configuration before anything else runs.
+pub(super) fn load_first(
+    config: &Path,
+    config_id: Option<&str>,
+) -> Result<(OwnedFd, Header), StartError> {
+    let mut loader = Loader::start(config, config_id)?;
+    let status = loader.wait()?;
+    let (specs, report) = loader.finish();
+    match loaded(status, &specs, &report) {
+        Ok(header) => Ok((specs, header)),
+        Err(report) => {
+            error!("the configuration cannot be used:\n{report}");
+            Err(StartError::Config)
+        }
+    }
+}
