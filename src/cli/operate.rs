@@ -1,10 +1,10 @@
 //! `run`, `reload` and `stop`.
 #![expect(clippy::disallowed_methods, reason = "the edge: `stop` waits for the director's end")]
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use serde::Deserialize;
 
@@ -70,19 +70,28 @@ struct Running {
     director: DirectorStatus,
 }
 
-/// `evenkeel stop`: returns when the director has handed over and is gone; its socket goes last.
+/// `evenkeel stop`: returns when the director has handed over and its process has ended.
 pub(super) fn stop(runtime_dir: &Path) -> ExitCode {
+    let pid = fs::read_to_string(runtime_dir.join("evenkeel.pid")).unwrap_or_default();
     let code = command(runtime_dir, "/v1/stop", "stop");
-    let socket = runtime_dir.join("admin.sock");
     let deadline = Instant::now() + STOP_WITHIN;
-    while code == ExitCode::SUCCESS && socket.exists() {
+    while code == ExitCode::SUCCESS && is_alive(pid.trim()) {
         if Instant::now() > deadline {
             eprintln!("evenkeel: still stopping after {} s", STOP_WITHIN.as_secs());
             return ExitCode::FAILURE;
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(10));
     }
     code
+}
+
+/// Whether a process still runs; one that has ended and only waits for its parent does not.
+fn is_alive(pid: &str) -> bool {
+    let Ok(pid) = pid.parse::<u32>() else { return false };
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    // The name stands in parentheses and may hold anything; the state is the word after it.
+    let state = stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
 }
 
 fn command(runtime_dir: &Path, path: &str, done: &str) -> ExitCode {
@@ -101,5 +110,25 @@ fn command(runtime_dir: &Path, path: &str, done: &str) -> ExitCode {
             eprintln!("evenkeel: {cause}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_is_not_alive_though_nobody_waited_for_it() {
+        assert!(is_alive(&std::process::id().to_string()));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = child.id().to_string();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while is_alive(&pid) && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        assert!(!is_alive(&pid));
+        child.wait().unwrap();
+        assert!(!is_alive(&pid));
+        assert!(!is_alive(""));
     }
 }
