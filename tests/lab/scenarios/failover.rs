@@ -28,6 +28,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::alone("failover_planned_stop_at_10_ms", 60, |keeper| {
         planned_stop(keeper, Pace::Hundredth)
     }),
+    Scenario::alone("failover_return_after_a_cut_serves_at_once", 60, returns_after_cut),
     Scenario::together("failover_pulled_plug_releases_the_vip", 60, pulled_plug),
 ];
 
@@ -62,7 +63,9 @@ fn master_lost(keeper: &Arc<Keeper>, pace: Pace) {
     assert_eq!(pair.who_advertises(4 * pace.interval() + BUSY), ["d1"]);
 }
 
-/// SIGTERM on the master under load: nothing refused, reset or late.
+/// SIGTERM on the master under load: no new connection refused, reset or late. One that was established at the very
+/// moment and has its request still on the way meets a director that does not know it (there is no connection sync
+/// here), so up to a handful of those are reset; how many is told.
 fn planned_stop(keeper: &Arc<Keeper>, pace: Pace) {
     let pair = Pair::start(keeper, [Evenkeel; 2], pace);
     let client = pair.load();
@@ -72,7 +75,8 @@ fn planned_stop(keeper: &Arc<Keeper>, pace: Pace) {
     let report = client.stop();
     keeper.figure(&report.to_string());
 
-    assert_eq!(report.failed(), 0, "{report:?}");
+    assert_eq!(report.failed_new(), 0, "{report:?}");
+    assert!(report.after_connect <= 10, "{report:?}");
     assert!(report.ok > 500, "{report:?}");
     let farewell = pair.adverts_of(pair.d1()).pop().map(|packet| packet.saying);
     let is_zero = matches!(farewell, Some(Saying::Advert { priority: 0, .. }));
@@ -89,4 +93,22 @@ fn pulled_plug(keeper: &Arc<Keeper>) {
     pair.net.mend("d1");
     pair.wait_for_master("d1");
     assert_eq!(pair.who_advertises(Duration::from_secs(1)), ["d1"]);
+}
+
+/// A director without a network finds every real server dead. When its link returns it preempts within a fraction of a
+/// second, and by then its table must be full again.
+fn returns_after_cut(keeper: &Arc<Keeper>) {
+    let pair = Pair::start(keeper, [Evenkeel; 2], Pace::Tenth);
+    pair.net.cut("d1");
+    pair.wait_for_master("d2");
+    thread::sleep(Duration::from_secs(4)); // its checks have failed, each with its retry
+    let client = pair.load();
+    thread::sleep(Duration::from_millis(300));
+    pair.net.mend("d1");
+    pair.wait_for_master("d1");
+    thread::sleep(Duration::from_secs(2));
+    let report = client.stop();
+    keeper.figure(&report.to_string());
+    assert_eq!(report.failed_new(), 0, "{report:?}");
+    assert!(report.gap < 3 * BUSY + report.stall, "{report:?}");
 }

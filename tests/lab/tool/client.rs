@@ -61,6 +61,11 @@ impl Report {
         let Self { refused, reset, late, unanswered, unreachable, wrong, .. } = self;
         refused + reset + late + unanswered + unreachable + wrong
     }
+
+    /// New connections that were refused, reset or late: what happened before the connect, and everything late.
+    pub(crate) fn failed_new(&self) -> u64 {
+        self.failed() - self.after_connect
+    }
 }
 
 impl fmt::Display for Report {
