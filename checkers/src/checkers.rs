@@ -233,18 +233,30 @@ impl<S: Copy + Ord> Checkers<S> {
     }
 
     /// Asks everything that is down again at once: what kept the answers away (an interface of ours that was down) is
-    /// over. Linear.
+    /// over. A probe in flight is given up, as its first packet may be lost already. Linear.
     pub fn recheck_down(&mut self, now: Instant) {
-        let mut down = vec![false; self.probes.len()];
-        for (probe, down) in self.probes.iter_mut().zip(&mut down) {
-            let Some(probe) = probe else { continue };
-            *down =
-                matches!(probe.phase, Phase::Waiting { .. }) && !probe.judge().verdict().is_up();
-            if *down {
-                probe.phase = Phase::Waiting { due: now };
-            }
+        let mut waiting = vec![false; self.probes.len()];
+        for (slot, waits) in (0..).map(Slot).zip(&mut waiting) {
+            let Some(probe) = self.probes[slot.index()].take() else { continue };
+            self.probes[slot.index()] = Some(self.recheck(probe, slot, waits, now));
         }
-        self.schedule.hasten(|slot| down.get(slot.index()).is_some_and(|down| *down), now);
+        self.schedule.hasten(|slot| waiting.get(slot.index()).is_some_and(|waits| *waits), now);
+    }
+
+    fn recheck(&mut self, mut probe: Probed, slot: Slot, waits: &mut bool, now: Instant) -> Probed {
+        if probe.judge().verdict().is_up() {
+            return probe;
+        }
+        match probe.phase {
+            Phase::Waiting { .. } => *waits = true,
+            Phase::Running { .. } => {
+                self.cancel(&probe);
+                self.schedule.push(slot, now);
+            }
+            Phase::Due | Phase::Held { .. } => return probe,
+        }
+        probe.phase = Phase::Waiting { due: now };
+        probe
     }
 
     /// When [`Checkers::handle_timeout`] is to be called next; may lie in the past.
