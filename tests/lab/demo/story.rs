@@ -33,6 +33,7 @@ fn config(priority: u8, weights: [u32; 2]) -> String {
     version 3
     priority {priority}
     advert_int 0.1
+    preempt_delay 3
     virtual_ipaddress {{
         {VIP}/32
     }}
@@ -299,7 +300,7 @@ impl Story {
     }
 
     fn director_returns(&mut self) {
-        title("It is plugged in again and, having the higher priority, takes over");
+        title("It is plugged in again; 3 s later (preempt_delay) the higher priority takes over");
         let report = self.loaded(|story| {
             story.net.mend("d1");
             let is_back =

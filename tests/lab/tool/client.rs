@@ -3,12 +3,16 @@
 //! A connection that took more than half a second needed a retransmission (a SYN is repeated after 1 s), so it
 //! counts as failed and does not end a gap; else the repeated SYN would hide the hole. Closing is by reset, so that no
 //! port stays behind in TIME_WAIT.
+//!
+//! Source ports go round once in two minutes. Left to the kernel, a port whose connection was refused is taken again
+//! within a second; IPVS still has that connection's entry, with a server that may have been removed since, and without
+//! `net.ipv4.vs.expire_nodest_conn` it drops such a packet without a word: no fault of the director's.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -144,6 +148,8 @@ struct Load {
     target: SocketAddr,
     every: Duration,
     errand: Errand,
+    /// Source port of the last connection.
+    port: u16,
     open: Vec<Attempt>,
     next: Instant,
     last_ok: Instant,
@@ -157,6 +163,7 @@ impl Load {
             target,
             every,
             errand,
+            port: first_port(every),
             open: Vec::new(),
             next: now,
             last_ok: now,
@@ -176,7 +183,9 @@ impl Load {
     }
 
     fn start(&mut self) {
-        match connect(self.target) {
+        self.port = if self.port == u16::MAX { FIRST_PORT } else { self.port + 1 };
+        match connect(self.target, self.port) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => self.start(),
             Ok(socket) => {
                 let since = Instant::now();
                 self.open.push(Attempt { socket, since, is_connected: false, answer: Vec::new() });
@@ -200,7 +209,9 @@ impl Load {
         };
         let mut polled: Vec<PollFd<'_>> =
             self.open.iter().map(|a| PollFd::new(a.socket.as_fd(), wanted(a))).collect();
-        polled.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
+        if listen {
+            polled.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN)); // at its end it is always ready
+        }
         let rest = until.saturating_duration_since(Instant::now());
         ppoll(&mut polled, Some(TimeSpec::from_duration(rest)), None)?;
         let ready: Vec<bool> = polled.iter().map(|p| p.any().unwrap_or(true)).collect();
@@ -288,8 +299,23 @@ impl Attempt {
     }
 }
 
-fn connect(target: SocketAddr) -> io::Result<TcpStream> {
+/// Where the round of source ports begins.
+const FIRST_PORT: u16 = 1024;
+
+/// Goes on about where an earlier client of the same pace has stopped: ports follow the clock.
+fn first_port(every: Duration) -> u16 {
+    let epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let steps = epoch.as_micros() / every.as_micros().max(1);
+    FIRST_PORT + u16::try_from(steps % u128::from(u16::MAX - FIRST_PORT)).unwrap_or(0)
+}
+
+fn connect(target: SocketAddr, port: u16) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(target), Type::STREAM, None)?;
+    let any: IpAddr = match target {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    socket.bind(&SocketAddr::new(any, port).into())?;
     socket.set_nonblocking(true)?;
     socket.set_linger(Some(Duration::ZERO))?;
     match socket.connect(&target.into()) {
