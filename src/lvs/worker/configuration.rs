@@ -1,0 +1,118 @@
+//! Taking a configuration over, at the start and at each reload.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use checkers::{CheckSpec, Target, Verdict};
+use ipvs::ServiceKey;
+use tracing::{debug, warn};
+
+use super::{STOP_SCRIPTS_WITHIN, Subject, Worker};
+use crate::lvs::served::Served;
+use crate::lvs::spec::{LvsSpec, ServerSpec};
+use crate::lvs::tidings;
+use crate::notify::Job;
+
+impl Worker {
+    /// Takes a configuration over by difference: what is asked as before goes on, what stands as planned stays.
+    pub(super) fn configure(
+        &mut self,
+        spec: LvsSpec,
+        lost: &BTreeSet<ServiceKey>,
+        drain: Option<Duration>,
+        now: Instant,
+    ) -> String {
+        let first = self.checks.is_empty() && self.served.is_empty();
+        if let Some(timeouts) = &spec.timeouts
+            && (first || self.spec.timeouts != spec.timeouts)
+            && let Err(cause) = self.applier.kernel().0.set_timeouts(timeouts)
+        {
+            warn!("lvs_timeouts: {cause}");
+        }
+        self.applier.set_resync(spec.resync, now);
+        self.checks = share(&spec.checks, &self.checks);
+        let subjects = subjects(&spec, &self.checks);
+        let probes = self.checkers.configure(subjects, now);
+        let mut old = std::mem::take(&mut self.served);
+        let mut gone: BTreeSet<ServiceKey> = self.applier.keys().collect();
+        let (mut added, mut changed) = (0, 0);
+        for service in spec.services.iter().cloned() {
+            let key = service.key;
+            gone.remove(&key);
+            let held = |server: &ServerSpec, check: u16| {
+                let subject = Subject { service: key, server: server.key, check };
+                self.checkers.verdict(subject).unwrap_or(Verdict::UP)
+            };
+            let served = match old.remove(&key) {
+                None => {
+                    added += 1;
+                    Served::new(service, held, lost.contains(&key))
+                }
+                Some(mut served) => {
+                    let replaced = served.replace(service, held, drain.map(|drain| now + drain));
+                    changed += u32::from(replaced.is_changed);
+                    for script in replaced.scripts {
+                        self.notifier.push(&tidings::queue(key), Job::new(&script));
+                    }
+                    served
+                }
+            };
+            self.served.insert(key, served);
+        }
+        self.spec = LvsSpec { services: Vec::new(), ..spec };
+        // On disk before it is in the kernel: nothing of ours is ever unknown to the next process.
+        if added > 0 {
+            self.write_state(now);
+        }
+        let removed = old.len();
+        old.values().for_each(|served| self.farewell(served));
+        self.applier.want(gone.into_iter().map(|key| (key, None)).collect(), now);
+        let all: BTreeSet<ServiceKey> = self.served.keys().copied().collect();
+        self.replan(&all, now);
+        self.drained_at = self.served.values().filter_map(Served::poll_timeout).min();
+        self.write_soon(now);
+        let summary = format!(
+            "virtual servers: {added} added, {removed} removed, {changed} changed; \
+             probes: {} added, {} removed, {} kept",
+            probes.added, probes.removed, probes.kept
+        );
+        debug!("{summary}");
+        if removed == 0 && added + changed == 0 { String::new() } else { summary }
+    }
+
+    /// Scripts of a virtual server that goes, with the short time that a stop leaves them.
+    pub(super) fn farewell(&mut self, served: &Served) {
+        for script in served.farewell() {
+            let job = Job { within: STOP_SCRIPTS_WITHIN, ..Job::new(&script) };
+            self.notifier.push(&tidings::queue(served.spec.key), job);
+        }
+    }
+}
+
+/// Check parameters as shared values; those that did not change keep the copy that probes already hold.
+fn share(wanted: &[CheckSpec], held: &[Arc<CheckSpec>]) -> Vec<Arc<CheckSpec>> {
+    let held: HashMap<&CheckSpec, &Arc<CheckSpec>> =
+        held.iter().map(|spec| (&**spec, spec)).collect();
+    let one = |spec: &CheckSpec| {
+        held.get(spec).map_or_else(|| Arc::new(spec.clone()), |&kept| Arc::clone(kept))
+    };
+    wanted.iter().map(one).collect()
+}
+
+fn subjects<'a>(
+    spec: &'a LvsSpec,
+    checks: &'a [Arc<CheckSpec>],
+) -> impl Iterator<Item = (Subject, Target, Arc<CheckSpec>)> + 'a {
+    let servers = spec
+        .services
+        .iter()
+        .flat_map(|service| service.servers.iter().map(move |server| (service.key, server)));
+    servers.flat_map(move |(service, server)| {
+        server.checks.iter().enumerate().filter_map(move |(at, check)| {
+            let shared = checks.get(usize::try_from(check.check).ok()?)?;
+            let subject = Subject { service, server: server.key, check: u16::try_from(at).ok()? };
+            Some((subject, check.target, Arc::clone(shared)))
+        })
+    })
+}

@@ -1,0 +1,35 @@
+//! What the worker writes down for the process that comes after it.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use ipvs::ServiceKey;
+use tracing::warn;
+
+use super::Worker;
+use crate::lvs::served::Served;
+use crate::lvs::state_file::State;
+
+/// Shortest pause between two writings of the state file.
+const WRITE_PAUSE: Duration = Duration::from_millis(200);
+
+impl Worker {
+    pub(super) fn write_soon(&mut self, now: Instant) {
+        self.write_at.get_or_insert(now + WRITE_PAUSE);
+    }
+
+    pub(super) fn write_state(&mut self, now: Instant) {
+        self.write_at = None;
+        let lost = |(key, served): (&ServiceKey, &Served)| {
+            (served.facts.quorum_met == Some(false)).then_some(*key)
+        };
+        let ours: BTreeSet<ServiceKey> =
+            self.applier.keys().chain(self.served.keys().copied()).collect();
+        let quorum_lost = self.served.iter().filter_map(lost).collect();
+        let checks = self.checkers.snapshot(now);
+        let state = State::new(ours.into_iter().collect(), quorum_lost, checks);
+        if let Err(cause) = self.state_file.write(state) {
+            warn!("the state file cannot be written, a restart would begin anew: {cause}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! How the worker begins: the kernel opened, what stands there adopted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use checkers::{Checkers, Limits, Runner};
+use ipvs::ServiceKey;
+use tracing::{info, warn};
+
+use super::Worker;
+use crate::link::Link;
+use crate::lvs::applier::Applier;
+use crate::lvs::module::{self, Socket};
+use crate::lvs::spec::LvsSpec;
+use crate::lvs::state_file::StateFile;
+use crate::message::Configure;
+use crate::notify::Notifier;
+
+/// Files that are not sockets of probes: the link, netlink, scripts, the state file.
+const SPARE_FILES: u64 = 256;
+
+impl Worker {
+    /// Opens the kernel and takes over what stands there. What is ours by the state file but no longer configured is
+    /// removed by the first plans.
+    pub(super) fn start(
+        link: Link,
+        spec: LvsSpec,
+        runtime_dir: &Path,
+        configure: &Configure,
+    ) -> Result<Self, (Link, ipvs::Error)> {
+        let now = Instant::now();
+        let mut kernel = match module::open() {
+            Ok(kernel) => kernel,
+            Err(cause) => return Err((link, cause)),
+        };
+        let state_file = StateFile::in_dir(runtime_dir);
+        let saved = state_file.read();
+        if spec.flush
+            && configure.died_at.is_none()
+            && let Err(cause) = kernel.flush()
+        {
+            warn!("lvs_flush: {cause}");
+        }
+        let ours: BTreeSet<ServiceKey> = saved
+            .ours
+            .iter()
+            .chain(spec.services.iter().map(|service| &service.key))
+            .copied()
+            .collect();
+        let mut table = match kernel.dump() {
+            Ok(table) => table,
+            Err(cause) => return Err((link, cause)),
+        };
+        table.services.retain(|key, _| ours.contains(key));
+        info!(
+            adopted = table.services.len(),
+            verdicts = saved.checks.len(),
+            restart = configure.died_at.is_some(),
+            "table adopted"
+        );
+        let limits = Limits::default();
+        allow_sockets(limits.sockets);
+        let mut checkers = Checkers::new(limits, seed());
+        checkers.restore(saved.checks);
+        let mut worker = Self {
+            link,
+            applier: Applier::new(Socket(kernel), table, spec.resync, now),
+            spec: LvsSpec { services: Vec::new(), ..spec.clone() },
+            checks: Vec::new(),
+            checkers,
+            runner: Runner::new(),
+            served: BTreeMap::new(),
+            notifier: Notifier::default(),
+            state_file,
+            write_at: None,
+            drained_at: None,
+            dropped_events: 0,
+        };
+        let lost: BTreeSet<ServiceKey> = saved.quorum_lost.into_iter().collect();
+        worker.configure(spec, &lost, None, now);
+        Ok(worker)
+    }
+}
+
+/// Each probe in flight holds a socket; the usual limit of 1,024 files is for programs with few.
+fn allow_sockets(probes: usize) {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let wanted = u64::try_from(probes).unwrap_or(u64::MAX).saturating_add(SPARE_FILES);
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    if soft < wanted
+        && let Err(errno) = setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted))
+    {
+        warn!(wanted, soft, "the limit of open files stays: {errno}; probes beyond it wait");
+    }
+}
+
+/// Spreads the probes of two directors apart: their clocks and pids differ.
+fn seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs() ^ u64::from(since.subsec_nanos()) << 20 ^ u64::from(std::process::id()) << 40
+}
