@@ -15,6 +15,7 @@
 //! | `responder`, `client` | a real server with switchable behaviour, a client that misses nothing |
 //! | `tool` | the programs behind those two, each run inside its host |
 //! | `scenarios` | the tests, a file per theme |
+//! | `benches` | what `cargo xtask bench` measures inside, run only with `--measure` |
 //! | `demo` | the story that `cargo xtask demo` tells |
 #![expect(
     clippy::disallowed_methods,
@@ -22,6 +23,7 @@
     reason = "a test program at the edge: it waits, measures, and fails by panicking"
 )]
 
+mod benches;
 mod boot;
 mod capture;
 mod client;

@@ -17,7 +17,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::boot::{self, End, Job};
 use crate::keeper::Keeper;
-use crate::{kernel, scenarios};
+use crate::{benches, kernel, scenarios};
 
 /// Tests that run at the same time where they do not disturb each other; most of their time is waiting.
 const TOGETHER: usize = 4;
@@ -58,6 +58,8 @@ impl Scenario {
 /// Our own words on the command line; the rest is libtest's.
 struct Options {
     inside: bool,
+    /// Benches instead of scenarios.
+    measure: bool,
     shards: usize,
     shard: Option<(usize, usize)>,
     rest: Vec<String>,
@@ -65,12 +67,14 @@ struct Options {
 
 impl Options {
     fn parse(args: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options = Self { inside: false, shards: 1, shard: None, rest: Vec::new() };
+        let mut options =
+            Self { inside: false, measure: false, shards: 1, shard: None, rest: Vec::new() };
         let mut args = args.peekable();
         while let Some(arg) = args.next() {
             let mut number = || args.next().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
             match arg.as_str() {
                 "--inside" => options.inside = true,
+                "--measure" => options.measure = true,
                 "--shards" => options.shards = number().ok_or("--shards wants a number")?,
                 "--shard" => {
                     let (part, of) = (number(), number());
@@ -126,7 +130,7 @@ fn run_here(options: &Options, mut arguments: Arguments) -> ExitCode {
 
 /// The scenarios of this shard, the longest first so that the last one to end is short.
 fn trials(options: &Options) -> Vec<Trial> {
-    let mut all = scenarios::all();
+    let mut all = if options.measure { benches::all() } else { scenarios::all() };
     all.sort_by_key(|scenario| {
         (scenario.sharing == Sharing::Alone, std::cmp::Reverse(scenario.limit))
     });
@@ -227,6 +231,9 @@ fn run_booted(options: &Options) -> ExitCode {
 fn run_shard(options: &Options, part: usize, summary: &Mutex<Summary>) {
     let mut args = vec!["--inside".to_owned()];
     args.extend(["--shard".to_owned(), part.to_string(), options.shards.to_string()]);
+    if options.measure {
+        args.push("--measure".to_owned());
+    }
     if !std::io::stdout().is_terminal() {
         args.extend(["--color", "never"].map(str::to_owned)); // inside it is always a terminal
     }

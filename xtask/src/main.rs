@@ -2,6 +2,7 @@
 //!
 //! They install what Debian packages are missing, build, and start; what they start decides by itself.
 
+mod bench;
 mod demo;
 mod packages;
 mod simulate;
@@ -22,6 +23,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure one thing and print it as a table: `bench config`
+    Bench(bench::Options),
     /// Show a pair of directors at work on a real kernel, each step measured (some 5 minutes the first time)
     Demo(demo::Options),
     /// Run every check that a change must pass: format, lints, docs, unit, property and lab tests
@@ -32,6 +35,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Bench(options) => bench::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Simulate(options) => simulate::run(&options),

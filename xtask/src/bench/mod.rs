@@ -1,0 +1,30 @@
+//! `cargo xtask bench NAME`: one measurement each, printed as a table, keepalived beside us where it can run.
+//!
+//! A bench is a module here. What it measures on this machine it measures itself ([`clock`]); what needs a kernel with
+//! IPVS it has the lab measure ([`lab`]): a bench of the same name in `tests/lab/benches/`.
+
+mod clock;
+mod config;
+mod lab;
+mod table;
+
+use clap::Subcommand;
+
+/// Words on the command line.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Reading and reloading a configuration of 20,000 real servers
+    Config(config::Options),
+}
+
+pub(crate) fn run(options: &Options) -> Result<(), String> {
+    match &options.bench {
+        Bench::Config(options) => config::run(options),
+    }
+}
