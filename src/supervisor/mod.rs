@@ -8,6 +8,7 @@
 mod child;
 mod guard;
 mod reload;
+mod service_manager;
 pub mod status;
 mod wait;
 mod watch;
@@ -29,6 +30,7 @@ use tracing::{error, info, warn};
 use self::child::Child;
 pub use self::guard::{Guard, GuardError};
 use self::reload::{Applying, LOAD_WITHIN, Loading, load_first};
+use self::service_manager::ServiceManager;
 use self::watch::{Due, State, Watch};
 use crate::message::{self, Address, Command, Configure, FRAME_MAX, Message, Role};
 use crate::spec_file::Header;
@@ -108,6 +110,7 @@ struct Supervisor {
     loading: Option<Loading>,
     applying: Option<Applying>,
     stop: Option<Role>,
+    service_manager: ServiceManager,
     ready: bool,
     /// Exit status of the director.
     code: u8,
@@ -143,6 +146,7 @@ impl Supervisor {
             loading: None,
             applying: None,
             stop: None,
+            service_manager: ServiceManager::from_environment(now),
             ready: false,
             code: 0,
             finished: false,
@@ -186,6 +190,7 @@ impl Supervisor {
     // --- time ---
 
     fn handle_timeouts(&mut self, now: Instant) {
+        self.service_manager.handle_timeout(now);
         for role in Role::WORKERS {
             if role == Role::Vrrp && self.must_wait_for_table(now) {
                 continue;
@@ -361,8 +366,7 @@ impl Supervisor {
         if !self.ready && self.workers.values().all(runs) {
             self.ready = true;
             info!("ready");
-            // Fails where nobody listens; nothing depends on it.
-            let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+            self.service_manager.ready();
         }
     }
 
@@ -375,7 +379,7 @@ impl Supervisor {
     fn begin_stop(&mut self) {
         if self.stop.is_none() {
             info!("stopping");
-            let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+            self.service_manager.stopping();
             if let Some(loading) = &mut self.loading {
                 loading.loader.kill();
             }

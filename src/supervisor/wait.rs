@@ -34,7 +34,8 @@ impl Supervisor {
         });
         let loading = self.loading.as_ref().map(|loading| loading.deadline);
         let applying = self.applying.as_ref().map(|applying| applying.deadline);
-        watches.chain(loading).chain(applying).min()
+        let told = self.service_manager.deadline();
+        watches.chain(loading).chain(applying).chain(told).min()
     }
 
     pub(super) fn wait(&self, until: Option<Instant>) -> io::Result<Woken> {

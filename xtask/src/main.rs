@@ -4,6 +4,7 @@
 
 mod bench;
 mod demo;
+mod dist;
 mod packages;
 mod simulate;
 mod step;
@@ -29,6 +30,8 @@ enum Command {
     Demo(demo::Options),
     /// Run every check that a change must pass: format, lints, docs, unit, property and lab tests
     Test(test::Options),
+    /// Build the release and pack it as a Debian package
+    Dist(dist::Options),
     /// Run random schedules of simulated VRRP networks, 100,000 unless told otherwise
     Simulate(simulate::Options),
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
+        Command::Dist(options) => dist::run(&options),
         Command::Simulate(options) => simulate::run(&options),
     };
     match outcome {
