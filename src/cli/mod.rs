@@ -2,12 +2,15 @@
 
 mod check;
 mod client;
+mod clock;
 mod convert;
+mod events;
 mod keywords;
 mod load;
 mod log;
 mod operate;
 mod plan;
+mod sse;
 mod status;
 mod system;
 
@@ -90,6 +93,13 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what happened: verdicts, takeovers, repairs
+    Events {
+        #[command(flatten)]
+        runtime: Runtime,
+        #[command(flatten)]
+        options: events::Options,
+    },
     /// Read the configuration again; on a mistake nothing changes and it is said
     Reload {
         #[command(flatten)]
@@ -168,6 +178,7 @@ pub fn main() -> ExitCode {
         Command::Keywords { word } => keywords::run(word.as_deref()),
         Command::Convert { file, id } => convert::run(&file, id.config_id.as_deref()),
         Command::Status { runtime, json } => status::run(&runtime.runtime_dir, json),
+        Command::Events { runtime, options } => events::run(&runtime.runtime_dir, &options),
         Command::Reload { runtime, drain, plan } => {
             operate::reload(&runtime.runtime_dir, drain, plan)
         }

@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use super::{client, plan};
 use crate::change::changes;
-use crate::ops::api::Outcome;
 use crate::supervisor::status::DirectorStatus;
 use crate::supervisor::{self, Options};
 
@@ -95,21 +94,12 @@ fn is_alive(pid: &str) -> bool {
 }
 
 fn command(runtime_dir: &Path, path: &str, done: &str) -> ExitCode {
-    let answer = client::post(runtime_dir, path)
-        .and_then(|body| serde_json::from_slice(&body).map_err(client::ClientError::Unreadable));
-    match answer {
-        Ok(Outcome::Done(line)) => {
+    match client::post(runtime_dir, path) {
+        Ok(line) => {
             println!("{done}: {line}");
             ExitCode::SUCCESS
         }
-        Ok(Outcome::Refused(why)) => {
-            eprintln!("{why}");
-            ExitCode::FAILURE
-        }
-        Err(cause) => {
-            eprintln!("evenkeel: {cause}");
-            ExitCode::FAILURE
-        }
+        Err(cause) => cause.fail(),
     }
 }
 

@@ -34,10 +34,7 @@ pub(super) fn run(runtime_dir: &Path, json: bool) -> ExitCode {
             print!("{text}");
             ExitCode::SUCCESS
         }
-        Err(cause) => {
-            eprintln!("evenkeel: {cause}");
-            ExitCode::FAILURE
-        }
+        Err(cause) => cause.fail(),
     }
 }
 

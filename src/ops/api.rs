@@ -1,22 +1,26 @@
-//! The admin API: HTTP/1.1 with JSON on the Unix socket. Every command of `evenkeel` is a client of it.
-//!
-//! Who may connect is who may write to the socket: mode 0660, owner root, group `evenkeel` where that exists.
+//! The admin API: HTTP/1.1 with JSON on the Unix socket. Every command of `evenkeel` is a client of it, and nothing else
+//! can change what the director does. `docs/admin-api.md` describes it.
 
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, ORIGIN};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
+use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::net::UnixListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tracing::error;
 
-use super::desk::Ask;
+use super::access::Right;
+use super::desk::{Ask, Asks};
+use super::door::RightOf;
+use super::refusal::{Code, Refusal};
+use super::stream;
 use crate::message::{Command, Role};
 
 /// How long a process may take to say how it is. A hung one is shown as `null`.
@@ -24,36 +28,79 @@ const STATUS_WITHIN: Duration = Duration::from_secs(3);
 /// Longer than the supervisor waits for the load child and the workers together.
 const COMMAND_WITHIN: Duration = Duration::from_secs(100);
 
-/// How a command went.
+/// How a command went: `{"done":"..."}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Done: one line.
-    Done(String),
-    /// Not done: why.
-    Refused(String),
+pub struct Done {
+    /// One line.
+    pub done: String,
 }
 
-type Asks = State<mpsc::Sender<Ask>>;
+/// What the routes share.
+pub(super) type Desk = State<Asks>;
 
-pub(super) async fn serve(listener: UnixListener, ask: mpsc::Sender<Ask>) {
-    let router = Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/events", get(events))
+/// What the Unix socket serves.
+pub(super) fn router(asks: Asks) -> Router {
+    let control = Router::new()
         .route("/v1/specs", get(specs))
         .route("/v1/reload", post(reload))
         .route("/v1/stop", post(stop))
-        .with_state(ask);
-    if let Err(cause) = axum::serve(listener, router).await {
-        error!("the admin socket stopped serving: {cause}");
+        .layer(middleware::from_fn(control_only));
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/events", get(stream::events))
+        .route("/v1/events/follow", get(stream::follow))
+        .merge(control)
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(asks)
+}
+
+pub(super) async fn no_such_path() -> Refusal {
+    Refusal::new(Code::NoSuchPath, "there is no such path")
+}
+
+pub(super) async fn method_not_allowed() -> Refusal {
+    Refusal::new(Code::MethodNotAllowed, "this path has other methods")
+}
+
+/// Steering is for those who may, and never for a page in a browser that somebody led to this socket.
+async fn control_only(
+    Extension(RightOf(right)): Extension<RightOf>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.headers().contains_key(ORIGIN) {
+        let message = "this request was made by a web page; no web page may steer the director";
+        return Refusal::new(Code::ForeignRequest, message).into_response();
+    }
+    match right {
+        Right::Control => next.run(request).await,
+        Right::Read => {
+            let message = "you may read but not control: become root or a member of the group \
+                evenkeel-admin";
+            Refusal::new(Code::NotPermitted, message).into_response()
+        }
     }
 }
 
-async fn status(asks: Asks) -> Response {
+/// A query string that says nothing wrong.
+pub(super) fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refusal> {
+    let told = |rejected: QueryRejection| Refusal::new(Code::BadRequest, rejected.body_text());
+    query.map(|Query(query)| query).map_err(told)
+}
+
+// --- reading ---
+
+async fn status(asks: Desk) -> Response {
+    json(whole_status(&asks, Duration::ZERO).await)
+}
+
+/// The status of all processes, none older than `max_age`.
+pub(super) async fn whole_status(asks: &Asks, max_age: Duration) -> Vec<u8> {
     let (director, vrrp, lvs) = tokio::join!(
-        ask_status(&asks, Role::Supervisor),
-        ask_status(&asks, Role::Vrrp),
-        ask_status(&asks, Role::Lvs),
+        status_of(asks, Role::Supervisor, max_age),
+        status_of(asks, Role::Vrrp, max_age),
+        status_of(asks, Role::Lvs, max_age),
     );
     // Each part is JSON already; parsing it here would only cost.
     let mut body = Vec::with_capacity(director.len() + vrrp.len() + lvs.len() + 64);
@@ -63,75 +110,71 @@ async fn status(asks: Asks) -> Response {
         body.extend_from_slice(&part);
     }
     body.extend_from_slice(b"}\n");
-    json(StatusCode::OK, body)
+    body
 }
 
-async fn ask_status(asks: &Asks, role: Role) -> Vec<u8> {
+/// The status of one process as JSON; `null` where it has no work or does not answer.
+pub(super) async fn status_of(asks: &Asks, role: Role, max_age: Duration) -> Bytes {
     let (reply, answer) = oneshot::channel();
     let asked = async {
-        asks.send(Ask::Status(role, reply)).await.ok()?;
+        asks.send(Ask::Status { role, max_age, reply }).await.ok()?;
         answer.await.ok()
     };
     let answered = timeout(STATUS_WITHIN, asked).await.ok().flatten();
-    answered.unwrap_or_else(|| b"null".to_vec())
+    answered.unwrap_or_else(|| Bytes::from_static(b"null"))
 }
 
-async fn events(asks: Asks) -> Response {
-    let (reply, answer) = oneshot::channel();
-    let asked = asks.send(Ask::Events(reply)).await;
-    match (asked, answer.await) {
-        (Ok(()), Ok(text)) => json(StatusCode::OK, text.into_bytes()),
-        _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-    }
-}
-
-/// For `evenkeel plan`: readable by the same version only. Holds passwords, as the configuration file does; whoever may
-/// use this socket may stop the director.
-async fn specs(asks: Asks) -> Response {
+/// For `evenkeel plan`: readable by the same version only. Holds passwords, as the configuration file does, so it is for
+/// those who control.
+async fn specs(asks: Desk) -> Response {
     let (reply, answer) = oneshot::channel();
     let asked = asks.send(Ask::Specs(reply)).await;
     match (asked, answer.await) {
         (Ok(()), Ok(bytes)) if !bytes.is_empty() => {
             (StatusCode::OK, [(CONTENT_TYPE, "application/octet-stream")], bytes).into_response()
         }
-        _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        _ => Refusal::new(Code::Unavailable, "no configuration is in force yet").into_response(),
     }
 }
 
+// --- steering ---
+
 /// What a reload may be asked for.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ReloadQuery {
     /// Milliseconds that removed real servers keep their connections.
     drain_ms: Option<u64>,
 }
 
-async fn reload(asks: Asks, Query(query): Query<ReloadQuery>) -> Response {
-    let drain = query.drain_ms.map(Duration::from_millis);
-    command(asks, Command::Reload { drain }).await
+async fn reload(
+    asks: Desk,
+    query: Result<Query<ReloadQuery>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let drain = read(query)?.drain_ms.map(Duration::from_millis);
+    command(&asks, Command::Reload { drain }).await
 }
 
-async fn stop(asks: Asks) -> Response {
-    command(asks, Command::Stop).await
+async fn stop(asks: Desk) -> Result<Response, Refusal> {
+    command(&asks, Command::Stop).await
 }
 
-async fn command(asks: Asks, command: Command) -> Response {
+/// Has a command done, and waits for how it went.
+pub(super) async fn command(asks: &Asks, command: Command) -> Result<Response, Refusal> {
     let (reply, answer) = oneshot::channel();
     let asked = async {
         asks.send(Ask::Command(command, reply)).await.ok()?;
         answer.await.ok()
     };
-    let outcome = timeout(COMMAND_WITHIN, asked)
-        .await
-        .ok()
-        .flatten()
-        .unwrap_or_else(|| Err("the supervisor did not answer".to_owned()));
-    let (code, outcome) = match outcome {
-        Ok(line) => (StatusCode::OK, Outcome::Done(line)),
-        Err(why) => (StatusCode::CONFLICT, Outcome::Refused(why)),
-    };
-    json(code, serde_json::to_vec(&outcome).unwrap_or_default())
+    match timeout(COMMAND_WITHIN, asked).await {
+        Ok(Some(Ok(done))) => Ok(json(serde_json::to_vec(&Done { done }).unwrap_or_default())),
+        Ok(Some(Err(why))) => Err(Refusal::new(Code::Refused, why)),
+        Ok(None) => Err(Refusal::new(Code::Unavailable, "the director is stopping")),
+        Err(_) => Err(Refusal::new(Code::Timeout, "no answer in time; look at the log")),
+    }
 }
 
-fn json(code: StatusCode, body: Vec<u8>) -> Response {
-    (code, [(CONTENT_TYPE, "application/json")], body).into_response()
+/// A JSON answer.
+pub(super) fn json(body: impl Into<Bytes>) -> Response {
+    (StatusCode::OK, [(CONTENT_TYPE, "application/json")], body.into()).into_response()
 }

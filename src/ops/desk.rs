@@ -5,13 +5,15 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use tokio::net::UnixListener;
+use hyper::body::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{error, warn};
 
-use super::events::Events;
-use super::{api, privilege};
+use super::access::Rules;
+use super::events::{Events, Followed};
+use super::{api, door, privilege};
 use crate::link::{Incoming, Link};
 use crate::message::{Command, Message, Role};
 use crate::spec_file;
@@ -29,13 +31,39 @@ const FAREWELL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) enum Ask {
     /// The status of one process, as JSON.
-    Status(Role, oneshot::Sender<Vec<u8>>),
+    Status {
+        /// Which.
+        role: Role,
+        /// An answer that is no older serves as well: many readers cost the workers no more than one.
+        max_age: Duration,
+        /// To whom.
+        reply: oneshot::Sender<Bytes>,
+    },
     /// An operator's command.
     Command(Command, oneshot::Sender<Result<String, String>>),
-    /// The kept events, as JSON.
-    Events(oneshot::Sender<String>),
+    /// The kept events after `since`, the newest `limit` of them, and all that come.
+    Events {
+        /// Number of the last one known.
+        since: u64,
+        /// How many at most.
+        limit: usize,
+        /// To whom.
+        reply: oneshot::Sender<Followed>,
+    },
     /// The spec file of the configuration in force, as it is.
     Specs(oneshot::Sender<Vec<u8>>),
+}
+
+/// Where questions go.
+pub(super) type Asks = mpsc::Sender<Ask>;
+
+/// A question that a process has not answered yet.
+#[derive(Debug)]
+struct Query {
+    role: Role,
+    asked_at: Instant,
+    text: Vec<u8>,
+    replies: Vec<oneshot::Sender<Bytes>>,
 }
 
 /// The task that owns the link.
@@ -43,9 +71,11 @@ pub(super) enum Ask {
 pub(super) struct Desk {
     link: Link,
     asks: mpsc::Receiver<Ask>,
-    ask: mpsc::Sender<Ask>,
+    ask: Asks,
     next_id: u64,
-    queries: BTreeMap<u64, (Vec<u8>, oneshot::Sender<Vec<u8>>)>,
+    queries: BTreeMap<u64, Query>,
+    /// The last answers, with when they were asked for.
+    answers: BTreeMap<Role, (Instant, Bytes)>,
     commands: BTreeMap<u64, oneshot::Sender<Result<String, String>>>,
     events: Events,
     /// The configuration in force. Nothing of it is held in memory here.
@@ -63,6 +93,7 @@ impl Desk {
             ask,
             next_id: 0,
             queries: BTreeMap::new(),
+            answers: BTreeMap::new(),
             commands: BTreeMap::new(),
             events: Events::default(),
             specs: None,
@@ -123,45 +154,40 @@ impl Desk {
     }
 
     fn serve(&mut self, socket: OwnedFd) {
-        let listener = std::os::unix::net::UnixListener::from(socket);
-        let listener =
-            listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener));
+        let rules = Rules::of_this_host();
         privilege::drop_root();
-        match listener {
-            Ok(listener) => drop(self.servers.spawn(api::serve(listener, self.ask.clone()))),
-            Err(cause) => error!("the admin socket cannot be used: {cause}"),
-        }
+        self.servers.spawn(door::admin(socket, api::router(self.ask.clone()), rules));
     }
 
     fn handle_answer(&mut self, id: u64, last: bool, json: &[u8]) {
-        let Some((text, _)) = self.queries.get_mut(&id) else { return };
-        text.extend_from_slice(json);
-        let too_long = text.len() > ANSWER_MAX;
+        let Some(query) = self.queries.get_mut(&id) else { return };
+        query.text.extend_from_slice(json);
+        let too_long = query.text.len() > ANSWER_MAX;
         if (last || too_long)
-            && let Some((text, reply)) = self.queries.remove(&id)
+            && let Some(Query { role, asked_at, text, replies }) = self.queries.remove(&id)
             && !too_long
         {
-            // Fails only when the client has gone.
-            let _ = reply.send(text);
+            let text = Bytes::from(text);
+            for reply in replies {
+                // Fails only when the client has gone.
+                let _ = reply.send(text.clone());
+            }
+            self.answers.insert(role, (asked_at, text));
         }
     }
 
     async fn handle_ask(&mut self, ask: Ask) -> io::Result<()> {
-        self.next_id += 1;
-        let id = self.next_id;
-        self.queries.retain(|_, (_, reply)| !reply.is_closed());
+        self.queries.retain(|_, query| query.replies.iter().any(|reply| !reply.is_closed()));
         self.commands.retain(|_, reply| !reply.is_closed());
         match ask {
-            Ask::Status(role, reply) => {
-                self.queries.insert(id, (Vec::new(), reply));
-                self.link.send(role, &Message::Query { id }).await
-            }
+            Ask::Status { role, max_age, reply } => self.ask_status(role, max_age, reply).await,
             Ask::Command(command, reply) => {
+                let id = self.number();
                 self.commands.insert(id, reply);
                 self.link.send(Role::Supervisor, &Message::Command { id, command }).await
             }
-            Ask::Events(reply) => {
-                let _ = reply.send(self.events.render());
+            Ask::Events { since, limit, reply } => {
+                let _ = reply.send(self.events.follow(since, limit));
                 Ok(())
             }
             Ask::Specs(reply) => {
@@ -171,34 +197,79 @@ impl Desk {
             }
         }
     }
+
+    fn number(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// From the last answer or a question on its way, where that is recent enough; else the process is asked.
+    async fn ask_status(
+        &mut self,
+        role: Role,
+        max_age: Duration,
+        reply: oneshot::Sender<Bytes>,
+    ) -> io::Result<()> {
+        let now = Instant::now();
+        let recent = |at: Instant| now.duration_since(at) < max_age;
+        if let Some((_, text)) = self.answers.get(&role).filter(|(at, _)| recent(*at)) {
+            let _ = reply.send(text.clone());
+            return Ok(());
+        }
+        let same = |query: &&mut Query| query.role == role && recent(query.asked_at);
+        if let Some(query) = self.queries.values_mut().find(same) {
+            query.replies.push(reply);
+            return Ok(());
+        }
+        let id = self.number();
+        let query = Query { role, asked_at: now, text: Vec::new(), replies: vec![reply] };
+        self.queries.insert(id, query);
+        self.link.send(role, &Message::Query { id }).await
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::link;
-    use crate::message::{self, Address};
+    use crate::message;
+
+    async fn asked(ask: &Asks, role: Role, max_age: Duration) -> oneshot::Receiver<Bytes> {
+        let (reply, answer) = oneshot::channel();
+        ask.send(Ask::Status { role, max_age, reply }).await.unwrap();
+        answer
+    }
 
     #[tokio::test]
-    async fn an_answer_is_put_together_from_its_parts() {
+    async fn an_answer_is_put_together_from_its_parts_and_serves_until_it_is_old() {
         let (parent, child) = link::pair().unwrap();
         let mut far = Link::new(parent, Role::Supervisor).unwrap();
         let desk = Desk::new(Link::new(child, Role::Ops).unwrap());
         let ask = desk.ask.clone();
+        let minute = Duration::from_secs(60);
         let answered = async {
-            let (reply, answer) = oneshot::channel();
-            ask.send(Ask::Status(Role::Lvs, reply)).await.unwrap();
-            let asked = far.receive().await.unwrap().unwrap();
-            let Message::Query { id } = asked.message else { panic!("{asked:?}") };
+            let first = asked(&ask, Role::Lvs, Duration::ZERO).await;
+            let joined = asked(&ask, Role::Lvs, minute).await;
             let text = vec![b'7'; message::ANSWER_PART + 1];
+            let Message::Query { id } = far.receive().await.unwrap().unwrap().message else {
+                panic!("a query")
+            };
             for part in message::answer(id, &text) {
                 far.send(Role::Ops, &part).await.unwrap();
             }
-            assert_eq!(answer.await.unwrap(), text);
+            assert_eq!(first.await.unwrap(), text);
+            assert_eq!(joined.await.unwrap(), text);
+            assert_eq!(asked(&ask, Role::Lvs, minute).await.await.unwrap(), text);
+            // Whoever wants it fresh gets it fresh.
+            let fresh = asked(&ask, Role::Lvs, Duration::ZERO).await;
+            let Message::Query { id } = far.receive().await.unwrap().unwrap().message else {
+                panic!("a query")
+            };
+            far.send(Role::Ops, &message::answer(id, b"8")[0]).await.unwrap();
+            assert_eq!(fresh.await.unwrap(), &b"8"[..]);
             far.send(Role::Ops, &Message::Stop).await.unwrap();
         };
         let (ran, ()) = tokio::join!(desk.run(), answered);
         ran.unwrap();
-        let _ = Address { from: Role::Ops, to: Role::Lvs };
     }
 }

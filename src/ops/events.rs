@@ -1,16 +1,46 @@
-//! The last events of all workers, oldest first.
+//! The last events of all workers, oldest first, and who follows them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+use super::severity::{self, Severity};
 use crate::message::Event;
 
 /// Kept events. Older ones are in the log.
 const KEPT: usize = 1000;
+/// Events that a follower may be behind; one that is further behind misses some and is told how many.
+const BEHIND: usize = 256;
+
+/// An event as the API tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Kept {
+    /// Rises from event to event, across restarts too: microseconds since the epoch, made unique.
+    pub(super) id: u64,
+    /// How bad it is.
+    pub(super) severity: Severity,
+    /// What happened.
+    #[serde(flatten)]
+    pub(super) event: Event,
+}
+
+/// What a follower gets: what is kept already, and from there on what comes.
+pub(super) type Followed = (Vec<Arc<Kept>>, broadcast::Receiver<Arc<Kept>>);
 
 /// A bounded history.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Events {
-    ring: VecDeque<Event>,
+    ring: VecDeque<Arc<Kept>>,
+    last: u64,
+    live: broadcast::Sender<Arc<Kept>>,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { ring: VecDeque::new(), last: 0, live: broadcast::channel(BEHIND).0 }
+    }
 }
 
 impl Events {
@@ -19,12 +49,25 @@ impl Events {
         if self.ring.len() == KEPT {
             self.ring.pop_front();
         }
-        self.ring.push_back(event);
+        self.last = (self.last + 1).max(event.at_ms.saturating_mul(1000));
+        let severity = severity::of(&event.name);
+        let kept = Arc::new(Kept { id: self.last, severity, event });
+        // Fails only when nobody follows.
+        let _ = self.live.send(Arc::clone(&kept));
+        self.ring.push_back(kept);
     }
 
-    /// All that are kept, as JSON.
-    pub(super) fn render(&self) -> String {
-        serde_json::to_string(&self.ring).unwrap_or_else(|_| "[]".to_owned())
+    /// Those that are kept and came after `since`, oldest first, the newest `limit` of them.
+    pub(super) fn after(&self, since: u64, limit: usize) -> Vec<Arc<Kept>> {
+        let later = self.ring.iter().rev().take_while(|kept| kept.id > since).take(limit);
+        let mut later: Vec<Arc<Kept>> = later.cloned().collect();
+        later.reverse();
+        later
+    }
+
+    /// The same, and everything that comes after it.
+    pub(super) fn follow(&self, since: u64, limit: usize) -> Followed {
+        (self.after(since, limit), self.live.subscribe())
     }
 }
 
@@ -32,15 +75,51 @@ impl Events {
 mod tests {
     use super::*;
 
+    fn event(at_ms: u64) -> Event {
+        let text = String::new();
+        Event { at_ms, name: "real_server_down".into(), subject: text.clone(), cause: text }
+    }
+
     #[test]
     fn the_history_is_bounded_and_keeps_the_newest() {
         let mut events = Events::default();
-        for at_ms in 0..KEPT as u64 + 5 {
-            let text = String::new();
-            let (subject, cause) = (text.clone(), text.clone());
-            events.push(Event { at_ms, name: text, subject, cause });
+        (0..KEPT as u64 + 5).for_each(|at_ms| events.push(event(at_ms)));
+        let kept = events.after(0, usize::MAX);
+        assert_eq!(kept.len(), KEPT);
+        assert_eq!(kept.first().map(|kept| kept.event.at_ms), Some(5));
+        let newest: Vec<u64> = events.after(0, 2).iter().map(|kept| kept.event.at_ms).collect();
+        assert_eq!(newest, [KEPT as u64 + 3, KEPT as u64 + 4]);
+    }
+
+    #[test]
+    fn numbers_rise_even_where_the_clock_does_not() {
+        let mut events = Events::default();
+        for at_ms in [7, 7, 3, 9] {
+            events.push(event(at_ms));
         }
-        assert_eq!(events.ring.len(), KEPT);
-        assert_eq!(events.ring.front().map(|event| event.at_ms), Some(5));
+        let ids: Vec<u64> = events.after(0, 9).iter().map(|kept| kept.id).collect();
+        assert_eq!(ids, [7000, 7001, 7002, 9000]);
+        let later: Vec<u64> = events.after(7001, 9).iter().map(|kept| kept.id).collect();
+        assert_eq!(later, [7002, 9000]);
+    }
+
+    #[tokio::test]
+    async fn who_follows_misses_nothing_between_what_is_kept_and_what_comes() {
+        let mut events = Events::default();
+        events.push(event(1));
+        let (kept, mut live) = events.follow(0, 100);
+        events.push(event(2));
+        assert_eq!(kept.len(), 1);
+        assert_eq!(live.recv().await.map(|kept| kept.id), Ok(2000));
+    }
+
+    #[test]
+    fn an_event_reads_flat() {
+        let mut events = Events::default();
+        events.push(event(5));
+        let text = serde_json::to_string(&events.after(0, 1)).unwrap();
+        let wanted = "[{\"id\":5000,\"severity\":\"warning\",\"at_ms\":5,\
+            \"name\":\"real_server_down\",\"subject\":\"\",\"cause\":\"\"}]";
+        assert_eq!(text, wanted);
     }
 }

@@ -1,10 +1,15 @@
 //! The ops worker: what operators talk to. It runs without privileges, holds no address and no table, and decides
 //! nothing: it passes questions and commands on and keeps the last events.
 
+mod access;
 pub mod api;
 mod desk;
+mod door;
 mod events;
 mod privilege;
+pub mod refusal;
+pub mod severity;
+mod stream;
 
 use std::process::ExitCode;
 

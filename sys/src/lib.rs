@@ -10,6 +10,7 @@
 //! - [`ip`]: socket options of IPv4 and IPv6 that the crates do not offer
 //! - [`link`]: link-layer addresses for packet sockets
 //! - [`passing`]: packets that carry a descriptor along
+//! - [`peer`]: the groups of who is at the other end of a Unix socket
 //! - [`sched`]: real-time scheduling and memory that stays in memory
 #![expect(unsafe_code, reason = "this crate is where it lives; each block states why it holds")]
 
@@ -18,4 +19,5 @@ pub mod child;
 pub mod ip;
 pub mod link;
 pub mod passing;
+pub mod peer;
 pub mod sched;

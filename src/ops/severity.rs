@@ -1,0 +1,115 @@
+//! How bad each event is. The names are stable: alert rules and scripts may rely on them.
+
+use serde::{Deserialize, Serialize};
+
+/// From good news to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// A state changed as it should.
+    Info,
+    /// Look at it today.
+    Warning,
+    /// A service is gone or may be.
+    Critical,
+}
+
+impl Severity {
+    /// The word, as in the API.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// Every event that there is: name, severity, meaning.
+pub const EVENTS: &[(&str, Severity, &str)] = {
+    use Severity::{Critical, Info, Warning};
+    &[
+        (
+            "addresses_repaired",
+            Warning,
+            "virtual addresses were gone from an interface and were put back",
+        ),
+        (
+            "check_changed",
+            Info,
+            "a check passed or failed, without changing whether its real server is up",
+        ),
+        ("instance_backup", Info, "a VRRP instance is Backup"),
+        (
+            "instance_fault",
+            Critical,
+            "a VRRP instance cannot serve: its interface, address or a tracked thing failed",
+        ),
+        (
+            "instance_handing_over",
+            Info,
+            "a VRRP instance keeps its addresses until the next director announces them",
+        ),
+        ("instance_master", Info, "a VRRP instance is Master"),
+        ("instance_notice", Warning, "something is odd about a VRRP instance; the cause says what"),
+        ("instance_stopped", Info, "a VRRP instance ended"),
+        ("override_ended", Info, "an operator's override of a real server ended"),
+        ("override_set", Info, "an operator overrode the weight of a real server"),
+        ("real_server_down", Warning, "a real server failed its checks"),
+        (
+            "real_server_drained",
+            Info,
+            "a real server that was being drained has no connections left, or its time is over",
+        ),
+        ("real_server_up", Info, "a real server passes its checks again"),
+        ("real_server_weight", Info, "a check changed the weight of a real server"),
+        ("script_bad", Warning, "a tracked script fails"),
+        ("script_good", Info, "a tracked script succeeds again"),
+        ("table_caught_up", Info, "the kernel's table agrees with the plan again"),
+        ("table_drift", Warning, "something else changed the kernel's table; it was repaired"),
+        ("table_refused", Critical, "the kernel refused a change of its table; it is tried again"),
+        ("virtual_server_down", Critical, "a virtual server lost its quorum"),
+        ("virtual_server_up", Info, "a virtual server has its quorum again"),
+    ]
+};
+
+/// The severity of an event by its name. A name that the table lacks is of a newer worker: worth a look.
+pub fn of(name: &str) -> Severity {
+    let known = EVENTS.binary_search_by(|(known, ..)| (*known).cmp(name));
+    known.map_or(Severity::Warning, |at| EVENTS[at].1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_order_and_found() {
+        assert!(EVENTS.is_sorted_by(|a, b| a.0 < b.0));
+        for (name, severity, _) in EVENTS {
+            assert_eq!(of(name), *severity);
+        }
+        assert_eq!(of("no_such_event"), Severity::Warning);
+    }
+
+    #[test]
+    fn every_name_that_workers_give_is_in_the_table() {
+        let texts = [
+            include_str!("../lvs/tidings.rs"),
+            include_str!("../router/words.rs"),
+            include_str!("../router/desk.rs"),
+        ];
+        let known = |name: &str| EVENTS.iter().any(|(known, ..)| *known == name);
+        let kinds =
+            ["real_server_", "virtual_server_", "table_", "instance_", "script_", "override_"];
+        let mut seen = 0;
+        for word in texts.iter().flat_map(|text| text.split('"')) {
+            let is_name = word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            if is_name && kinds.iter().any(|kind| word.starts_with(kind)) {
+                assert!(known(word), "{word}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 10, "{seen}");
+    }
+}
