@@ -7,6 +7,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::lvs::overrides::Order;
+use crate::lvs::selector::Selector;
+
 /// Version of the frame layout and of [`Message`]. A frame of another version is refused.
 pub const FRAME_VERSION: u8 = 1;
 
@@ -117,6 +120,20 @@ pub enum Message {
         last: bool,
         /// At most [`ANSWER_PART`] bytes of the text.
         json: Vec<u8>,
+    },
+    /// Ops to lvs: an operator wants this. Answered with [`Message::CommandDone`].
+    Order {
+        /// Comes back in the answer.
+        id: u64,
+        /// What.
+        order: Order,
+    },
+    /// Ops to lvs: what does the kernel count? Answered like a query, with [`crate::lvs::counters::Counters`].
+    Count {
+        /// Comes back in each part of the answer.
+        id: u64,
+        /// Of these real servers; `None`: of all.
+        servers: Option<Selector>,
     },
     /// Vrrp to lvs: an interface of ours works again. What was found down meanwhile may not be.
     LinkRecovered,

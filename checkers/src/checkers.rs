@@ -4,7 +4,7 @@
 //! when [`Checkers::poll_timeout`] says so. A probe belongs to its full options and target, not to those who ask: equal
 //! questions are asked once. Knows nothing of what a subscriber is.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -241,6 +241,21 @@ impl<S: Copy + Ord> Checkers<S> {
             self.probes[slot.index()] = Some(self.recheck(probe, slot, waits, now));
         }
         self.schedule.hasten(|slot| waiting.get(slot.index()).is_some_and(|waits| *waits), now);
+    }
+
+    /// Asks for these subscribers at once, what is not being asked already; gives how many probes that are. Linear.
+    pub fn check_now(&mut self, subscribers: impl IntoIterator<Item = S>, now: Instant) -> usize {
+        let slots = subscribers.into_iter().filter_map(|one| self.fanout.slot_of(one));
+        let slots: BTreeSet<Slot> = slots.collect();
+        for slot in &slots {
+            if let Some(probe) = slot_mut(&mut self.probes, *slot)
+                && let Phase::Waiting { .. } = probe.phase
+            {
+                probe.phase = Phase::Waiting { due: now };
+            }
+        }
+        self.schedule.hasten(|slot| slots.contains(&slot), now);
+        slots.len()
     }
 
     fn recheck(&mut self, mut probe: Probed, slot: Slot, waits: &mut bool, now: Instant) -> Probed {

@@ -21,6 +21,7 @@ pub(crate) struct Probed {
     cause: Option<Arc<Failure>>,
     last: Option<Last>,
     counts: Counts,
+    failures_in_a_row: u32,
     certificate: Option<Certificate>,
 }
 
@@ -76,6 +77,8 @@ pub struct Status {
     pub last: Option<Last>,
     /// Outcomes so far.
     pub counts: Counts,
+    /// Failures since the latest good answer.
+    pub failures_in_a_row: u32,
     /// A probe is in flight.
     pub in_flight: bool,
     /// The certificate that the latest good answer came with, where `tls_min_days` asks for it.
@@ -90,6 +93,7 @@ pub(crate) struct SavedProbe {
     cause: Option<Failure>,
     last: Option<(Duration, Duration)>,
     counts: Counts,
+    failures_in_a_row: u32,
     due: Duration,
 }
 
@@ -103,6 +107,7 @@ impl Probed {
             cause: None,
             last: None,
             counts: Counts::default(),
+            failures_in_a_row: 0,
             certificate: None,
         }
     }
@@ -117,6 +122,7 @@ impl Probed {
             cause: self.cause.clone(),
             last: self.last,
             counts: self.counts,
+            failures_in_a_row: self.failures_in_a_row,
             certificate: self.certificate,
         }
     }
@@ -140,12 +146,14 @@ impl Probed {
         match outcome {
             Outcome::Passed(_) | Outcome::PassedWith(..) => {
                 self.counts.passed += 1;
+                self.failures_in_a_row = 0;
                 if self.judge.verdict().is_up() {
                     self.cause = None;
                 }
             }
             Outcome::Failed(failure) => {
                 self.counts.failed += 1;
+                self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
                 if self.cause.as_deref() != Some(&failure) {
                     self.cause = Some(Arc::new(failure));
                 }
@@ -176,6 +184,7 @@ impl Probed {
             cause: self.cause.clone(),
             last: self.last,
             counts: self.counts,
+            failures_in_a_row: self.failures_in_a_row,
             in_flight: matches!(self.phase, Phase::Running { .. }),
             certificate: self.certificate,
         }
@@ -189,6 +198,7 @@ impl Probed {
             cause: self.cause.as_deref().cloned(),
             last: self.last.map(|Last { started, took }| (age(started), took)),
             counts: self.counts,
+            failures_in_a_row: self.failures_in_a_row,
             due: match self.phase {
                 Phase::Waiting { due } => due.saturating_duration_since(now),
                 Phase::Due | Phase::Running { .. } | Phase::Held { .. } => Duration::ZERO,
@@ -197,7 +207,7 @@ impl Probed {
     }
 
     pub(crate) fn restore(key: ProbeKey, saved: SavedProbe, now: Instant) -> Self {
-        let SavedProbe { judge, since, cause, last, counts, due } = saved;
+        let SavedProbe { judge, since, cause, last, counts, failures_in_a_row, due } = saved;
         let at = |age| now.checked_sub(age).unwrap_or(now);
         let due = now + due.min(key.spec.cadence.delay_loop);
         Self {
@@ -208,6 +218,7 @@ impl Probed {
             cause: cause.map(Arc::new),
             last: last.map(|(age, took)| Last { started: at(age), took }),
             counts,
+            failures_in_a_row,
             // Shown again with the next answer.
             certificate: None,
         }

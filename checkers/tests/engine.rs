@@ -474,6 +474,24 @@ fn what_is_down_is_asked_again_at_once_when_our_own_trouble_is_over() {
     assert_eq!((started, bench.flying.len()), (vec![1, 3], 2));
 }
 
+#[test]
+fn what_an_operator_wants_to_know_is_asked_at_once_and_not_twice() {
+    let spec = spec(at_once());
+    let mut bench = Bench::new(Limits::default());
+    bench.configure(&[(1, 80, &spec), (2, 81, &spec), (3, 81, &spec)]);
+    bench.end(80, SECOND / 1000, REFUSED);
+    bench.end(80 + 1, SECOND / 1000, PASSED);
+    assert_eq!(bench.checkers.status(1).unwrap().failures_in_a_row, 1);
+    for _ in 0..2 {
+        assert_eq!(bench.checkers.check_now([1, 3, 9], bench.now), 2, "9 is nobody");
+        bench.checkers.handle_timeout(bench.now);
+        bench.perform();
+        assert_eq!(bench.flying.len(), 2);
+    }
+    bench.end(80, SECOND / 1000, REFUSED);
+    assert_eq!(bench.checkers.status(1).unwrap().failures_in_a_row, 2);
+}
+
 fn idle(cadence: Cadence) -> Arc<CheckSpec> {
     Arc::new(CheckSpec { kind: ProbeKind::Idle(Connection::default()), cadence })
 }

@@ -123,6 +123,15 @@ fn write_real_server(page: &mut String, server: &RealServerStatus) -> std::fmt::
     let weight =
         server.weight.map_or_else(|| "out".to_owned(), |weight| format!("weight {weight}"));
     write!(page, "    -> {} {} {weight}", server.key, word(server.up))?;
+    if let Some(overridden) = &server.overridden {
+        write!(page, "; {} by an operator", overridden.wish)?;
+        if let Some(ends) = overridden.ends_in_ms {
+            write!(page, ", ends in {}", duration(ends))?;
+        }
+        if let Some(reason) = &overridden.reason {
+            write!(page, " ({reason})")?;
+        }
+    }
     for check in &server.checks {
         write!(page, "; {} {} for {}", check.kind, word(check.up), duration(check.for_ms))?;
         if let Some(cause) = &check.cause {
@@ -152,7 +161,7 @@ fn duration(millis: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lvs::status::CheckStatus;
+    use crate::lvs::status::{CheckStatus, OverrideStatus};
 
     #[test]
     fn durations_are_as_long_as_they_need_to_be() {
@@ -170,6 +179,7 @@ mod tests {
             cause: Some("503, wanted 200-299".into()),
             probes: 9,
             failures: 3,
+            ..CheckStatus::default()
         };
         let server = VirtualServerStatus {
             key: "TCP 10.0.0.100:80".into(),
@@ -177,29 +187,34 @@ mod tests {
             up: true,
             live_weight: 2,
             quorum: 1,
-            sorry: false,
-            lagging: None,
             real_servers: vec![
                 RealServerStatus {
                     key: "10.0.0.3:80".into(),
                     up: false,
-                    weight: None,
                     checks: vec![check],
+                    ..RealServerStatus::default()
                 },
                 RealServerStatus {
                     key: "10.0.0.4:80".into(),
                     up: true,
                     weight: Some(2),
-                    checks: Vec::new(),
+                    overridden: Some(OverrideStatus {
+                        wish: "weight 50%".into(),
+                        ends_in_ms: Some(60_000),
+                        reason: Some("new disk".into()),
+                        ..OverrideStatus::default()
+                    }),
+                    ..RealServerStatus::default()
                 },
             ],
+            ..VirtualServerStatus::default()
         };
         let lvs = LvsStatus { virtual_servers: vec![server], probes: 1, in_flight: 0, drifts: 0 };
         let page = render(&Status { director: None, vrrp: None, lvs: Some(lvs) });
         let wanted = "\nVirtual servers (1 probes, 0 drifts repaired)\n  \
             TCP 10.0.0.100:80 wlc UP, live weight 2, quorum 1\n    \
             -> 10.0.0.3:80 DOWN out; HTTP_GET DOWN for 4.2s (503, wanted 200-299)\n    \
-            -> 10.0.0.4:80 UP weight 2\n";
+            -> 10.0.0.4:80 UP weight 2; weight 50% by an operator, ends in 1m00s (new disk)\n";
         assert_eq!(page, wanted);
     }
 }

@@ -72,7 +72,8 @@ pub(super) struct Applier<K> {
     next_slice: Option<Instant>,
     /// The last service of the slice read before; the next one starts after it.
     cursor: Option<ServiceKey>,
-    drifts: u64,
+    /// How often each service was found changed.
+    drifts: BTreeMap<ServiceKey, u64>,
     reports: Vec<Report>,
 }
 
@@ -86,7 +87,7 @@ impl<K: Kernel> Applier<K> {
             resync: Duration::ZERO,
             next_slice: None,
             cursor: None,
-            drifts: 0,
+            drifts: BTreeMap::new(),
             reports: Vec::new(),
         };
         applier.set_resync(resync, now);
@@ -111,9 +112,14 @@ impl<K: Kernel> Applier<K> {
         self.lagging.get(&key).map(|lagging| (lagging.why.as_str(), lagging.since))
     }
 
-    /// How many services were found changed by others.
+    /// How often services were found changed by others.
     pub(super) fn drifts(&self) -> u64 {
-        self.drifts
+        self.drifts.values().sum()
+    }
+
+    /// How often this service was.
+    pub(super) fn drifts_of(&self, key: ServiceKey) -> u64 {
+        self.drifts.get(&key).copied().unwrap_or_default()
     }
 
     /// What happened since the last call.
@@ -236,7 +242,7 @@ impl<K: Kernel> Applier<K> {
         for key in slice {
             let (holds, wanted) = (actual.services.get(&key), self.desired.get(&key));
             if holds != wanted && !self.lagging.contains_key(&key) {
-                self.drifts += 1;
+                *self.drifts.entry(key).or_default() += 1;
                 let repair = diff_service(key, holds, wanted);
                 let found = differences(holds, wanted);
                 self.reports.push(Report::Drifted(Drift { key, found }));

@@ -5,8 +5,11 @@
 )]
 
 mod applier;
+pub mod counters;
 mod module;
+pub mod overrides;
 pub mod plan;
+pub mod selector;
 mod served;
 pub mod spec;
 mod state_file;

@@ -4,11 +4,17 @@
 //! when none of its checks has failed; the quorum counts weights, not servers; when it is lost and there is a sorry
 //! server, that one serves alone.
 
-use std::collections::BTreeMap;
+mod seat;
 
-use checkers::{Verdict, Weight as Asked};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use checkers::Verdict;
 use ipvs::{Destination, DestinationKey, Service, Weight};
 
+use self::seat::seat;
+pub use self::seat::{Seat, Standing, Why, standing};
+use super::overrides::Held;
 use super::spec::{ServerSpec, ServiceSpec};
 
 /// What is known of one virtual server, in the order of its spec.
@@ -20,6 +26,8 @@ pub struct Facts {
     pub quorum_met: Option<bool>,
     /// Rows of real servers that are no longer configured but still have connections.
     pub draining: BTreeMap<DestinationKey, Destination>,
+    /// What operators want of real servers.
+    pub overrides: BTreeMap<DestinationKey, Held>,
 }
 
 /// What follows.
@@ -33,60 +41,22 @@ pub struct Planned {
     pub quorum_met: bool,
     /// The sorry server serves.
     pub sorry: bool,
-}
-
-/// A real server as the checks see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
-    /// No check has failed.
-    pub up: bool,
-    /// The weight it has while it is up.
-    pub weight: Weight,
-}
-
-/// The standing of one real server. Its weight is the configured one plus, for each check that asks for another,
-/// the difference that it asks for; never below zero (keepalived: misc_dynamic, several checks add up).
-pub fn standing(server: &ServerSpec, verdicts: &[Verdict]) -> Standing {
-    let configured = i64::from(server.destination.weight.value());
-    let mut weight = configured;
-    let mut up = true;
-    for verdict in verdicts {
-        match verdict {
-            Verdict::Up { weight: Asked::Configured } => {}
-            Verdict::Up { weight: Asked::Exactly(asked) } => {
-                weight += i64::from(*asked) - configured
-            }
-            Verdict::Up { weight: Asked::Percent(asked) } => {
-                let share = configured * i64::from(*asked);
-                // A small share of a small weight is no drain.
-                weight += (share / 100).max(share.signum()) - configured
-            }
-            Verdict::Down => up = false,
-        }
-    }
-    let weight = weight.clamp(0, i64::from(Weight::MAX.value()));
-    let weight = u32::try_from(weight).ok().and_then(|weight| Weight::try_from(weight).ok());
-    Standing { up, weight: weight.unwrap_or(Weight::MAX) }
+    /// When the plan changes by itself.
+    pub next: Option<Instant>,
 }
 
 /// The rows for one virtual server.
-pub fn plan(spec: &ServiceSpec, facts: &Facts) -> Planned {
-    let none = Vec::new();
-    let standings: Vec<Standing> = spec
-        .servers
-        .iter()
-        .enumerate()
-        .map(|(at, server)| standing(server, facts.verdicts.get(at).unwrap_or(&none)))
-        .collect();
-    let live = |standing: &&Standing| standing.up;
-    let live_weight =
-        standings.iter().filter(live).map(|live| u64::from(live.weight.value())).sum();
+pub fn plan(spec: &ServiceSpec, facts: &Facts, now: Instant) -> Planned {
+    let seats: Vec<Seat> = seats(spec, facts, now).collect();
+    let live_weight = seats.iter().filter_map(|seat| seat.live).map(|live| u64::from(live.value()));
+    let live_weight = live_weight.sum();
     let quorum_met = quorum_met(spec, live_weight, facts.quorum_met);
     let sorry = spec.sorry.filter(|_| !quorum_met);
 
     let mut service = Service::new(spec.settings);
-    for (server, standing) in spec.servers.iter().zip(&standings) {
-        if let Some(row) = row(server, *standing, sorry.is_some()) {
+    for (server, seat) in spec.servers.iter().zip(seats) {
+        let seat = if sorry.is_some() { seat.while_sorry(server) } else { seat };
+        if let Some(row) = seat.row {
             service.destinations.insert(server.key, row);
         }
     }
@@ -101,7 +71,31 @@ pub fn plan(spec: &ServiceSpec, facts: &Facts) -> Planned {
     for (key, row) in &facts.draining {
         service.destinations.entry(*key).or_insert(*row);
     }
-    Planned { service, live_weight, quorum_met, sorry: sorry.is_some() }
+    let next = facts.overrides.values().filter_map(|held| held.next_change(now)).min();
+    Planned { service, live_weight, quorum_met, sorry: sorry.is_some(), next }
+}
+
+/// The seat of each real server while they serve, in the order of the spec.
+fn seats(spec: &ServiceSpec, facts: &Facts, now: Instant) -> impl Iterator<Item = Seat> {
+    spec.servers.iter().enumerate().map(move |(at, server)| {
+        let verdicts = facts.verdicts.get(at).map_or(&[][..], Vec::as_slice);
+        let held = facts.overrides.get(&server.key);
+        seat(server, verdicts, held.and_then(|held| held.effect(now)))
+    })
+}
+
+/// The seats as the plan has them, for those who want to know why.
+pub fn explain(
+    spec: &ServiceSpec,
+    facts: &Facts,
+    planned: &Planned,
+    now: Instant,
+) -> impl Iterator<Item = Seat> {
+    let sorry = planned.sorry;
+    let seated = move |(server, seat): (&ServerSpec, Seat)| {
+        if sorry { seat.while_sorry(server) } else { seat }
+    };
+    spec.servers.iter().zip(seats(spec, facts, now)).map(seated)
 }
 
 /// Up at quorum + hysteresis, down below quorum - hysteresis or without any live weight; in between it stays as it
@@ -113,16 +107,6 @@ fn quorum_met(spec: &ServiceSpec, live_weight: u64, before: Option<bool>) -> boo
         None => live_weight >= quorum,
         Some(true) => live_weight >= quorum.saturating_sub(band),
         Some(false) => live_weight >= quorum + band,
-    }
-}
-
-/// The row of a real server, if it has one. While the sorry server serves, real servers are out as if they had
-/// failed.
-fn row(server: &ServerSpec, standing: Standing, sorry: bool) -> Option<Destination> {
-    match (standing.up && !sorry, server.inhibit) {
-        (true, _) => Some(Destination { weight: standing.weight, ..server.destination }),
-        (false, true) => Some(Destination { weight: Weight::ZERO, ..server.destination }),
-        (false, false) => None,
     }
 }
 

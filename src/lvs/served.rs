@@ -6,6 +6,7 @@ use std::time::Instant;
 use checkers::Verdict;
 use ipvs::{Destination, DestinationKey, Weight};
 
+use super::overrides::Held;
 use super::plan::{Facts, Planned, Standing, plan, standing};
 use super::spec::{ServerSpec, ServiceSpec};
 use crate::config::model::Script;
@@ -56,11 +57,12 @@ impl Served {
         spec: ServiceSpec,
         verdict: impl Fn(&ServerSpec, u16) -> Verdict,
         quorum_lost: bool,
+        now: Instant,
     ) -> Self {
         let verdicts = all_verdicts(&spec, verdict);
         let quorum_met = quorum_lost.then_some(false);
-        let facts = Facts { verdicts, quorum_met, draining: BTreeMap::new() };
-        let planned = plan(&spec, &facts);
+        let facts = Facts { verdicts, quorum_met, ..Facts::default() };
+        let planned = plan(&spec, &facts, now);
         Self { spec, facts, planned, draining: BTreeMap::new() }
     }
 
@@ -90,6 +92,7 @@ impl Served {
         }
         self.draining.retain(|key, _| position(&spec, *key).is_none());
         self.facts.draining.retain(|key, _| position(&spec, *key).is_none());
+        self.facts.overrides.retain(|key, _| position(&spec, *key).is_some());
         self.facts.verdicts = all_verdicts(&spec, verdict);
         self.spec = spec;
         Replaced { is_changed, scripts }
@@ -120,7 +123,7 @@ impl Served {
     pub(super) fn replan(&mut self, now: Instant) -> Option<QuorumTurned> {
         self.draining.retain(|_, until| *until > now);
         self.facts.draining.retain(|key, _| self.draining.contains_key(key));
-        self.planned = plan(&self.spec, &self.facts);
+        self.planned = plan(&self.spec, &self.facts, now);
         let met = self.planned.quorum_met;
         let before = self.facts.quorum_met.replace(met);
         let script = if met { &self.spec.quorum_up } else { &self.spec.quorum_down };
@@ -128,9 +131,35 @@ impl Served {
         (before != Some(met)).then(turned)
     }
 
-    /// When a drained real server goes.
+    /// Puts an override on a real server, if there is one, or takes it away; gives the one before.
+    pub(super) fn set_override(
+        &mut self,
+        server: DestinationKey,
+        held: Option<Held>,
+    ) -> Option<Held> {
+        match held {
+            Some(held) if position(&self.spec, server).is_some() => {
+                self.facts.overrides.insert(server, held)
+            }
+            Some(_) | None => self.facts.overrides.remove(&server),
+        }
+    }
+
+    /// How many checks a real server has.
+    pub(super) fn checks_of(&self, server: DestinationKey) -> u16 {
+        let checks = position(&self.spec, server).map(|at| self.spec.servers[at].checks.len());
+        checks.and_then(|checks| u16::try_from(checks).ok()).unwrap_or_default()
+    }
+
+    /// Takes away the overrides that have ended.
+    pub(super) fn end_overrides(&mut self, now: Instant) -> Vec<(DestinationKey, Held)> {
+        let ended = |_: &DestinationKey, held: &mut Held| held.until().is_some_and(|at| now >= at);
+        self.facts.overrides.extract_if(.., ended).collect()
+    }
+
+    /// When [`Served::planned`] is no longer right by the passing of time alone.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.draining.values().min().copied()
+        self.draining.values().copied().chain(self.planned.next).min()
     }
 
     /// Notify scripts for a virtual server that goes while it is up.
@@ -167,7 +196,8 @@ fn quiet(row: Destination) -> Destination {
 mod tests {
     use std::time::Duration;
 
-    use super::super::plan::tests::{key, rows, spec};
+    use super::super::overrides::{Override, Wish};
+    use super::super::plan::tests::{key, rows, spec, start};
     use super::*;
     use crate::config::model::Command;
 
@@ -190,15 +220,10 @@ mod tests {
         spec
     }
 
-    #[expect(clippy::disallowed_methods, reason = "any instant serves as the origin")]
-    fn start() -> Instant {
-        Instant::now()
-    }
-
     #[test]
     fn a_verdict_calls_for_a_script_only_when_the_server_as_a_whole_turns() {
         let now = start();
-        let mut served = Served::new(with_checks(spec(&[1]), 2), |_, _| UP, false);
+        let mut served = Served::new(with_checks(spec(&[1]), 2), |_, _| UP, false, now);
         assert_eq!(served.replan(now).map(|turned| (turned.met, turned.first)), Some((true, true)));
         let scripts: Vec<_> = [(0, Verdict::Down), (1, Verdict::Down), (0, UP), (1, UP)]
             .into_iter()
@@ -212,7 +237,7 @@ mod tests {
     #[test]
     fn a_lost_quorum_is_told_once() {
         let now = start();
-        let mut served = Served::new(with_checks(spec(&[1]), 1), |_, _| UP, false);
+        let mut served = Served::new(with_checks(spec(&[1]), 1), |_, _| UP, false, now);
         served.replan(now);
         served.rule(key(3), 0, Verdict::Down).unwrap();
         let script = Some(script("quorum_down"));
@@ -224,7 +249,7 @@ mod tests {
     fn a_removed_server_drains_with_weight_zero_and_then_goes() {
         let now = start();
         let until = now + Duration::from_secs(30);
-        let mut served = Served::new(with_checks(spec(&[5, 7]), 1), |_, _| UP, false);
+        let mut served = Served::new(with_checks(spec(&[5, 7]), 1), |_, _| UP, false, now);
         served.replan(now);
         let replaced = served.replace(with_checks(spec(&[5]), 1), |_, _| UP, Some(until));
         assert_eq!(replaced, Replaced { is_changed: true, scripts: vec![script("down")] });
@@ -239,7 +264,7 @@ mod tests {
     fn a_draining_server_that_comes_back_serves_at_once() {
         let now = start();
         let until = Some(now + Duration::from_secs(30));
-        let mut served = Served::new(with_checks(spec(&[5, 7]), 1), |_, _| UP, false);
+        let mut served = Served::new(with_checks(spec(&[5, 7]), 1), |_, _| UP, false, now);
         served.replan(now);
         served.replace(with_checks(spec(&[5]), 1), |_, _| UP, until);
         served.replace(with_checks(spec(&[5, 7]), 1), |_, _| UP, until);
@@ -248,8 +273,30 @@ mod tests {
     }
 
     #[test]
+    fn an_override_ends_with_its_time_or_with_its_real_server() {
+        let now = start();
+        let until = now + Duration::from_secs(60);
+        let mut served = Served::new(with_checks(spec(&[5, 7]), 1), |_, _| UP, false, now);
+        let held = |lasts| {
+            let ordered = Override { wish: Wish::Disable, lasts, reason: None };
+            Some(Held { ordered, since: now })
+        };
+        assert_eq!(served.set_override(key(9), held(None)), None);
+        served.set_override(key(3), held(Some(Duration::from_secs(60))));
+        served.set_override(key(4), held(None));
+        served.replan(now);
+        assert_eq!((rows(&served.planned), served.poll_timeout()), (vec![], Some(until)));
+        served.replace(with_checks(spec(&[5]), 1), |_, _| UP, None);
+        assert_eq!(served.facts.overrides.len(), 1);
+        assert_eq!(served.end_overrides(until).len(), 1);
+        served.replan(until);
+        assert_eq!((rows(&served.planned), served.poll_timeout()), (vec![(3, 5)], None));
+    }
+
+    #[test]
     fn what_was_lost_before_a_restart_is_not_told_again() {
-        let mut served = Served::new(with_checks(spec(&[1]), 1), |_, _| Verdict::Down, true);
+        let mut served =
+            Served::new(with_checks(spec(&[1]), 1), |_, _| Verdict::Down, true, start());
         assert_eq!(served.replan(start()), None);
         assert_eq!(served.farewell(), []);
     }

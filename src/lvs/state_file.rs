@@ -1,18 +1,22 @@
-//! What outlives a lvs worker: which services are ours, what was held of their real servers. Written next to the
+//! What outlives a lvs worker: which services are ours, what was held of their real servers, what operators want of
+//! them. Written next to the
 //! other files of the runtime directory, read by the process that comes after.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use checkers::Snapshot;
-use ipvs::ServiceKey;
+use ipvs::{DestinationKey, ServiceKey};
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
+use super::overrides::{Held, Override};
+
 /// Changes with the layout: a file of another version is as good as none.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Verdicts older than this say nothing: longer than any restart takes, shorter than anybody waits with a repair.
 const FRESH: Duration = Duration::from_secs(10 * 60);
@@ -28,9 +32,11 @@ pub(super) struct State {
     /// Services that we put into the kernel, or are about to.
     pub(super) ours: Vec<ServiceKey>,
     /// Virtual servers whose quorum was lost.
-    pub(super) quorum_lost: Vec<ServiceKey>,
+    quorum_lost: Vec<ServiceKey>,
     /// Verdicts.
     pub(super) checks: Snapshot,
+    /// Overrides, each with its age at the writing.
+    overrides: Vec<(ServiceKey, DestinationKey, Duration, Override)>,
 }
 
 impl State {
@@ -42,6 +48,59 @@ impl State {
     ) -> Self {
         Self { ours, quorum_lost, checks, ..Self::default() }
     }
+
+    /// With the overrides of a virtual server.
+    pub(super) fn save_overrides(
+        &mut self,
+        service: ServiceKey,
+        overrides: &BTreeMap<DestinationKey, Held>,
+        now: Instant,
+    ) {
+        let saved = overrides.iter().map(|(server, held)| {
+            let age = now.saturating_duration_since(held.since);
+            (service, *server, age, held.ordered.clone())
+        });
+        self.overrides.extend(saved);
+    }
+
+    /// What goes into the virtual servers of the first configuration, as of `now`.
+    pub(super) fn remembered(&self, now: Instant) -> Remembered {
+        let mut services: Remembered = BTreeMap::new();
+        for service in &self.quorum_lost {
+            services.entry(*service).or_default().quorum_lost = true;
+        }
+        for (service, server, held) in self.overrides(now) {
+            services.entry(service).or_default().overrides.insert(server, held);
+        }
+        services
+    }
+
+    fn overrides(&self, now: Instant) -> Vec<(ServiceKey, DestinationKey, Held)> {
+        let since_written = since_boot().saturating_sub(self.written);
+        let held = |(service, server, age, ordered): &(ServiceKey, _, Duration, Override)| {
+            let since = now.checked_sub(*age + since_written).unwrap_or(now);
+            (*service, *server, Held { ordered: ordered.clone(), since })
+        };
+        self.overrides.iter().map(held).collect()
+    }
+
+    /// After a stop: nothing is ours any more, but what operators want still holds.
+    pub(super) fn after_stop(self) -> Option<Self> {
+        let Self { overrides, .. } = self;
+        (!overrides.is_empty()).then(|| Self { overrides, ..Self::default() })
+    }
+}
+
+/// What is remembered of each virtual server.
+pub(super) type Remembered = BTreeMap<ServiceKey, Memory>;
+
+/// What is remembered of one virtual server.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Its quorum was lost.
+    pub(super) quorum_lost: bool,
+    /// What operators want of its real servers.
+    pub(super) overrides: BTreeMap<DestinationKey, Held>,
 }
 
 /// The file.
@@ -82,7 +141,6 @@ impl StateFile {
         fs::rename(new, &self.path)
     }
 
-    /// After a stop nothing is ours any more.
     pub(super) fn remove(&self) {
         // Not there, or left behind: it then names services that no longer exist, which does no harm.
         let _ = fs::remove_file(&self.path);
@@ -98,8 +156,11 @@ fn since_boot() -> Duration {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "ages are measured from the present")]
 mod tests {
     use std::num::NonZeroU32;
+
+    use super::super::overrides::Wish;
 
     use super::*;
 
@@ -115,9 +176,24 @@ mod tests {
         assert_eq!(file.read(), State::default());
         let ours = vec![fwmark(1), fwmark(2)];
         let quorum_lost = vec![fwmark(2)];
-        file.write(State::new(ours.clone(), quorum_lost, Snapshot::default())).unwrap();
+        let mut state = State::new(ours.clone(), quorum_lost, Snapshot::default());
+        let server = DestinationKey::new([10, 0, 0, 3].into(), 80);
+        let lasts = Some(Duration::from_secs(600));
+        let ordered = Override { wish: Wish::Disable, lasts, reason: Some("disk".into()) };
+        let now = Instant::now();
+        let held = Held { ordered: ordered.clone(), since: now - Duration::from_secs(5) };
+        state.save_overrides(fwmark(1), &BTreeMap::from([(server, held)]), now);
+        file.write(state.clone()).unwrap();
         let read = file.read();
-        assert_eq!((read.ours, read.quorum_lost), (ours, vec![fwmark(2)]));
+        assert_eq!(read.ours, ours);
+        let remembered = read.remembered(now);
+        assert!(remembered[&fwmark(2)].quorum_lost && !remembered[&fwmark(1)].quorum_lost);
+        let held = &remembered[&fwmark(1)].overrides[&server];
+        assert_eq!(held.ordered, ordered);
+        assert!(now - held.since >= Duration::from_secs(5), "it ends when it would have ended");
+        let left = state.after_stop().unwrap();
+        assert_eq!((left.ours.len(), left.remembered(now).len()), (0, 1));
+        assert_eq!(State::new(ours, Vec::new(), Snapshot::default()).after_stop(), None);
         file.remove();
         assert_eq!(file.read(), State::default());
     }

@@ -1,20 +1,21 @@
 //! What the lvs worker says of itself: the `lvs` part of `evenkeel status --json`.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use checkers::{Checkers, Verdict};
 use ipvs::ServiceKey;
 use serde::{Deserialize, Serialize};
 
 use super::applier::{Applier, Kernel};
-use super::plan::standing;
+use super::overrides::Held;
+use super::plan::{Seat, explain, standing};
 use super::served::Served;
 use super::spec::ServerSpec;
 use super::worker::Subject;
 
 /// Everything.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LvsStatus {
     /// Virtual servers by key.
     pub virtual_servers: Vec<VirtualServerStatus>,
@@ -27,7 +28,7 @@ pub struct LvsStatus {
 }
 
 /// One virtual server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VirtualServerStatus {
     /// `TCP 10.0.0.100:80` or `FWM 1`.
     pub key: String,
@@ -39,29 +40,74 @@ pub struct VirtualServerStatus {
     pub live_weight: u64,
     /// What it takes.
     pub quorum: u32,
+    /// Dead band around it.
+    pub hysteresis: u32,
     /// The sorry server serves.
     pub sorry: bool,
+    /// The sorry server, where there is one.
+    pub sorry_server: Option<SorryServerStatus>,
     /// Why the kernel's table does not agree with the plan, if so.
     pub lagging: Option<String>,
+    /// For how long it has not, milliseconds.
+    pub lagging_ms: Option<u64>,
+    /// How often it was found changed by others.
+    pub drifts: u64,
     /// Real servers by key.
     pub real_servers: Vec<RealServerStatus>,
 }
 
+/// The sorry server of a virtual server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SorryServerStatus {
+    /// `10.0.0.200:80`.
+    pub key: String,
+    /// It serves.
+    pub serves: bool,
+    /// It stays in the table with weight 0 while it does not (`sorry_server_inhibit`).
+    pub inhibit: bool,
+}
+
 /// One real server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RealServerStatus {
     /// `10.0.0.3:80`.
     pub key: String,
     /// No check has failed.
     pub up: bool,
+    /// For how long it has been so, milliseconds; `null` without checks.
+    pub for_ms: Option<u64>,
+    /// Why it is down: the last failure of the first check that is.
+    pub cause: Option<String>,
     /// Weight in the table; `null` when it is not in the table.
     pub weight: Option<u32>,
+    /// Weight that is configured.
+    pub configured_weight: u32,
+    /// Why it has the row that it has: `as configured`, `a check fails` ...
+    pub why: String,
+    /// What an operator wants of it.
+    #[serde(rename = "override")]
+    pub overridden: Option<OverrideStatus>,
     /// What its checks hold.
     pub checks: Vec<CheckStatus>,
 }
 
+/// An override in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverrideStatus {
+    /// `disabled`, `draining`, `weight 3` or `weight 50%`.
+    pub wish: String,
+    /// For how long it has been in force, milliseconds.
+    pub for_ms: u64,
+    /// When it ends by itself, milliseconds from now; `null`: when it is cleared.
+    pub ends_in_ms: Option<u64>,
+    /// When a drained real server goes out of the pool, milliseconds from now; 0 once it is out.
+    pub out_in_ms: Option<u64>,
+    /// The operator's words.
+    pub reason: Option<String>,
+}
+
 /// One check of a real server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckStatus {
     /// `TCP_CHECK`, `HTTP_GET` ...
     pub kind: String,
@@ -71,8 +117,18 @@ pub struct CheckStatus {
     pub up: bool,
     /// For how long, milliseconds.
     pub for_ms: u64,
-    /// The last failure while it is down.
+    /// The last failure, while it is down or its latest probe failed.
     pub cause: Option<String>,
+    /// Failures since the latest good answer.
+    pub failures_in_a_row: u32,
+    /// When the latest probe that has ended started, milliseconds ago.
+    pub last_ms_ago: Option<u64>,
+    /// How long that took, microseconds.
+    pub took_us: Option<u64>,
+    /// Up by the rule for starts: no full round of answers yet.
+    pub presumed: bool,
+    /// A probe is in flight.
+    pub in_flight: bool,
     /// Probes started.
     pub probes: u64,
     /// Probes failed.
@@ -87,8 +143,7 @@ pub(super) fn of<K: Kernel>(
     now: Instant,
 ) -> LvsStatus {
     let load = checkers.load();
-    let lag = |key| applier.lag(key).map(|(why, _)| why.to_owned());
-    let service = |served: &Served| virtual_server(served, checkers, lag(served.spec.key), now);
+    let service = |served: &Served| virtual_server(served, checkers, applier, now);
     LvsStatus {
         virtual_servers: served.values().map(service).collect(),
         probes: load.probes,
@@ -97,33 +152,79 @@ pub(super) fn of<K: Kernel>(
     }
 }
 
-fn virtual_server(
+fn virtual_server<K: Kernel>(
     served: &Served,
     checkers: &Checkers<Subject>,
-    lagging: Option<String>,
+    applier: &Applier<K>,
     now: Instant,
 ) -> VirtualServerStatus {
     let Served { spec, facts, planned, .. } = served;
-    let check = |server: &ServerSpec, check: usize| {
-        let check = u16::try_from(check).ok()?;
-        check_status(Subject { service: spec.key, server: server.key, check }, checkers, now)
+    let seats = explain(spec, facts, planned, now);
+    let servers = spec.servers.iter().zip(&facts.verdicts).zip(seats);
+    let server = |((server, verdicts), seat): ((&ServerSpec, &Vec<Verdict>), Seat)| {
+        let held = facts.overrides.get(&server.key);
+        let row = planned.service.destinations.get(&server.key);
+        let checks = checks(spec.key, server, checkers, now);
+        let up = standing(server, verdicts).up;
+        RealServerStatus {
+            key: server.key.to_string(),
+            up,
+            for_ms: held_for(up, &checks),
+            cause: checks.iter().find(|check| !check.up).and_then(|check| check.cause.clone()),
+            weight: row.map(|row| row.weight.value()),
+            configured_weight: server.destination.weight.value(),
+            why: seat.why.to_string(),
+            overridden: held.map(|held| overridden(held, now)),
+            checks,
+        }
     };
-    let server = |(server, verdicts): (&ServerSpec, &Vec<Verdict>)| RealServerStatus {
-        key: server.key.to_string(),
-        up: standing(server, verdicts).up,
-        weight: planned.service.destinations.get(&server.key).map(|row| row.weight.value()),
-        checks: (0..server.checks.len()).filter_map(|at| check(server, at)).collect(),
-    };
+    let lag = applier.lag(spec.key);
     VirtualServerStatus {
         key: spec.key.to_string(),
         scheduler: spec.settings.scheduler.to_string(),
         up: planned.quorum_met,
         live_weight: planned.live_weight,
         quorum: spec.quorum,
+        hysteresis: spec.hysteresis,
         sorry: planned.sorry,
-        lagging,
-        real_servers: spec.servers.iter().zip(&facts.verdicts).map(server).collect(),
+        sorry_server: spec.sorry.map(|spare| SorryServerStatus {
+            key: spare.key.to_string(),
+            serves: planned.sorry,
+            inhibit: spare.inhibit,
+        }),
+        lagging: lag.map(|(why, _)| why.to_owned()),
+        lagging_ms: lag.map(|(_, since)| millis(now.saturating_duration_since(since))),
+        drifts: applier.drifts_of(spec.key),
+        real_servers: servers.map(server).collect(),
     }
+}
+
+/// Down since its first check failed; up since its last one passed.
+fn held_for(up: bool, checks: &[CheckStatus]) -> Option<u64> {
+    let held = checks.iter().filter(|check| check.up == up).map(|check| check.for_ms);
+    if up { held.min() } else { held.max() }
+}
+
+fn overridden(held: &Held, now: Instant) -> OverrideStatus {
+    let left = |at: Instant| millis(at.saturating_duration_since(now));
+    OverrideStatus {
+        wish: held.ordered.wish.to_string(),
+        for_ms: millis(now.saturating_duration_since(held.since)),
+        ends_in_ms: held.until().map(left),
+        out_in_ms: held.out_at().map(left),
+        reason: held.ordered.reason.clone(),
+    }
+}
+
+fn checks(
+    service: ServiceKey,
+    server: &ServerSpec,
+    checkers: &Checkers<Subject>,
+    now: Instant,
+) -> Vec<CheckStatus> {
+    let count = u16::try_from(server.checks.len()).unwrap_or(u16::MAX);
+    let subjects = (0..count).map(|check| Subject { service, server: server.key, check });
+    subjects.filter_map(|subject| check_status(subject, checkers, now)).collect()
 }
 
 fn check_status(
@@ -132,14 +233,23 @@ fn check_status(
     now: Instant,
 ) -> Option<CheckStatus> {
     let status = checkers.status(subject)?;
-    let held = now.saturating_duration_since(status.since);
+    let since = |then| millis(now.saturating_duration_since(then));
     Some(CheckStatus {
         kind: status.spec.kind.name().to_owned(),
         target: status.target.to_string(),
         up: status.verdict.is_up(),
-        for_ms: u64::try_from(held.as_millis()).unwrap_or(u64::MAX),
+        for_ms: since(status.since),
         cause: status.cause.map(|cause| cause.to_string()),
+        failures_in_a_row: status.failures_in_a_row,
+        last_ms_ago: status.last.map(|last| since(last.started)),
+        took_us: status.last.map(|last| u64::try_from(last.took.as_micros()).unwrap_or(u64::MAX)),
+        presumed: status.presumed,
+        in_flight: status.in_flight,
         probes: status.counts.passed + status.counts.failed,
         failures: status.counts.failed,
     })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

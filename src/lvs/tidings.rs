@@ -3,10 +3,11 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use checkers::{Report as Ruled, Verdict};
-use ipvs::ServiceKey;
+use ipvs::{DestinationKey, ServiceKey};
 use tracing::{error, info, warn};
 
 use super::applier::Report;
+use super::overrides::{Held, Override};
 use super::served::{QuorumTurned, Served, Turned};
 use super::worker::Subject;
 use crate::message::Event;
@@ -64,6 +65,30 @@ pub(super) fn quorum(served: &Served, turned: &QuorumTurned) -> Option<Event> {
         "virtual_server_down"
     };
     Some(event(name, key.to_string(), cause))
+}
+
+/// An operator wants something else of a real server than its checks do.
+pub(super) fn overridden(service: ServiceKey, server: DestinationKey, ordered: &Override) -> Event {
+    let Override { wish, lasts, reason } = ordered;
+    let subject = format!("{server} of {service}");
+    let lasts = lasts.map_or("until cleared".to_owned(), |lasts| format!("for {lasts:?}"));
+    let reason = reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
+    let cause = format!("{wish} by an operator, {lasts}{reason}");
+    warn!(cause, "real server {subject}: override");
+    event("override_set", subject, cause)
+}
+
+/// An override is over.
+pub(super) fn override_over(
+    service: ServiceKey,
+    server: DestinationKey,
+    held: &Held,
+    why: &str,
+) -> Event {
+    let subject = format!("{server} of {service}");
+    let cause = format!("{}: {why}", held.ordered.wish);
+    info!(cause, "real server {subject}: override over");
+    event("override_over", subject, cause)
 }
 
 /// The kernel's table did not do as planned, or agrees again.

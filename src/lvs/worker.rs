@@ -3,9 +3,10 @@
 mod configuration;
 mod end;
 mod memory;
+mod orders;
 mod start;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -15,13 +16,15 @@ use std::time::{Duration, Instant};
 
 use checkers::{Action, Alarm, CheckSpec, Checkers, Report as Ruled, Runner};
 use ipvs::{DestinationKey, ServiceKey};
+use serde::Serialize;
 use tracing::{info, warn};
 
-use super::applier::Applier;
+use super::applier::{Applier, SLICE};
+use super::counters::Counting;
 use super::module::Socket;
 use super::served::Served;
 use super::spec::LvsSpec;
-use super::state_file::StateFile;
+use super::state_file::{Remembered, StateFile};
 use super::status;
 use super::tidings;
 use crate::config::model::Script;
@@ -54,8 +57,10 @@ pub(super) struct Worker {
     notifier: Notifier,
     state_file: StateFile,
     write_at: Option<Instant>,
-    /// When the next real server has been drained.
-    drained_at: Option<Instant>,
+    /// When a plan changes next by the passing of time alone.
+    planned_until: Option<Instant>,
+    /// Questions for counters, the first of them half answered.
+    counting: VecDeque<Counting>,
     dropped_events: u64,
 }
 
@@ -106,6 +111,7 @@ impl Worker {
         loop {
             let now = Instant::now();
             self.turn(now);
+            self.count().await?;
             let until = self.poll_timeout();
             tokio::select! {
                 biased;
@@ -131,10 +137,12 @@ impl Worker {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.checkers.poll_timeout(), self.applier.poll_timeout(), self.write_at, self.drained_at]
-            .into_iter()
-            .flatten()
-            .min()
+        let checkers = self.checkers.poll_timeout();
+        let applier = self.applier.poll_timeout();
+        // Without a question there is nothing to read; with one, the next slice is due at once.
+        let counting = self.counting.front().map(|_| Instant::now());
+        let due = [checkers, applier, self.write_at, self.planned_until, counting];
+        due.into_iter().flatten().min()
     }
 
     /// Everything that is due, and everything that follows from it.
@@ -153,15 +161,17 @@ impl Worker {
                 }
             }
         }
-        if self.drained_at.is_some_and(|at| now >= at) {
-            let drained = |(key, served): (&ServiceKey, &Served)| {
+        if self.planned_until.is_some_and(|at| now >= at) {
+            let due = |(key, served): (&ServiceKey, &Served)| {
                 served.poll_timeout().is_some_and(|at| now >= at).then_some(*key)
             };
-            dirty.extend(self.served.iter().filter_map(drained));
+            let due = self.served.iter().filter_map(due).collect();
+            self.end_overrides(&due, now);
+            dirty.extend(due);
         }
         if !dirty.is_empty() {
             self.replan(&dirty, now);
-            self.drained_at = self.served.values().filter_map(Served::poll_timeout).min();
+            self.set_alarm();
             self.write_soon(now);
         }
         self.applier.handle_timeout(now);
@@ -204,6 +214,10 @@ impl Worker {
         self.tell_applier_reports();
     }
 
+    fn set_alarm(&mut self) {
+        self.planned_until = self.served.values().filter_map(Served::poll_timeout).min();
+    }
+
     fn tell_applier_reports(&mut self) {
         for event in self.applier.take_reports().into_iter().filter_map(tidings::table) {
             self.tell(event);
@@ -230,7 +244,7 @@ impl Worker {
             Message::Ping(number) => self.link.send(Role::Supervisor, &Message::Pong(number)).await,
             Message::Configure(Configure { drain, .. }) => {
                 let summary = match read_spec(incoming.descriptor) {
-                    Ok(spec) => Ok(self.configure(spec, &BTreeSet::new(), drain, Instant::now())),
+                    Ok(spec) => Ok(self.configure(spec, Remembered::new(), drain, Instant::now())),
                     Err(cause) => Err(format!("the specs cannot be read: {cause}")),
                 };
                 self.configured(summary).await
@@ -238,10 +252,15 @@ impl Worker {
             Message::Query { id } => {
                 let status =
                     status::of(&self.served, &self.checkers, &self.applier, Instant::now());
-                let json = serde_json::to_vec(&status).map_err(io::Error::other)?;
-                for part in message::answer(id, &json) {
-                    self.link.send(incoming.from, &part).await?;
-                }
+                self.answer(incoming.from, id, &status).await
+            }
+            Message::Order { id, order } => {
+                let outcome = self.handle_order(order, Instant::now());
+                self.link.send(incoming.from, &Message::CommandDone { id, outcome }).await
+            }
+            Message::Count { id, servers } => {
+                let services = self.served.keys().copied();
+                self.counting.push_back(Counting::new(id, incoming.from, servers, services));
                 Ok(())
             }
             Message::LinkRecovered => {
@@ -264,6 +283,28 @@ impl Worker {
                 Ok(())
             }
         }
+    }
+
+    /// Reads the next slice of counters, if anybody asks for them.
+    async fn count(&mut self) -> io::Result<()> {
+        let Some(mut counting) = self.counting.pop_front() else { return Ok(()) };
+        let slice = counting.next_slice(SLICE);
+        if slice.is_empty() {
+            let (to, id) = (counting.from, counting.id);
+            return self.answer(to, id, &counting.finish()).await;
+        }
+        let read = self.applier.kernel().0.counters(&slice);
+        counting.take(read.map_err(|cause| cause.to_string()));
+        self.counting.push_front(counting);
+        Ok(())
+    }
+
+    async fn answer(&self, to: Role, id: u64, what: &impl Serialize) -> io::Result<()> {
+        let json = serde_json::to_vec(what).map_err(io::Error::other)?;
+        for part in message::answer(id, &json) {
+            self.link.send(to, &part).await?;
+        }
+        Ok(())
     }
 
     async fn configured(&self, summary: Result<String, String>) -> io::Result<()> {

@@ -145,6 +145,8 @@ impl Desk {
             Message::Event(event) => self.events.push(event),
             Message::Stop
             | Message::LinkRecovered
+            | Message::Order { .. }
+            | Message::Count { .. }
             | Message::Pong(_)
             | Message::Configured { .. }
             | Message::Command { .. }

@@ -250,6 +250,8 @@ impl<'a> Desk<'a> {
             | Message::CommandDone { .. }
             | Message::Answer { .. }
             | Message::LinkRecovered
+            | Message::Order { .. }
+            | Message::Count { .. }
             | Message::Event(_) => {
                 warn!(from = %incoming.from, "a message that is not for this worker")
             }

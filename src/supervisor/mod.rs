@@ -340,6 +340,8 @@ impl Supervisor {
             | Message::CommandDone { .. }
             | Message::Answer { .. }
             | Message::LinkRecovered
+            | Message::Order { .. }
+            | Message::Count { .. }
             | Message::Event(_) => warn!(worker = %from, "unexpected message"),
         }
     }

@@ -1,11 +1,14 @@
 //! The plan, case by case: weights in the table as `ipvsadm -Ln` would show them.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
 
 use ipvs::{DestinationKey, Forwarding, Protocol, Scheduler, ServiceKey, Settings};
 
+use super::super::overrides::{Override, Wish};
 use super::super::spec::SorrySpec;
 use super::*;
+use checkers::Weight as Asked;
 
 const UP: Verdict = Verdict::UP;
 const DOWN: Verdict = Verdict::Down;
@@ -40,6 +43,16 @@ pub(in crate::lvs) fn spec(weights: &[u16]) -> ServiceSpec {
         ha_suspend: false,
         servers: (3..).zip(weights).map(|(host, weight)| server(host, *weight)).collect(),
     }
+}
+
+/// The plan at some instant: where time plays no part.
+fn plan(spec: &ServiceSpec, facts: &Facts) -> Planned {
+    super::plan(spec, facts, start())
+}
+
+#[expect(clippy::disallowed_methods, reason = "any instant serves as the origin")]
+pub(in crate::lvs) fn start() -> Instant {
+    Instant::now()
 }
 
 fn sorry(inhibit: bool) -> Option<SorrySpec> {
@@ -174,4 +187,66 @@ fn without_any_live_weight_the_quorum_is_never_met() {
     spec.hysteresis = 1;
     let planned = plan(&spec, &facts(&[&[UP], &[UP]], Some(true)));
     assert_eq!((rows(&planned), planned.quorum_met), (vec![(3, 0), (4, 0)], false));
+}
+
+/// An override of 10.0.0.3 that began some seconds ago.
+fn overridden(wish: Wish, lasts: Option<u64>, seconds_ago: u64) -> (Facts, Instant) {
+    let since = start();
+    let lasts = lasts.map(Duration::from_secs);
+    let held = Held { ordered: Override { wish, lasts, reason: None }, since };
+    let mut facts = facts(&[&[UP], &[UP]], Some(true));
+    facts.overrides.insert(key(3), held);
+    (facts, since + Duration::from_secs(seconds_ago))
+}
+
+#[test]
+fn an_operators_wish_stands_above_what_checks_ask_for() {
+    let weight = |weight: u16| Wish::Weight(weight.into());
+    let minute = Some(Duration::from_secs(60));
+    for (wish, ago, table, live, why) in [
+        (Wish::Disable, 0, vec![(4, 20)], 20, Why::Disabled),
+        (Wish::Drain(None), 9999, vec![(3, 0), (4, 20)], 20, Why::Draining),
+        (Wish::Drain(minute), 59, vec![(3, 0), (4, 20)], 20, Why::Draining),
+        (Wish::Drain(minute), 60, vec![(4, 20)], 20, Why::Disabled),
+        (weight(7), 0, vec![(3, 7), (4, 20)], 27, Why::Set),
+        (Wish::Percent(50), 0, vec![(3, 5), (4, 20)], 25, Why::Set),
+        (Wish::Percent(1), 0, vec![(3, 1), (4, 20)], 21, Why::Set),
+        (Wish::Percent(300), 0, vec![(3, 30), (4, 20)], 50, Why::Set),
+    ] {
+        let spec = spec(&[10, 20]);
+        let (facts, now) = overridden(wish, None, ago);
+        let planned = super::plan(&spec, &facts, now);
+        assert_eq!((rows(&planned), planned.live_weight), (table, live), "{wish}");
+        let seats: Vec<_> = explain(&spec, &facts, &planned, now).map(|seat| seat.why).collect();
+        assert_eq!(seats, [why, Why::Configured], "{wish}");
+    }
+}
+
+#[test]
+fn an_override_of_a_failed_server_does_not_bring_it_back() {
+    for wish in [Wish::Weight(Weight::MAX), Wish::Percent(100), Wish::Drain(None)] {
+        let (mut facts, now) = overridden(wish, None, 0);
+        facts.verdicts[0] = vec![DOWN];
+        assert_eq!(rows(&super::plan(&spec(&[1, 2]), &facts, now)), [(4, 2)], "{wish}");
+    }
+}
+
+#[test]
+fn an_override_ends_by_time_and_the_plan_says_when() {
+    let spec = spec(&[1, 2]);
+    let (facts, since) = overridden(Wish::Disable, Some(60), 0);
+    let (early, late) = (super::plan(&spec, &facts, since), since + Duration::from_secs(60));
+    assert_eq!((rows(&early), early.next), (vec![(4, 2)], Some(late)));
+    let after = super::plan(&spec, &facts, late);
+    assert_eq!((rows(&after), after.next), (vec![(3, 1), (4, 2)], None));
+}
+
+#[test]
+fn the_sorry_server_does_not_cut_the_connections_of_drained_servers() {
+    let mut spec = spec(&[1, 2]);
+    spec.sorry = sorry(false);
+    let (mut facts, now) = overridden(Wish::Drain(None), None, 0);
+    facts.verdicts[1] = vec![DOWN];
+    let planned = super::plan(&spec, &facts, now);
+    assert_eq!((rows(&planned), planned.sorry), (vec![(3, 0), (200, 1)], true));
 }

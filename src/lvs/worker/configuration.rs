@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 use super::{STOP_SCRIPTS_WITHIN, Subject, Worker};
 use crate::lvs::served::Served;
 use crate::lvs::spec::{LvsSpec, ServerSpec};
+use crate::lvs::state_file::{Memory, Remembered};
 use crate::lvs::tidings;
 use crate::notify::Job;
 
@@ -19,7 +20,7 @@ impl Worker {
     pub(super) fn configure(
         &mut self,
         spec: LvsSpec,
-        lost: &BTreeSet<ServiceKey>,
+        mut remembered: Remembered,
         drain: Option<Duration>,
         now: Instant,
     ) -> String {
@@ -47,7 +48,13 @@ impl Worker {
             let served = match old.remove(&key) {
                 None => {
                     added += 1;
-                    Served::new(service, held, lost.contains(&key))
+                    let Memory { quorum_lost, overrides } =
+                        remembered.remove(&key).unwrap_or_default();
+                    let mut served = Served::new(service, held, quorum_lost, now);
+                    for (server, held) in overrides {
+                        served.set_override(server, Some(held));
+                    }
+                    served
                 }
                 Some(mut served) => {
                     let replaced = served.replace(service, held, drain.map(|drain| now + drain));
@@ -70,7 +77,7 @@ impl Worker {
         self.applier.want(gone.into_iter().map(|key| (key, None)).collect(), now);
         let all: BTreeSet<ServiceKey> = self.served.keys().copied().collect();
         self.replan(&all, now);
-        self.drained_at = self.served.values().filter_map(Served::poll_timeout).min();
+        self.set_alarm();
         self.write_soon(now);
         let summary = format!(
             "virtual servers: {added} added, {removed} removed, {changed} changed; \

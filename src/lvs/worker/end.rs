@@ -11,6 +11,7 @@ use crate::config::model::FlushOnStop;
 impl Worker {
     /// What is ours goes, as with keepalived.
     pub(super) async fn stop(mut self) {
+        let left = self.state(Instant::now()).after_stop();
         let served = std::mem::take(&mut self.served);
         served.values().filter(|served| served.spec.omega).for_each(|served| self.farewell(served));
         let now = Instant::now();
@@ -23,7 +24,14 @@ impl Worker {
             self.applier.want(keys.into_iter().map(|key| (key, None)).collect(), now);
         }
         self.tell_applier_reports();
-        self.state_file.remove();
+        match left {
+            None => self.state_file.remove(),
+            Some(left) => {
+                if let Err(cause) = self.state_file.write(left) {
+                    warn!("overrides are forgotten, the state file cannot be written: {cause}");
+                }
+            }
+        }
         self.notifier.finish(STOP_SCRIPTS_WITHIN * 2).await;
         self.runner.shutdown().await;
         info!("table released");

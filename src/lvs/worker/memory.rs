@@ -20,6 +20,14 @@ impl Worker {
 
     pub(super) fn write_state(&mut self, now: Instant) {
         self.write_at = None;
+        let state = self.state(now);
+        if let Err(cause) = self.state_file.write(state) {
+            warn!("the state file cannot be written, a restart would begin anew: {cause}");
+        }
+    }
+
+    /// What a process after this one is to know.
+    pub(super) fn state(&self, now: Instant) -> State {
         let lost = |(key, served): (&ServiceKey, &Served)| {
             (served.facts.quorum_met == Some(false)).then_some(*key)
         };
@@ -27,9 +35,10 @@ impl Worker {
             self.applier.keys().chain(self.served.keys().copied()).collect();
         let quorum_lost = self.served.iter().filter_map(lost).collect();
         let checks = self.checkers.snapshot(now);
-        let state = State::new(ours.into_iter().collect(), quorum_lost, checks);
-        if let Err(cause) = self.state_file.write(state) {
-            warn!("the state file cannot be written, a restart would begin anew: {cause}");
+        let mut state = State::new(ours.into_iter().collect(), quorum_lost, checks);
+        for (key, served) in &self.served {
+            state.save_overrides(*key, &served.facts.overrides, now);
         }
+        state
     }
 }

@@ -1,6 +1,6 @@
 //! How the worker begins: the kernel opened, what stands there adopted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -62,6 +62,7 @@ impl Worker {
         let limits = Limits::default();
         allow_sockets(limits.sockets);
         let mut checkers = Checkers::new(limits, seed());
+        let remembered = saved.remembered(now);
         checkers.restore(saved.checks);
         let mut worker = Self {
             link,
@@ -74,11 +75,11 @@ impl Worker {
             notifier: Notifier::default(),
             state_file,
             write_at: None,
-            drained_at: None,
+            planned_until: None,
+            counting: VecDeque::new(),
             dropped_events: 0,
         };
-        let lost: BTreeSet<ServiceKey> = saved.quorum_lost.into_iter().collect();
-        worker.configure(spec, &lost, None, now);
+        worker.configure(spec, remembered, None, now);
         Ok(worker)
     }
 }
