@@ -10,6 +10,7 @@
 //! | `keeper` | what a test has started and must end: processes, namespaces, logs |
 //! | `topology`, `host` | a network of hosts with links that can be cut, delayed and made lossy |
 //! | `daemon` | a director: evenkeel or Debian's keepalived, from a configuration text |
+//! | `package` | the Debian package, installed and started as its unit says |
 //! | `kernel_view` | what ipvsadm and ip say |
 //! | `capture` | packets with the kernel's own times |
 //! | `responder`, `client` | a real server with switchable behaviour, a client that misses nothing |
@@ -33,6 +34,7 @@ mod host;
 mod keeper;
 mod kernel;
 mod kernel_view;
+mod package;
 mod responder;
 mod runner;
 mod scenarios;

@@ -4,6 +4,7 @@ mod failover;
 mod ill;
 mod interop;
 mod lab;
+mod package;
 mod pair;
 mod reload;
 mod resilience;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         reload::SCENARIOS,
         track::SCENARIOS,
         ill::SCENARIOS,
+        package::SCENARIOS,
     ];
     themes.into_iter().flatten().copied().collect()
 }
