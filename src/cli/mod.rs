@@ -52,11 +52,14 @@ enum Command {
         #[command(flatten)]
         id: ConfigId,
         /// How mistakes are told
-        #[arg(long, value_enum, default_value_t = check::Format::Text, conflicts_with = "against_system")]
+        #[arg(long, value_enum, default_value_t = check::Format::Text)]
         format: check::Format,
-        /// Also what this host lacks: kernel modules, sysctls, subnets for the virtual addresses
+        /// Also what this host lacks: modules, sysctls, addresses, permissions; each with what mends it
         #[arg(long)]
         against_system: bool,
+        /// The other director's configuration: what does not go together with it
+        #[arg(long, value_name = "FILE")]
+        peer: Option<PathBuf>,
     },
     /// Explain a keyword: what follows it, in which blocks, and what it does here; without one, list them all
     Keywords {
@@ -172,8 +175,9 @@ pub fn main() -> ExitCode {
             log::start(Role::Supervisor);
             operate::run(config, id.config_id, runtime.runtime_dir)
         }
-        Command::Check { file, id, format, against_system } => {
-            check::run(&file, id.config_id.as_deref(), format, against_system)
+        Command::Check { file, id, format, against_system, peer } => {
+            let (id, peer) = (id.config_id.as_deref(), peer.as_deref());
+            check::run(&file, id, format, against_system, peer)
         }
         Command::Keywords { word } => keywords::run(word.as_deref()),
         Command::Convert { file, id } => convert::run(&file, id.config_id.as_deref()),

@@ -11,6 +11,7 @@ use miette::{
 
 use serde_json::json;
 
+use super::landmarks::Landmarks;
 use super::source::{Place, Source, Sources, Span};
 
 /// How much a diagnostic weighs.
@@ -64,6 +65,11 @@ impl Diagnostic {
         Self::new(Severity::Error, code, None, message.into())
     }
 
+    /// Of the host, where no line of the file is to blame.
+    pub(crate) fn of_host(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, None, message.into())
+    }
+
     fn new(severity: Severity, code: &'static str, span: Option<Span>, message: String) -> Self {
         Self { severity, code, message, span, help: None, related: Vec::new() }
     }
@@ -102,6 +108,7 @@ pub enum Style {
 #[derive(Debug, Default)]
 pub struct Diagnostics {
     sources: Sources,
+    landmarks: Landmarks,
     list: Vec<Diagnostic>,
     dropped: usize,
     /// What was told: a macro or a group that stands for a thousand things has each of its mistakes once.
@@ -119,12 +126,21 @@ impl Diagnostics {
         &self.sources
     }
 
+    /// Where the things of the model stand.
+    pub fn landmarks(&self) -> &Landmarks {
+        &self.landmarks
+    }
+
+    pub(super) fn landmarks_mut(&mut self) -> &mut Landmarks {
+        &mut self.landmarks
+    }
+
     pub(super) fn sources_mut(&mut self) -> &mut Sources {
         &mut self.sources
     }
 
     /// Adds one. The first error is kept whatever came before it.
-    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         if let Some(span) = diagnostic.span
             && self.list.len() < Self::MOST
             && !self.told.insert((span.place(), diagnostic.message.clone()))
@@ -140,7 +156,7 @@ impl Diagnostics {
     }
 
     /// Puts them in the order of the text.
-    pub(super) fn sort(&mut self) {
+    pub(crate) fn sort(&mut self) {
         self.list.sort_by_key(|diagnostic| diagnostic.span);
         self.list.dedup();
     }

@@ -10,12 +10,14 @@
 //! |---|---|
 //! | `model` | [`model::Config`]: defaults filled in, names resolved; what the workers' specs are made of |
 //! | `source`, `diagnostic` | files and places; mistakes and how they are shown |
+//! | `landmarks` | where the things of a model stand |
 //! | `tree` | directives, words, comments |
 //! | `expand`, `include` | what comes before keywords: files, conditions, definitions, repetitions |
 //! | `template` | the same for KDL |
 //! | `context` | what that depends on besides the files |
 //! | `lexer`, `keepalived`, `kdl` | text -> tree |
 //! | `decode` | tree -> model, one file per block |
+//! | `pair` | what two directors say that does not go together |
 //! | `keywords`, `suggest` | the keyword reference; "did you mean" |
 //! | `render` | tree -> KDL |
 //!
@@ -29,8 +31,10 @@ mod include;
 mod kdl;
 mod keepalived;
 pub mod keywords;
+pub mod landmarks;
 mod lexer;
 pub mod model;
+mod pair;
 mod render;
 pub mod source;
 mod suggest;
@@ -113,6 +117,39 @@ pub fn load_text_as(name: &str, text: &[u8], grammar: Grammar, asked: &Asked) ->
     let context = asked.context(Path::new(name));
     let tree = parse(name, text, grammar, &context, &mut diagnostics);
     finish(tree, asked.host, diagnostics)
+}
+
+/// Adds what does not go together with a peer's configuration; `name` is what the peer is called in it.
+pub fn compare_with(loaded: &mut Loaded, peer: &Config, name: &str) {
+    let Some(own) = &loaded.config else { return };
+    let found = pair::contradictions(own, loaded.diagnostics.landmarks(), peer, name);
+    found.into_iter().for_each(|diagnostic| loaded.diagnostics.push(diagnostic));
+    loaded.diagnostics.sort();
+}
+
+/// Reads a file as it was asked for, and compares it with what it says to the other directors that it names.
+pub fn load_with_peers(path: &Path, asked: &Asked) -> Loaded {
+    /// More directors than this share an address nowhere.
+    const MOST: usize = 16;
+    let mut loaded = load_as(path, asked);
+    let own = asked.context(path).id;
+    let ids: Vec<String> = loaded.diagnostics.landmarks().ids().map(str::to_owned).collect();
+    let named = ids.contains(&own);
+    let mut others: Vec<String> = ids.into_iter().filter(|id| *id != own).take(MOST).collect();
+    if named && others.is_empty() {
+        // All conditions are about this one: the peer is whoever else reads it.
+        others.push(String::new());
+    } else if !named && others.len() > 1 {
+        return loaded;
+    }
+    for id in others {
+        let name = if id.is_empty() { "the other director" } else { id.as_str() };
+        let peer = load_as(path, &Asked { host: Host::Any, id: Some(id.clone()) });
+        if let Some(peer) = &peer.config {
+            compare_with(&mut loaded, peer, name);
+        }
+    }
+    loaded
 }
 
 /// Rewrites a file as KDL: the same directives in the same order with their comments, without what is passed over.

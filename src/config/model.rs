@@ -45,6 +45,16 @@ pub enum Command {
     Shell(String),
 }
 
+impl Command {
+    /// The program that is run, as it was written; `None` for a shell's line.
+    pub fn program(&self) -> Option<&str> {
+        match self {
+            Self::Words(words) => words.first().map(String::as_str),
+            Self::Shell(_) => None,
+        }
+    }
+}
+
 /// A resolved account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ScriptUser {
@@ -395,6 +405,16 @@ pub struct Notify {
     pub master_rx_lower_pri: Option<Script>,
     /// `notify`: any change, with TYPE NAME STATE PRIORITY appended.
     pub any: Option<Script>,
+}
+
+impl Notify {
+    /// Every script of it.
+    pub fn all(&self) -> impl Iterator<Item = &Script> {
+        let Self { master, backup, fault, stop, deleted, master_rx_lower_pri, any } = self;
+        let deleted = deleted.as_ref().and_then(Option::as_ref);
+        let given = [master, backup, fault, stop, master_rx_lower_pri, any].map(Option::as_ref);
+        given.into_iter().chain([deleted]).flatten()
+    }
 }
 
 /// `vrrp_sync_group NAME`.

@@ -212,6 +212,9 @@ impl Filler<'_> {
         if node.arguments.is_empty() || node.block.is_none() {
             return self.wrong(node, via);
         }
+        for id in &node.arguments {
+            self.diagnostics.landmarks_mut().mention(&id.text);
+        }
         if node.arguments.iter().any(|id| id.is(&self.context.id)) == wanted {
             self.nodes(node.children(), via, into);
         }

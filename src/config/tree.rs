@@ -116,6 +116,12 @@ impl Directive {
         self.children().iter().any(|child| child.name.is(keyword))
     }
 
+    /// Where this keyword stands in its block among the words of another one.
+    pub(crate) fn strays(&self, keyword: &str) -> Option<Span> {
+        let words = self.children().iter().flat_map(|child| &child.arguments);
+        words.into_iter().find(|word| word.is(keyword)).map(|word| word.span)
+    }
+
     /// The directives of its block; none where there is no block.
     pub(crate) fn children(&self) -> &[Directive] {
         self.block.as_ref().map_or(&[], |block| &block.directives)

@@ -12,7 +12,7 @@ use crate::config::tree::{Directive, Form, Word};
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
     pub(super) address: At<IpAddr>,
-    prefix: u8,
+    pub(super) prefix: u8,
     dev: Option<vrrp::IfName>,
     broadcast: Broadcast,
     label: Option<String>,
@@ -23,6 +23,25 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// Whether its network does not hold another address of the same interface.
+    pub(super) fn is_apart_from(&self, other: IpAddr, interface: Option<vrrp::IfName>) -> bool {
+        let same_link = self.dev.is_none() || self.dev == interface;
+        let apart = match (self.address.value, other) {
+            (IpAddr::V4(one), IpAddr::V4(other)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or_default();
+                self.prefix < 32 && (one.to_bits() ^ other.to_bits()) & mask != 0
+            }
+            (IpAddr::V6(one), IpAddr::V6(other)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or_default();
+                // Link-local addresses and others share a link without sharing a network.
+                let mixed = one.is_unicast_link_local() != other.is_unicast_link_local();
+                self.prefix < 128 && !mixed && (one.to_bits() ^ other.to_bits()) & mask != 0
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        };
+        same_link && apart
+    }
+
     /// With the instance's interface where none is named.
     pub(super) fn finish(self, interface: vrrp::IfName) -> VirtualAddress {
         VirtualAddress {

@@ -21,6 +21,7 @@ use super::tls::TlsCheckDraft;
 use super::udp::UdpDraft;
 use super::{At, Decoder, Keyword, Keywords, acts, not_yet};
 use crate::config::diagnostic::Diagnostic;
+use crate::config::landmarks::Subject;
 use crate::config::model::{Checker, Command, ScriptUser};
 use crate::config::source::Span;
 use crate::config::tree::Directive;
@@ -89,7 +90,11 @@ pub(super) trait Connects: Paced {
         }),
         acts("bindto", "ADDRESS", |decoder, directive, draft| {
             let span = directive.head();
-            draft.connect().bind_to = decoder.address_of(directive).map(|value| At { value, span });
+            let address = decoder.address_of(directive);
+            if let Some(address) = address {
+                decoder.diagnostics.landmarks_mut().mark(Subject::Bind(address), span);
+            }
+            draft.connect().bind_to = address.map(|value| At { value, span });
         }),
         acts("bind_port", "1..65535", |decoder, directive, draft| {
             draft.connect().bind_port =

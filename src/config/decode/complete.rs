@@ -10,6 +10,7 @@ use super::instance::{Authentication, Draft, Kind};
 use super::track::Entry;
 use super::{At, Decoder};
 use crate::config::diagnostic::Diagnostic;
+use crate::config::landmarks::Subject;
 use crate::config::model::{
     Authentication as Secret, Global, InitialState, VirtualAddress, VrrpInstance,
 };
@@ -24,6 +25,7 @@ const LONGEST_V3: Duration = Duration::from_millis(40_950);
 pub(super) struct Finished {
     pub(super) instance: VrrpInstance,
     pub(super) vrid: Span,
+    pub(super) priority: Option<Span>,
     pub(super) track_interfaces: Vec<Entry>,
     pub(super) track_scripts: Vec<Entry>,
     /// Whether a sync group without `sync_group_tracking_weight` has it.
@@ -38,9 +40,10 @@ impl Decoder<'_> {
         global: &Global,
     ) -> Option<Finished> {
         let keyword = draft.keyword?;
-        let interface = draft.interface;
+        let interface = draft.interface.map(|interface| interface.value);
+        self.mark_instance(&draft, keyword);
         if !draft.said_interface {
-            self.lacks(&draft, "interface", "interface eth0", keyword);
+            self.lacks(&draft, "interface", "interface eth0", keyword, draft.strays[0]);
         }
         if !draft.said_vrid {
             self.lacks(
@@ -48,9 +51,12 @@ impl Decoder<'_> {
                 "virtual_router_id",
                 "virtual_router_id 51, the same on all of its routers",
                 keyword,
+                draft.strays[1],
             );
         }
-        let strict = draft.strict.unwrap_or(global.vrrp_strict);
+        let strict = draft.strict.map_or(global.vrrp_strict, |strict| strict.value);
+        let everywhere = self.strict_at;
+        self.strict_at = draft.strict.map(|strict| strict.span).or(everywhere);
         let family = self.family(&mut draft);
         let version = self.instance_version(&draft, family, global.vrrp_version);
         let (priority, state) = self.priority_and_state(&draft, strict, keyword);
@@ -58,8 +64,10 @@ impl Decoder<'_> {
         let authentication = self.authentication(&draft, version, strict);
         let (preempt, preempt_delay) = self.preemption(&draft, state, priority, strict);
         self.transport(&draft, family, strict);
+        self.subnets(&draft);
         self.held_addresses(&mut draft, family, version, strict, keyword);
         let rules = self.rules(&draft, global, version, strict, priority, keyword);
+        self.strict_at = everywhere;
         let (interface, vrid) = (interface?, draft.vrid?);
         let finish = |addresses: Vec<addresses::Draft>| -> Vec<VirtualAddress> {
             addresses.into_iter().map(|address| address.finish(interface)).collect()
@@ -102,19 +110,71 @@ impl Decoder<'_> {
             smtp_alert: draft.smtp_alert,
         };
         let (track_interfaces, track_scripts) = (draft.track_interfaces, draft.track_scripts);
-        let vrid = vrid.span;
-        Some(Finished { instance, vrid, track_interfaces, track_scripts, in_group: false })
+        let (vrid, priority) = (vrid.span, draft.priority.map(|priority| priority.span));
+        Some(Finished {
+            instance,
+            vrid,
+            priority,
+            track_interfaces,
+            track_scripts,
+            in_group: false,
+        })
     }
 
-    fn lacks(&mut self, draft: &Draft, what: &str, example: &str, keyword: Span) {
+    /// Notes where its parts stand, for what is said of it later.
+    fn mark_instance(&mut self, draft: &Draft, keyword: Span) {
+        let name = &draft.name;
+        let marks = self.diagnostics.landmarks_mut();
+        marks.mark(Subject::Instance(name.clone()), keyword);
+        let keywords = [
+            ("interface", draft.interface.map(|at| at.span)),
+            ("virtual_router_id", draft.vrid.map(|at| at.span)),
+            ("priority", draft.priority.map(|at| at.span)),
+            ("source", draft.source.map(|at| at.span)),
+            ("advert_int", draft.advert_int.map(|at| at.span)),
+            ("version", draft.version.map(|at| at.span)),
+            ("authentication", draft.authentication.as_ref().map(|(_, span)| *span)),
+            ("state", draft.state.map(|at| at.span)),
+        ];
+        for (keyword, span) in keywords.into_iter().filter_map(|(name, at)| Some((name, at?))) {
+            marks.mark(Subject::InstanceKeyword(name.clone(), keyword), span);
+        }
+        for held in draft.virtual_addresses.iter().chain(&draft.excluded_addresses) {
+            let At { value, span } = held.address;
+            marks.mark(Subject::Address(name.clone(), value), span);
+        }
+        for entry in draft.track_interfaces.iter().chain(&draft.track_scripts) {
+            let At { value, span } = &entry.name;
+            marks.mark(Subject::Tracker(name.clone(), value.clone()), *span);
+        }
+    }
+
+    fn lacks(
+        &mut self,
+        draft: &Draft,
+        what: &str,
+        example: &str,
+        keyword: Span,
+        stray: Option<Span>,
+    ) {
         let message = format!("vrrp_instance `{}` has no `{what}`", draft.name);
         let diagnostic = Diagnostic::error("missing-keyword", keyword, message);
-        self.report(diagnostic.help(format!("add: {example}")));
+        let help = match stray {
+            None => format!("add: {example}"),
+            Some(_) => format!("`{what}` begins a line of its own"),
+        };
+        self.report(diagnostic.with(stray, "it stands behind another keyword").help(help));
     }
 
     /// A value that keepalived replaces, and so do we.
     pub(super) fn adjusted(&mut self, span: Span, message: impl Into<String>) {
         self.report(Diagnostic::warning("adjusted", span, message));
+    }
+
+    /// Likewise, because of strict mode.
+    fn against_strict(&mut self, span: Span, message: impl Into<String>) {
+        let told = Diagnostic::warning("adjusted", span, message);
+        self.report(told.with(self.strict_at, "strict mode"));
     }
 
     fn instance_version(&mut self, draft: &Draft, family: Family, global: Version) -> Version {
@@ -158,7 +218,7 @@ impl Decoder<'_> {
         if strict && state != follows {
             let span = draft.state.map_or(keyword, |state| state.span);
             let wanted = if priority.is_owner() { "MASTER" } else { "BACKUP" };
-            self.adjusted(span, format!("strict mode: only priority 255 begins as MASTER, so priority {priority} begins as {wanted}"));
+            self.against_strict(span, format!("strict mode: only priority 255 begins as MASTER, so priority {priority} begins as {wanted}"));
             return (priority, follows);
         }
         (priority, state)
@@ -224,12 +284,15 @@ impl Decoder<'_> {
                 let message = "version 3 has no authentication: it is left out";
                 self.report(
                     Diagnostic::warning("adjusted", *keyword, message)
-                        .with(draft.version.map(|version| version.span), "the version"),
+                        .help(
+                            "leave it out on all routers, or go back to `version 2` on all of them",
+                        )
+                        .with(draft.version.map(|at| at.span).or(self.version_at), "the version"),
                 );
                 Secret::None
             }
             _ if strict => {
-                self.adjusted(*keyword, "strict mode has no authentication: it is left out");
+                self.against_strict(*keyword, "strict mode has no authentication: it is left out");
                 Secret::None
             }
             (Some(_), Some(At { value, span })) => {
@@ -279,7 +342,12 @@ impl Decoder<'_> {
         let mut preempt = draft.nopreempt.is_none();
         if let Some(span) = draft.nopreempt {
             if priority.is_owner() {
-                self.adjusted(span, "`nopreempt` does not go with priority 255: it is left out");
+                let message = "`nopreempt` does not go with priority 255: it is left out";
+                self.report(
+                    Diagnostic::warning("adjusted", span, message)
+                        .help("the owner of the addresses always takes them; give it a priority up to 254")
+                        .with(draft.priority.map(|priority| priority.span), "the priority"),
+                );
                 preempt = true;
             } else if state == InitialState::Master {
                 self.report(
@@ -297,16 +365,21 @@ impl Decoder<'_> {
         let Some(At { value, span }) = draft.preempt_delay else {
             return (preempt, Duration::ZERO);
         };
-        let against = if strict {
-            "strict mode"
+        let (against, other, help) = if strict {
+            ("strict mode", self.strict_at, "leave one of the two out")
         } else if state == InitialState::Master {
-            "`state MASTER`"
+            let state = draft.state.map(|state| state.span);
+            let help = "write `state BACKUP` on both routers: the one with the higher priority waits so long, then takes over";
+            ("`state MASTER`", state.or(draft.priority.map(|priority| priority.span)), help)
         } else if !preempt {
-            "`nopreempt`"
+            ("`nopreempt`", draft.nopreempt, "a router that never preempts has no delay for it")
         } else {
             return (preempt, value);
         };
-        self.adjusted(span, format!("`preempt_delay` does not go with {against}: it is left out"));
+        let message = format!("`preempt_delay` does not go with {against}: it is left out");
+        self.report(
+            Diagnostic::warning("adjusted", span, message).with(other, "the other").help(help),
+        );
         (preempt, Duration::ZERO)
     }
 
@@ -349,6 +422,7 @@ impl Decoder<'_> {
                     keyword,
                     "strict mode is multicast only; the peers get unicast all the same",
                 )
+                .with(self.strict_at, "strict mode")
                 .help("leave out vrrp_strict, or say `strict_mode off` in this instance"),
             );
         }
@@ -398,6 +472,7 @@ impl Decoder<'_> {
             );
             self.report(
                 Diagnostic::warning("strict", keyword, message)
+                    .with(self.strict_at, "strict mode")
                     .help("leave out vrrp_strict, or say `accept` in version 3"),
             );
         }
@@ -405,22 +480,28 @@ impl Decoder<'_> {
             && version == Version::V2
             && !priority.is_owner()
         {
-            self.adjusted(
+            self.against_strict(
                 span,
                 "strict mode: version 2 knows no `accept` (RFC 3768): it is left out",
             );
             rules.accept = false;
         }
         if let Some(At { value: false, span }) = draft.lower_prio_no_advert {
-            self.adjusted(span, "strict mode answers no lower priority at once: `off` is left out");
+            self.against_strict(
+                span,
+                "strict mode answers no lower priority at once: `off` is left out",
+            );
         }
         if let Some(At { value: false, span }) = draft.higher_prio_send_advert {
-            self.adjusted(span, "strict mode answers a higher priority once: `off` is left out");
+            self.against_strict(
+                span,
+                "strict mode answers a higher priority once: `off` is left out",
+            );
         }
         if let Some(At { value, span }) = draft.down_timer_adverts
             && value != 3
         {
-            self.adjusted(
+            self.against_strict(
                 span,
                 "strict mode waits for 3 advertisements: `down_timer_adverts` is left out",
             );

@@ -150,6 +150,7 @@ const VRRP: &[Keyword<Draft>] = &[
     acts("vrrp_version", "2 | 3", |decoder, directive, draft| {
         if let Some(version) = decoder.version(directive) {
             draft.global.vrrp_version = version;
+            decoder.version_at = Some(directive.head());
         }
     }),
     acts("vrrp_mcast_group4", "ADDRESS", |decoder, directive, draft| {
@@ -164,6 +165,7 @@ const VRRP: &[Keyword<Draft>] = &[
     }),
     acts("vrrp_strict", "[BOOL]", |decoder, directive, draft| {
         draft.global.vrrp_strict = decoder.switch(directive).unwrap_or_default();
+        decoder.strict_at = Some(directive.head());
     }),
     acts("vrrp_skip_check_adv_addr", "[BOOL]", |decoder, directive, draft| {
         draft.global.vrrp_skip_check_adv_addr = decoder.switch(directive).unwrap_or_default();

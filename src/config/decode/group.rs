@@ -53,8 +53,10 @@ impl Decoder<'_> {
                 self.missing(line.name.span);
                 return None;
             };
-            let mark = self.number_in(mark, NonZeroU32::MIN..=NonZeroU32::MAX)?;
-            return Some(vec![Target::Mark(mark)]);
+            let outer = std::mem::replace(&mut self.keyword, ("fwmark", "MARK"));
+            let mark = self.number_in(mark, NonZeroU32::MIN..=NonZeroU32::MAX);
+            self.keyword = outer;
+            return mark.map(|mark| vec![Target::Mark(mark)]);
         }
         let addresses = self.addresses_of(&line.name);
         let port = match line.arguments.first() {

@@ -82,13 +82,37 @@ impl Decoder<'_> {
         }
     }
 
+    /// An address whose own network does not have the router's address on that interface: neighbours there do not
+    /// look for it. An address without a prefix says nothing of networks.
+    pub(super) fn subnets(&mut self, draft: &Draft) {
+        let Some(source) = draft.source else { return };
+        for held in &draft.virtual_addresses {
+            let At { value, span } = held.address;
+            if !held.is_apart_from(source.value, draft.interface.map(|interface| interface.value)) {
+                continue;
+            }
+            let message = format!(
+                "{value}/{} is in another network than {}, this router's own address on the interface",
+                held.prefix, source.value
+            );
+            self.report(
+                Diagnostic::warning("subnet", span, message)
+                    .related(source.span, "its own address")
+                    .with(draft.interface.map(|interface| interface.span), "the interface")
+                    .help("mend the address or its prefix, or name its interface: dev NAME"),
+            );
+        }
+    }
+
     fn holds_nothing(&mut self, draft: &Draft, version: Version, strict: bool, keyword: Span) {
         let name = &draft.name;
         let help = "add: virtual_ipaddress { ADDRESS/PREFIX }";
         let diagnostic = if strict {
             let message =
                 format!("vrrp_instance `{name}` has no virtual address, and strict mode wants one");
-            Diagnostic::error("missing-keyword", keyword, message).help(help)
+            Diagnostic::error("missing-keyword", keyword, message)
+                .with(self.strict_at, "strict mode")
+                .help(help)
         } else if draft.no_virtual_ipaddress {
             return;
         } else if version == Version::V3 {

@@ -24,11 +24,13 @@ pub(super) struct Draft {
     pub(super) name: String,
     pub(super) keyword: Option<Span>,
     /// Whether these were given, rightly or wrongly: what is wrong has been told, and is not missing too.
+    /// Where `interface` and `virtual_router_id` stand behind other keywords.
+    pub(super) strays: [Option<Span>; 2],
     pub(super) said_interface: bool,
     pub(super) said_vrid: bool,
     pub(super) said_addresses: bool,
     pub(super) state: Option<At<InitialState>>,
-    pub(super) interface: Option<IfName>,
+    pub(super) interface: Option<At<IfName>>,
     pub(super) vrid: Option<At<Vrid>>,
     pub(super) priority: Option<At<Priority>>,
     pub(super) version: Option<At<Version>>,
@@ -49,7 +51,7 @@ pub(super) struct Draft {
     pub(super) nopreempt: Option<Span>,
     pub(super) preempt_delay: Option<At<Duration>>,
     pub(super) accept: Option<At<bool>>,
-    pub(super) strict: Option<bool>,
+    pub(super) strict: Option<At<bool>>,
     pub(super) dont_track_primary: bool,
     pub(super) skip_check_adv_addr: Option<bool>,
     pub(super) lower_prio_no_advert: Option<At<bool>>,
@@ -113,7 +115,8 @@ const IDENTITY: &[Keyword<Draft>] = &[
         draft.state = state.map(|value| At { value, span: word.span });
     }),
     acts("interface", "INTERFACE", |decoder, directive, draft| {
-        draft.interface = decoder.word(directive).and_then(|word| decoder.interface(word));
+        let Some(word) = decoder.word(directive) else { return };
+        draft.interface = decoder.interface(word).map(|value| At { value, span: word.span });
     }),
     acts("virtual_router_id", "1..255", |decoder, directive, draft| {
         let Some(word) = decoder.word(directive) else { return };
@@ -232,7 +235,8 @@ const RULES: &[Keyword<Draft>] = &[
         draft.accept = Some(At { value, span: directive.head() });
     }),
     acts("strict_mode", "[BOOL]", |decoder, directive, draft| {
-        draft.strict = decoder.switch(directive);
+        let strict = decoder.switch(directive);
+        draft.strict = strict.map(|value| At { value, span: directive.head() });
     }),
     acts("skip_check_adv_addr", "[BOOL]", |decoder, directive, draft| {
         draft.skip_check_adv_addr = decoder.switch(directive);
@@ -378,6 +382,7 @@ impl Decoder<'_> {
         let addresses = ["virtual_ipaddress", "virtual_ipaddress_excluded"];
         let mut draft = Draft {
             keyword: Some(directive.head()),
+            strays: ["interface", "virtual_router_id"].map(|keyword| directive.strays(keyword)),
             said_interface: directive.has("interface"),
             said_vrid: directive.has("virtual_router_id"),
             said_addresses: addresses.iter().any(|keyword| directive.has(keyword)),

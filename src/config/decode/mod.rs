@@ -33,6 +33,7 @@ mod track;
 mod udp;
 mod value;
 mod virtual_server;
+mod weigh;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -66,6 +67,8 @@ pub(super) fn decode(tree: &Block, host: Host, diagnostics: &mut Diagnostics) ->
         waiting: BTreeMap::new(),
         script_user: None,
         script_security: false,
+        version_at: None,
+        strict_at: None,
         specs: HashSet::new(),
     };
     let config = root::decode(&mut decoder, tree);
@@ -222,6 +225,10 @@ struct Decoder<'a> {
     script_user: Option<ScriptUser>,
     /// `enable_script_security`, likewise.
     script_security: bool,
+    /// Where `vrrp_version` stands.
+    version_at: Option<Span>,
+    /// Where `vrrp_strict` stands, or the `strict_mode` of the instance at hand.
+    strict_at: Option<Span>,
     /// Equal checks share one value.
     specs: HashSet<Arc<CheckSpec>>,
 }

@@ -11,6 +11,7 @@ use super::script::Named;
 use super::sync_group::Scripts;
 use super::{At, Decoder, Keyword, Keywords, global, instance, many, not_yet, sync_group};
 use crate::config::diagnostic::Diagnostic;
+use crate::config::landmarks::Subject;
 use crate::config::model::{Config, VirtualServer};
 use crate::config::source::Span;
 use crate::config::tree::{Block, Directive};
@@ -186,7 +187,12 @@ impl Decoder<'_> {
     fn groups_are_used(&mut self, groups: &[Group]) {
         let named = groups.iter().map(|group| (group.name.value.as_str(), group.name.span));
         self.unique(named, "virtual_server_group");
-        for At { value, span } in groups.iter().filter(|one| !one.used).map(|one| &one.name) {
+        for (at, At { value, span }) in groups.iter().map(|one| &one.name).enumerate() {
+            // A second one of its name was told as such.
+            let again = groups[..at].iter().any(|one| one.name.value == *value);
+            if groups[at].used || again {
+                continue;
+            }
             let message = format!("no virtual_server has the group `{value}`");
             self.report(
                 Diagnostic::warning("unused", *span, message)
@@ -238,6 +244,7 @@ impl Decoder<'_> {
     fn one_service_each(&mut self, servers: &[At<VirtualServer>]) {
         let mut seen: HashMap<ServiceKey, Span> = HashMap::with_capacity(servers.len());
         for At { value, span } in servers {
+            self.diagnostics.landmarks_mut().mark(Subject::Service(value.key), *span);
             let Some(first) = seen.insert(value.key, *span) else { continue };
             let message = format!("a second virtual_server {}", value.key);
             self.report(

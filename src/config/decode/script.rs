@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::track::WeightDraft;
 use super::{At, Decoder, Keyword, Keywords, acts};
 use crate::config::diagnostic::Diagnostic;
+use crate::config::landmarks::Subject;
 use crate::config::model::{Command, ScriptUser, VrrpScript};
 use crate::config::source::Span;
 use crate::config::tree::Directive;
@@ -97,6 +98,7 @@ impl Decoder<'_> {
             );
             return None;
         };
+        self.diagnostics.landmarks_mut().mark(Subject::Script(name.to_owned()), command.span);
         let script = self.runnable(command, draft.user, keyword)?;
         let interval = draft.interval.unwrap_or(Duration::from_secs(1));
         Some(VrrpScript {

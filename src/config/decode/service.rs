@@ -11,6 +11,7 @@ use ipvs::{
 use super::virtual_server::{Draft, Flag, PERSISTENCE, Target};
 use super::{At, Decoder, real_server};
 use crate::config::diagnostic::Diagnostic;
+use crate::config::landmarks::Subject;
 use crate::config::model::{RealServer, SorryServer, VirtualServer};
 use crate::config::source::Span;
 
@@ -51,7 +52,11 @@ impl Decoder<'_> {
         let persistence = self.persistence(&draft, target, key.family(), keyword);
         let real_servers = self.real_servers(drafts, &draft, &key, forwarding);
         let sorry_server = self.sorry_server(&draft, &key, forwarding);
-        let (quorum, hysteresis) = self.quorum(&draft, &real_servers);
+        let (quorum, hysteresis) = self.quorum(&draft, &real_servers, keyword);
+        if let Some(scheduler) = &draft.scheduler {
+            let subject = Subject::Scheduler(key);
+            self.diagnostics.landmarks_mut().mark(subject, scheduler.span);
+        }
         Some(VirtualServer {
             key,
             scheduler,
@@ -157,8 +162,11 @@ impl Decoder<'_> {
         keyword: Span,
     ) -> Option<Persistence> {
         let every_port = matches!(target, Target::Address(_, 0));
+        if let Some(span) = draft.no_persistence {
+            self.no_persistence(span, every_port.then_some(keyword));
+        }
         let implied = draft.granularity.is_some() || every_port;
-        if every_port && draft.persistence_timeout.is_none() && draft.granularity.is_none() {
+        if every_port && !draft.said_persistence && draft.granularity.is_none() {
             let message = format!(
                 "a service of all ports must be persistent: persistence_timeout {PERSISTENCE} is taken"
             );
@@ -184,6 +192,21 @@ impl Decoder<'_> {
             }
         };
         Some(Persistence { timeout, netmask })
+    }
+
+    /// `persistence_timeout 0`: refused, as keepalived does; beside a service of all ports it is a contradiction.
+    fn no_persistence(&mut self, span: Span, every_port: Option<Span>) {
+        self.report(match every_port {
+            None => Diagnostic::error("bad-value", span, "persistence lasts 1 to 2678400 seconds, not 0")
+                .help("leave the line out: without it the service is not persistent"),
+            Some(keyword) => {
+                let message =
+                    "persistence 0 on port 0: the kernel takes all ports only for a persistent service";
+                Diagnostic::error("contradiction", span, message)
+                    .related(keyword, "all ports: the address has no port")
+                    .help("write the port after the address, or a persistence_timeout from 1 s")
+            }
+        });
     }
 
     fn real_servers(
@@ -265,16 +288,29 @@ impl Decoder<'_> {
         }
     }
 
-    fn quorum(&mut self, draft: &Draft, servers: &[RealServer]) -> (u32, u32) {
+    fn quorum(&mut self, draft: &Draft, servers: &[RealServer], keyword: Span) -> (u32, u32) {
+        let weights: Vec<String> =
+            servers.iter().take(6).map(|server| server.weight.value().to_string()).collect();
         let total = servers.iter().map(|server| u64::from(server.weight.value())).sum::<u64>();
         let total = u32::try_from(total).unwrap_or(u32::MAX).max(1);
         let mut quorum = draft.quorum.map_or(1, |quorum| quorum.value);
         if let Some(At { value, span }) = draft.quorum
             && value > total
         {
-            let message =
-                format!("quorum {value} is more than all weights together: {total} is taken");
-            self.report(Diagnostic::warning("adjusted", span, message));
+            let sum = match servers.len() {
+                0 => "no real server".to_owned(),
+                1..=6 => weights.join(" + "),
+                servers => format!("{} ... of {servers} real servers", weights.join(" + ")),
+            };
+            let message = format!(
+                "quorum {value} is more than all weights together ({sum}): {total} is taken, so that one real server \
+                 down is quorum_down"
+            );
+            self.report(
+                Diagnostic::warning("contradiction", span, message)
+                    .related(keyword, "its real servers")
+                    .help("the quorum counts weights, not servers: lower it, or raise the weights"),
+            );
             quorum = total;
         }
         let mut hysteresis = draft.hysteresis.map_or(0, |hysteresis| hysteresis.value);
@@ -282,10 +318,14 @@ impl Decoder<'_> {
             && value >= quorum
         {
             hysteresis = quorum - 1;
-            let message = format!(
-                "hysteresis {value} must be less than the quorum {quorum}: {hysteresis} is taken"
-            );
-            self.report(Diagnostic::warning("adjusted", span, message));
+            // Where the quorum itself was lowered, that is what is wrong.
+            if draft.quorum.is_none_or(|given| given.value == quorum) {
+                let message = format!(
+                    "hysteresis {value} must be less than the quorum {quorum}: {hysteresis} is taken"
+                );
+                let told = Diagnostic::warning("adjusted", span, message);
+                self.report(told.with(draft.quorum.map(|quorum| quorum.span), "the quorum"));
+            }
         }
         (quorum, hysteresis)
     }

@@ -239,6 +239,7 @@ impl Decoder<'_> {
             true
         });
         finished.instance.track_scripts = tracked;
+        self.weights_count(finished);
     }
 
     /// Whether a tracker is dropped because an owner's priority never changes.
@@ -284,6 +285,8 @@ impl Decoder<'_> {
                     format!("there is no vrrp_script `{}`; it is not tracked", name.value);
                 let mut diagnostic = Diagnostic::warning("unresolved", name.span, message);
                 let near = suggest::nearest(&name.value, scripts.by_name.keys().copied());
+                // The one that was meant is not unused too.
+                near.into_iter().for_each(|near| scripts.used[scripts.by_name[near]] = true);
                 diagnostic.help = near.map(|near| format!("did you mean `{near}`?"));
                 self.passed_over(diagnostic);
                 continue;

@@ -50,8 +50,20 @@ impl Decoder<'_> {
 
     /// Tells the arguments from number `from` on, and all properties: nothing reads them.
     pub(super) fn surplus(&mut self, directive: &Directive, from: usize) {
-        if let Some(words) = directive.arguments.get(from..) {
-            words.iter().for_each(|word| self.surplus_word(word.span));
+        let words = directive.arguments.get(from..).unwrap_or_default();
+        let keyword = words.iter().position(|word| keywords::is_keyword(&word.text));
+        let (words, line) = words.split_at(keyword.unwrap_or(words.len()));
+        words.iter().for_each(|word| self.surplus_word(word.span));
+        if let [first, .., last] = line {
+            // A keyword and what belongs to it is one mistake.
+            let span = first.span.to(last.span);
+            let (text, name) = (self.diagnostics.sources().slice(span), self.keyword.0);
+            let message = format!("`{}` is left over after `{name}` and is skipped", short(text));
+            let help = format!("`{}` is a keyword: it begins a line of its own", first.text);
+            self.ignored.extend(line.iter().map(|word| word.span));
+            self.passed_over(Diagnostic::warning("surplus-word", span, message).help(help));
+        } else {
+            line.iter().for_each(|word| self.surplus_word(word.span));
         }
         for property in &directive.properties {
             self.surplus_word(property.name.span.to(property.value.span));
@@ -264,9 +276,13 @@ impl Decoder<'_> {
 
 /// A word as messages quote it; a page of text is cut.
 pub(super) fn shown(word: &Word) -> String {
-    match word.text.char_indices().nth(60) {
-        Some((cut, _)) => format!("{}...", &word.text[..cut]),
-        None => word.text.to_string(),
+    short(&word.text)
+}
+
+fn short(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((cut, _)) => format!("{}...", &text[..cut]),
+        None => text.to_owned(),
     }
 }
 

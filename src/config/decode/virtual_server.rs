@@ -47,7 +47,10 @@ pub(super) struct Draft {
     pub(super) smtp_alert: Option<bool>,
     pub(super) virtualhost: Option<checkers::spec::Host>,
     pub(super) real_servers: Vec<real_server::Draft>,
+    /// `persistence_timeout 0`, which is none.
+    pub(super) no_persistence: Option<Span>,
     /// Whether these were given, rightly or wrongly.
+    pub(super) said_persistence: bool,
     pub(super) said_protocol: bool,
     pub(super) said_method: bool,
     /// Whether a `real_server` was refused: then there is one, for all that.
@@ -98,8 +101,13 @@ const SERVICE: &[Keyword<Draft>] = &[
     acts("persistence_timeout", "[SECONDS]", |decoder, directive, draft| {
         draft.persistence_timeout = match decoder.word_or_nothing(directive) {
             None => Some(PERSISTENCE),
+            Some(word) if word.is("0") => {
+                draft.no_persistence = Some(directive.head());
+                None
+            }
             Some(word) => decoder.number_in(word, 1..=Persistence::MAX_TIMEOUT),
         };
+        draft.said_persistence = true;
     }),
     acts("persistence_granularity", "NETMASK | PREFIX", |decoder, directive, draft| {
         let Some(word) = decoder.word(directive) else { return };

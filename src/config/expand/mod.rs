@@ -260,6 +260,7 @@ impl<'a> Lines<'a> {
             Some(id) => (true, id),
             None => (false, &word[1..]),
         };
+        self.diagnostics.landmarks_mut().mention(id);
         let holds = (id == self.id) != negated;
         let rest = line.part(word.len()..text.len());
         if rest.as_str().trim().is_empty() {
