@@ -10,6 +10,7 @@ use super::diagnostic::{Diagnostic, Diagnostics};
 use super::expand::Lines;
 use super::lexer::{self, Token};
 use super::source::{FileId, Span};
+use super::suggest;
 use super::tree::{Block, Comment, Comments, Directive, Form, Word};
 
 /// Deepest nesting read; keepalived's own blocks nest four deep.
@@ -226,14 +227,10 @@ impl<'a> Parser<'a> {
 
     fn warn_of_free_text(&mut self, span: Span, text: &str) {
         let short: String = text.chars().take(30).collect();
-        self.diagnostics.push(
-            Diagnostic::warning(
-                "free-text",
-                span,
-                format!("`{short}` is no keyword; it is skipped"),
-            )
-            .help("a comment begins with `#` or `!`"),
-        );
+        let message = format!("`{short}` is no keyword; it is skipped");
+        let help = suggest::lookalike(text)
+            .unwrap_or_else(|| "a comment begins with `#` or `!`".to_owned());
+        self.diagnostics.push(Diagnostic::warning("free-text", span, message).help(help));
     }
 
     /// Takes `// text` off the end of the words. A path may begin with two slashes, so the first argument of a

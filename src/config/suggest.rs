@@ -1,4 +1,4 @@
-//! "Did you mean": the known word that is nearest to a misspelt one.
+//! "Did you mean": the known word that is nearest to a misspelt one, and the characters that only look like a space.
 
 /// The nearest candidate, if one is near enough to be meant: a third of the letters may differ.
 pub(super) fn nearest<'a>(
@@ -14,6 +14,26 @@ pub(super) fn nearest<'a>(
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
+}
+
+/// What to do about a character that looks like a space, or like nothing, and came along when the text was copied from a
+/// page. keepalived takes each as a letter, so that the word is none that it knows; so do we, and say which.
+pub(super) fn lookalike(text: &str) -> Option<String> {
+    let found = text.chars().find(|c| !c.is_ascii() && (c.is_whitespace() || is_unseen(*c)))?;
+    let name = match found {
+        '\u{a0}' => "a no-break space",
+        '\u{3000}' => "an ideographic space",
+        '\u{feff}' => "a byte order mark",
+        found if found.is_whitespace() => "a space of another kind",
+        _ => "a character without width",
+    };
+    let code = u32::from(found);
+    Some(format!("it holds {name} (U+{code:04X}), as texts from web pages do: put a plain space"))
+}
+
+/// Zero-width space and its kin: they have no width, and Unicode does not call them white space.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
 /// Letters to change, add, drop or swap with their neighbour (optimal string alignment); case and `-` for `_` cost
@@ -41,7 +61,17 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{lookalike, nearest};
+
+    #[test]
+    fn what_only_looks_like_a_space_is_named() {
+        let told = lookalike("\u{a0}\u{a0}notification_email").unwrap();
+        assert!(told.contains("a no-break space (U+00A0)"), "{told}");
+        let told = lookalike("state\u{3000}MASTER").unwrap();
+        assert!(told.contains("an ideographic space (U+3000)"), "{told}");
+        assert!(lookalike("vip\u{200b}").unwrap().contains("(U+200B)"));
+        assert_eq!(lookalike("\u{5168}\u{5c40} state\tMASTER"), None);
+    }
 
     #[test]
     fn a_near_word_is_found_and_a_far_one_is_not() {

@@ -381,7 +381,9 @@ impl Decoder<'_> {
         }
         let here = T::TABLES.iter().flat_map(|table| table.iter()).map(|known| known.name);
         let help = match keywords::blocks_of(name).as_slice() {
-            [] => suggest::nearest(name, here).map(|near| format!("did you mean `{near}`?")),
+            [] => suggest::lookalike(name).or_else(|| {
+                suggest::nearest(name, here).map(|near| format!("did you mean `{near}`?"))
+            }),
             blocks => Some(format!("it belongs {}", blocks.join(" or "))),
         };
         let mut diagnostic = Diagnostic::warning("unknown-keyword", directive.head(), message);
