@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::spec::{
-    AgentSpec, BodySearch, DnsName, DnsRecord, DnsSpec, GrpcSpec, Pattern, PatternOptions, Payload,
-    Reply, SmtpSpec, Sni, TlsCheckSpec, TlsSpec, Trust, UdpSpec,
+    AgentSpec, BodySearch, DnsName, DnsRecord, DnsSpec, FileSpec, GrpcSpec, Pattern,
+    PatternOptions, Payload, Reply, SmtpSpec, Sni, TlsCheckSpec, TlsSpec, Trust, UdpSpec,
 };
-use checkers::{Cadence, CheckSpec, Connection, ProbeKind};
+use checkers::{Cadence, CheckSpec, Connection, First, ProbeKind};
 use evenkeel::config::{Config, Grammar, Host, Loaded, load_text};
 
 fn load(name: &str, text: &str, grammar: Grammar) -> (Option<Config>, Vec<String>) {
@@ -295,4 +295,84 @@ fn idle() {
     );
     let kind = || ProbeKind::Idle(connection(5));
     assert_kinds(&seen, &[(80, kind(), cadence(0, 1)), (22, kind(), cadence(2, 1))]);
+}
+
+#[test]
+fn what_is_told_and_how_often_the_down_are_asked() {
+    let seen = twins(
+        "TCP_CHECK {\n log_all_failures\n interval_down 30\n}\nMISC_CHECK {\n misc_path /bin/true\n log_all_failures on\n}",
+        "TCP_CHECK { log_all_failures; interval_down 30 }\nMISC_CHECK { misc_path \"/bin/true\"; log_all_failures on }",
+    );
+    let told: Vec<_> = seen
+        .iter()
+        .map(|(_, spec)| (spec.cadence.log_failures, spec.cadence.interval_down))
+        .collect();
+    assert_eq!(told, [(true, Some(Duration::from_secs(30))), (true, None)]);
+
+    let text = "global_defs {\n checker_log_all_failures\n checker_max_in_flight 9\n checker_max_per_second 8\n}\n\
+                virtual_server 10.0.0.100 80 {\nlb_kind DR\nprotocol TCP\ninterval_down 4\n\
+                real_server 10.0.0.3 80 {\nTCP_CHECK {\n}\nTCP_CHECK {\n log_all_failures off\n}\n}\n}\n";
+    let (config, told) = load("c.conf", text, Grammar::Keepalived);
+    assert_eq!(told, [""; 0]);
+    let config = config.unwrap();
+    let most = (config.global.checker_max_in_flight, config.global.checker_max_per_second);
+    assert_eq!(most, (std::num::NonZeroU32::new(9), std::num::NonZeroU32::new(8)));
+    let checkers = &config.virtual_servers[0].real_servers[0].checkers;
+    let seen: Vec<_> = checkers
+        .iter()
+        .map(|one| (one.spec.cadence.log_failures, one.spec.cadence.interval_down))
+        .collect();
+    let four = Some(Duration::from_secs(4));
+    assert_eq!(seen, [(true, four), (false, four)]);
+}
+
+/// One `track_file`, and what real servers make of it.
+fn file_checks(checks: &str) -> (Option<Config>, Vec<String>) {
+    let text = format!(
+        "virtual_server 10.0.0.100 80 {{\nlb_kind DR\nprotocol TCP\ndelay_loop 7\nreal_server 10.0.0.3 80 {{\n{checks}\n}}\n}}\n\
+         track_file load {{\n file /run/load\n weight 2 reverse\n}}\n"
+    );
+    load("", &text, Grammar::Keepalived)
+}
+
+#[test]
+fn file() {
+    let (config, told) = file_checks(
+        "FILE_CHECK {\n track_file load\n}\nFILE_CHECK {\n track_file load\n weight 0\n}\n\
+         FILE_CHECK {\n track_file load\n weight -70000 reverse\n delay_loop 5\n}",
+    );
+    assert_eq!(told, [""; 0]);
+    let checkers = &config.unwrap().virtual_servers[0].real_servers[0].checkers;
+    let cadence = |seconds| Cadence {
+        delay_loop: Duration::from_secs(seconds),
+        retry: 0,
+        warmup: Duration::ZERO,
+        first: First::AtOnce,
+        ..Cadence::default()
+    };
+    let spec = |weight, reverse| FileSpec { path: "/run/load".into(), weight, reverse };
+    let wanted = [(spec(2, true), 1), (spec(0, false), 1), (spec(-70000, true), 5)];
+    let wanted: Vec<CheckSpec> = wanted
+        .into_iter()
+        .map(|(spec, seconds)| CheckSpec { kind: ProbeKind::File(spec), cadence: cadence(seconds) })
+        .collect();
+    let seen: Vec<CheckSpec> = checkers.iter().map(|one| CheckSpec::clone(&one.spec)).collect();
+    assert_eq!(seen, wanted);
+    assert!(checkers.iter().all(|one| one.target.addr.is_unspecified()), "the file is asked once");
+
+    assert_eq!(
+        file_checks("FILE_CHECK {\n track_file lode\n}\nFILE_CHECK {\n weight 1\n}").1,
+        [
+            ":7:13: error: there is no track_file `lode` [unresolved] (help: add: track_file lode { file /run/lode })",
+            ":9:1: warning: no `track_file` in this checker: it is left out, and the real server not checked by it \
+             [missing-keyword]",
+            ":14:1: warning: no FILE_CHECK has the track_file `load`: it is not read [unused]",
+        ]
+    );
+    let twin = "virtual_server \"10.0.0.100\" 80 {\nlb_kind DR\nprotocol TCP\nreal_server \"10.0.0.3\" 80 {\n\
+                FILE_CHECK { track_file load; weight 3 reverse }\n}\n}\ntrack_file load { file \"/run/load\" }\n";
+    let (config, told) = load("c.kdl", twin, Grammar::Kdl);
+    assert_eq!(told, [""; 0]);
+    let checkers = &config.unwrap().virtual_servers[0].real_servers[0].checkers;
+    assert_eq!(checkers[0].spec.kind, ProbeKind::File(spec(3, true)));
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use crate::failure::Failure;
 use crate::fanout::Fanout;
 use crate::judge::Next;
-use crate::lane::{Lane, Limits};
-use crate::outcome::{Outcome, Verdict};
+use crate::lane::{Lane, Limits, Rate};
+use crate::outcome::{Certificate, Outcome, Verdict};
 use crate::probed::{Phase, Probed, SavedProbe, Status};
 use crate::schedule::{Schedule, Slot};
 use crate::snapshot::Snapshot;
@@ -27,6 +27,7 @@ pub struct Checkers<S> {
     schedule: Schedule,
     sockets: Lane,
     scripts: Lane,
+    rate: Rate,
     starts_per_turn: usize,
     runs: HashMap<RunId, Slot>,
     next_run: u64,
@@ -61,6 +62,26 @@ pub enum Action<S> {
     },
     /// Something else is held of a real server than before.
     Verdict(Report<S>),
+    /// A probe failed whose options ask that each failure be told (`log_all_failures`). Comes before the verdict.
+    Failed {
+        /// Who was asked.
+        target: Target,
+        /// What.
+        spec: Arc<CheckSpec>,
+        /// What was seen.
+        cause: Arc<Failure>,
+        /// How long the probe took.
+        took: Duration,
+    },
+    /// A real server shows a certificate that expires soon, or no longer does (`tls_min_days`).
+    Certificate {
+        /// Who was asked.
+        target: Target,
+        /// What.
+        spec: Arc<CheckSpec>,
+        /// What it showed.
+        certificate: Certificate,
+    },
 }
 
 /// A change of verdict.
@@ -110,7 +131,7 @@ impl<S: Copy + Ord> Checkers<S> {
     /// Without probes; `seed` decides how they will be spread.
     #[must_use]
     pub fn new(limits: Limits, seed: u64) -> Self {
-        let Limits { sockets, scripts, starts_per_turn } = limits;
+        let Limits { sockets, scripts, starts_per_turn, starts_per_second } = limits;
         Self {
             probes: Vec::new(),
             free: Vec::new(),
@@ -118,6 +139,7 @@ impl<S: Copy + Ord> Checkers<S> {
             schedule: Schedule::seeded(seed),
             sockets: Lane::new(sockets),
             scripts: Lane::new(scripts),
+            rate: Rate::new(starts_per_second),
             starts_per_turn: starts_per_turn.max(1),
             runs: HashMap::new(),
             next_run: 0,
@@ -130,6 +152,15 @@ impl<S: Copy + Ord> Checkers<S> {
     /// What a process before this one held; goes into the next [`Checkers::configure`], where options are equal.
     pub fn restore(&mut self, snapshot: Snapshot) {
         self.saved = snapshot.into_map();
+    }
+
+    /// Other bounds from now on. What is in flight beyond them ends by itself.
+    pub fn set_limits(&mut self, limits: Limits) {
+        let Limits { sockets, scripts, starts_per_turn, starts_per_second } = limits;
+        self.sockets.set_limit(sockets);
+        self.scripts.set_limit(scripts);
+        self.starts_per_turn = starts_per_turn.max(1);
+        self.rate = Rate::new(starts_per_second);
     }
 
     /// Replaces all subscriptions. What is asked as before goes on undisturbed, in flight or not; a
@@ -178,7 +209,9 @@ impl<S: Copy + Ord> Checkers<S> {
             Phase::Waiting { .. } | Phase::Due => return,
         };
         let before = probe.judge().verdict();
+        let shown_before = probe.certificate();
         let passed = matches!(outcome, Outcome::Passed(_) | Outcome::PassedWith(..));
+        let failed = matches!(outcome, Outcome::Failed(_));
         let ruling = probe.handle_outcome(outcome, started, now);
         let kind = &probe.key.spec.kind;
         let forks = kind.forks();
@@ -192,12 +225,29 @@ impl<S: Copy + Ord> Checkers<S> {
                 self.actions.push_back(Action::Cancel { run });
             }
             let cadence = &probe.key.spec.cadence;
-            let due = self.schedule.next(cadence, ruling.next, started, now);
+            let is_up = probe.judge().verdict().is_up();
+            let due = self.schedule.next(cadence, (ruling.next, is_up), started, now);
             // What has stood for long would be due at once.
-            let pause = self.schedule.next(cadence, Next::Retry, started, now);
+            let pause = self.schedule.next(cadence, (Next::Retry, is_up), started, now);
             let due = if was_held { due.max(pause) } else { due };
             probe.phase = Phase::Waiting { due };
             self.schedule.push(slot, due);
+        }
+        let ProbeKey { target, spec } = &probe.key;
+        if failed
+            && spec.cadence.log_failures
+            && let Some(cause) = probe.cause()
+        {
+            let (spec, cause) = (Arc::clone(spec), Arc::clone(cause));
+            let took = now.saturating_duration_since(started);
+            self.actions.push_back(Action::Failed { target: *target, spec, cause, took });
+        }
+        if let Some(certificate) = probe.certificate()
+            && shown_before != Some(certificate)
+            && (certificate.soon || shown_before.is_some_and(|before| before.soon))
+        {
+            let spec = Arc::clone(spec);
+            self.actions.push_back(Action::Certificate { target: *target, spec, certificate });
         }
         if let Some(verdict) = ruling.change {
             let held = probe.turn(now);
@@ -278,7 +328,7 @@ impl<S: Copy + Ord> Checkers<S> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let more = self.sockets.is_open() || self.scripts.is_open();
-        if more { self.turned } else { self.schedule.next_due() }
+        if more { self.rate.opens().max(self.turned) } else { self.schedule.next_due() }
     }
 
     /// The next thing to do.
@@ -315,6 +365,12 @@ impl<S: Copy + Ord> Checkers<S> {
         }
     }
 
+    /// How many connections may be held beside those in flight (`IDLE_CHECK`).
+    #[must_use]
+    pub fn holding(&self) -> usize {
+        self.probes.iter().flatten().filter(|probe| probe.key.spec.kind.holds()).count()
+    }
+
     /// What a state file is to hold.
     #[must_use]
     pub fn snapshot(&self, now: Instant) -> Snapshot {
@@ -324,12 +380,16 @@ impl<S: Copy + Ord> Checkers<S> {
     fn start_due(&mut self, budget: usize, now: Instant) {
         self.turned = Some(now);
         for _ in 0..budget {
+            if self.rate.opens().is_some_and(|opens| opens > now) {
+                return;
+            }
             // Scripts first: they are fewer, and a backlog of sockets must not starve them.
             let Some(slot) = self.scripts.start().or_else(|| self.sockets.start()) else { return };
             let Some(probe) = slot_mut(&mut self.probes, slot) else { continue };
             let run = RunId(self.next_run);
             self.next_run += 1;
             probe.phase = Phase::Running { run, started: now };
+            self.rate.take(now);
             self.runs.insert(run, slot);
             self.actions.push_back(Action::Start {
                 run,

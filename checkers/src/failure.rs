@@ -186,6 +186,13 @@ pub enum Failure {
         /// The error number of the attempt.
         errno: i32,
     },
+    /// The number in a file says that the real server is not to serve.
+    File {
+        /// The file.
+        path: String,
+        /// What it says.
+        number: i64,
+    },
     /// Any other error of the connection.
     Io {
         /// The error number.
@@ -236,6 +243,7 @@ impl Failure {
             Self::Killed { .. } => "killed",
             Self::TimedOut { .. } => "timed-out",
             Self::NotRun { .. } => "not-run",
+            Self::File { .. } => "file",
             Self::Io { .. } => "io",
         }
     }
@@ -244,7 +252,7 @@ impl Failure {
 impl Failure {
     /// The real server says so itself: there is nothing to be asked a second time.
     pub(crate) fn is_declared(&self) -> bool {
-        matches!(self, Self::Agent { .. })
+        matches!(self, Self::Agent { .. } | Self::File { .. })
     }
 }
 
@@ -294,6 +302,7 @@ impl fmt::Display for Failure {
             Self::Killed { signal } => write!(f, "killed by signal {signal}"),
             Self::TimedOut { after } => write!(f, "timed out after {after:?}"),
             Self::NotRun { program, errno } => write!(f, "cannot run {program}: {}", text(*errno)),
+            Self::File { path, number } => write!(f, "{path} says {number}"),
             Self::Io { errno } => write!(f, "{}", text(*errno)),
         }
     }

@@ -1,6 +1,8 @@
 //! How many probes may run at once: due probes queue here until there is room.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
 
 use crate::schedule::Slot;
 
@@ -13,6 +15,8 @@ pub struct Limits {
     pub scripts: usize,
     /// Starts in one turn of the caller's loop, so that answers are read between starts.
     pub starts_per_turn: usize,
+    /// Starts in one second, of both kinds together; `None` for any number.
+    pub starts_per_second: Option<NonZeroU32>,
 }
 
 /// A queue of due probes. Its depth is bounded by the number of probes, each of which is in it at most once.
@@ -23,15 +27,46 @@ pub(crate) struct Lane {
     limit: usize,
 }
 
+/// Starts may come so much before their turn: the caller's timer is no finer than a few of these.
+const EARLY: Duration = Duration::from_millis(20);
+
+/// At most so many starts in a second, evenly.
+#[derive(Debug, Default)]
+pub(crate) struct Rate {
+    gap: Option<Duration>,
+    /// When the next start would come if they came evenly.
+    next: Option<Instant>,
+}
+
+impl Rate {
+    pub(crate) fn new(per_second: Option<NonZeroU32>) -> Self {
+        Self { gap: per_second.map(|starts| Duration::from_secs(1) / starts.get()), next: None }
+    }
+
+    /// When something may start; `None` at any time.
+    pub(crate) fn opens(&self) -> Option<Instant> {
+        self.next?.checked_sub(EARLY)
+    }
+
+    /// Something starts.
+    pub(crate) fn take(&mut self, now: Instant) {
+        self.next = self.gap.map(|gap| self.next.map_or(now, |next| next.max(now)) + gap);
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { sockets: 4096, scripts: 256, starts_per_turn: 64 }
+        Self { sockets: 4096, scripts: 256, starts_per_turn: 64, starts_per_second: None }
     }
 }
 
 impl Lane {
     pub(crate) fn new(limit: usize) -> Self {
         Self { due: VecDeque::new(), in_flight: 0, limit: limit.max(1) }
+    }
+
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit.max(1);
     }
 
     pub(crate) fn push(&mut self, slot: Slot) {

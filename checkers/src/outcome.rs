@@ -48,6 +48,8 @@ pub enum Weight {
     Exactly(u32),
     /// So many hundredths of what the configuration says, at least 1 unless they are 0 (`AGENT_CHECK`).
     Percent(u16),
+    /// What the configuration says and so much more, or less (`FILE_CHECK`).
+    Plus(i32),
 }
 
 impl Verdict {

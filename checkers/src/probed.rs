@@ -174,6 +174,10 @@ impl Probed {
         self.cause.as_ref()
     }
 
+    pub(crate) fn certificate(&self) -> Option<Certificate> {
+        self.certificate
+    }
+
     pub(crate) fn status(&self) -> Status {
         Status {
             target: self.key.target,

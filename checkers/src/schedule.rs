@@ -48,17 +48,17 @@ impl Schedule {
         }
     }
 
-    /// When a probe that ran from `started` to `ended` starts again.
+    /// When a probe that ran from `started` to `ended` starts again, its target being held up or down since.
     pub(crate) fn next(
         &mut self,
         cadence: &Cadence,
-        next: Next,
+        (next, is_up): (Next, bool),
         started: Instant,
         ended: Instant,
     ) -> Instant {
         match next {
             Next::Loop => {
-                let due = started + cadence.delay_loop + self.random.up_to(cadence.jitter);
+                let due = started + cadence.period(is_up) + self.random.up_to(cadence.jitter);
                 due.max(ended + SHORTEST_LOOP)
             }
             Next::Retry => ended + cadence.delay_before_retry.max(SHORTEST_LOOP),

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use checkers::spec::{Command, ScriptSpec};
 use checkers::{
-    Action, Cadence, CheckSpec, Checkers, Connection, Failure, First, Limits, LocalFault, Outcome,
-    ProbeKind, Reconfigured, Report, RunId, Snapshot, Target, Verdict, Weight,
+    Action, Cadence, Certificate, CheckSpec, Checkers, Connection, Failure, First, Limits,
+    LocalFault, Outcome, ProbeKind, Reconfigured, Report, RunId, Snapshot, Target, Verdict, Weight,
 };
 use proptest::prelude::*;
 
@@ -24,6 +24,8 @@ struct Bench {
     now: Instant,
     flying: BTreeMap<RunId, Target>,
     reports: Vec<Report<u32>>,
+    told: Vec<(u16, &'static str)>,
+    certificates: Vec<(u16, Certificate)>,
 }
 
 impl Bench {
@@ -31,7 +33,15 @@ impl Bench {
         #[expect(clippy::disallowed_methods, reason = "the only way to get an instant at all")]
         let began = Instant::now();
         let checkers = Checkers::new(limits, 42);
-        Self { checkers, began, now: began, flying: BTreeMap::new(), reports: Vec::new() }
+        Self {
+            checkers,
+            began,
+            now: began,
+            flying: BTreeMap::new(),
+            reports: Vec::new(),
+            told: Vec::new(),
+            certificates: Vec::new(),
+        }
     }
 
     fn configure(&mut self, wanted: &[(u32, u16, &Arc<CheckSpec>)]) -> Reconfigured {
@@ -52,6 +62,12 @@ impl Bench {
                 }
                 Action::Cancel { run } => assert!(self.flying.remove(&run).is_some()),
                 Action::Verdict(report) => self.reports.push(report),
+                Action::Failed { target, cause, .. } => {
+                    self.told.push((target.port, cause.reason()))
+                }
+                Action::Certificate { target, certificate, .. } => {
+                    self.certificates.push((target.port, certificate));
+                }
             }
         }
         started
@@ -579,4 +595,78 @@ fn what_is_held_is_let_go_when_nobody_wants_it_and_asked_again_after_a_restart()
     assert_eq!(after.checkers.verdict(1), Some(Verdict::UP));
     assert_eq!(after.flying.len(), 1);
     assert_eq!(after.elapsed(), Duration::ZERO);
+}
+
+#[test]
+fn what_is_down_is_asked_at_its_own_interval() {
+    let mut bench = Bench::new(Limits::default());
+    let spec = spec(Cadence { interval_down: Some(2 * SECOND), ..at_once() });
+    bench.configure(&[(1, 1, &spec)]);
+    let mut starts = Vec::new();
+    for outcome in [PASSED, REFUSED, REFUSED, REFUSED, PASSED, PASSED] {
+        if bench.flying.is_empty() {
+            bench.wait();
+        }
+        starts.push(bench.elapsed().as_secs());
+        bench.end(1, Duration::ZERO, outcome);
+    }
+    // Up for 6 s, a retry after 1 s, down for 2 s each, up for 6 s.
+    assert_eq!(starts, [0, 6, 7, 9, 11, 17]);
+}
+
+#[test]
+fn each_failure_is_told_only_where_that_is_asked_for() {
+    let mut bench = Bench::new(Limits::default());
+    let loud = spec(Cadence { log_failures: true, ..at_once() });
+    let quiet = spec(at_once());
+    bench.configure(&[(1, 1, &loud), (2, 1, &loud), (3, 2, &quiet)]);
+    for _ in 0..3 {
+        for port in [1, 2] {
+            while !bench.flying.values().any(|target| target.port == port) {
+                bench.wait();
+            }
+            bench.end(port, Duration::ZERO, REFUSED);
+        }
+    }
+    // Once for each probe, however many wait for its verdict.
+    assert_eq!(bench.told, [(1, "refused"); 3]);
+}
+
+#[test]
+fn a_certificate_is_told_when_it_is_near_its_end_and_when_it_was_renewed() {
+    let mut bench = Bench::new(Limits::default());
+    bench.configure(&[(1, 1, &spec(at_once()))]);
+    let shown = |expires, soon| Certificate { expires, soon };
+    let seen = [(90, false), (90, true), (90, true), (500, false), (600, false), (600, true)];
+    for (expires, soon) in seen {
+        if bench.flying.is_empty() {
+            bench.wait();
+        }
+        let outcome = Outcome::PassedWith(Weight::Configured, shown(expires, soon));
+        bench.end(1, Duration::ZERO, outcome);
+    }
+    let told = [shown(90, true), shown(500, false), shown(600, true)];
+    assert_eq!(bench.certificates, told.map(|certificate| (1, certificate)));
+}
+
+#[test]
+fn no_more_start_in_a_second_than_allowed_and_all_get_their_turn() {
+    let rate = NonZeroU32::new(100);
+    let mut bench = Bench::new(Limits { starts_per_second: rate, ..Limits::default() });
+    let spec = spec(Cadence { delay_loop: 3600 * SECOND, ..at_once() });
+    let wanted: Vec<_> = (1..=350).map(|port| (u32::from(port), port, &spec)).collect();
+    bench.configure(&wanted);
+    let mut starts = vec![bench.elapsed(); bench.flying.len()];
+    while starts.len() < 350 {
+        let started = bench.wait().len();
+        starts.extend(std::iter::repeat_n(bench.elapsed(), started));
+    }
+    let busiest = starts
+        .iter()
+        .map(|from| starts.iter().filter(|at| (*from..*from + SECOND).contains(at)).count());
+    assert!(busiest.max().unwrap() <= 104, "{starts:?}");
+    let last = starts.last().unwrap().as_millis();
+    assert!((3400..=3600).contains(&last), "{last} ms");
+    bench.checkers.set_limits(Limits::default());
+    assert_eq!(bench.checkers.load().held_back, 0);
 }

@@ -137,6 +137,9 @@ fn write_real_server(page: &mut String, server: &RealServerStatus) -> std::fmt::
         if let Some(cause) = &check.cause {
             write!(page, " ({cause})")?;
         }
+        if check.certificate_soon {
+            write!(page, " (its certificate expires soon)")?;
+        }
     }
     writeln!(page)
 }
@@ -174,6 +177,8 @@ mod tests {
         let check = CheckStatus {
             kind: "HTTP_GET".into(),
             target: "10.0.0.3:80".into(),
+            certificate_expires: Some(0),
+            certificate_soon: true,
             up: false,
             for_ms: 4_200,
             cause: Some("503, wanted 200-299".into()),

@@ -13,7 +13,6 @@ const UNREAD: &[(&str, &str)] = &[
         "vrrp_track_process",
         "process param_match full_command weight quorum quorum_max fork_delay terminate_delay delay",
     ),
-    ("track_file", "file weight init_file"),
     ("garp_group", "garp_interval gna_interval interface interfaces"),
     (
         "bfd_instance",
@@ -23,7 +22,6 @@ const UNREAD: &[(&str, &str)] = &[
     ("track_group", "group"),
     ("SSL", "password ca certificate key"),
     ("auth_hmac", "key active_key anti_replay time_window mode"),
-    ("FILE_CHECK", "track_file weight"),
     ("BFD_CHECK", "name alpha"),
 ];
 
@@ -187,8 +185,8 @@ In the middle column, `[ ]` may be left out, `|` parts alternatives, `...` repea
 values: SECONDS is a decimal number of seconds (in KDL also a string with a unit: `\"250ms\"`, `\"2m\"`), BOOL is on, off,
 yes, no, true or false (in KDL also `#true`, `#false`), COMMAND is one word, in quotes if it has arguments.
 
-Ours, unknown to keepalived: `lvs_resync`, `vrrp_hand_over` and `hand_over`; for checkers, real servers and virtual
-servers `rise`, `fall`, `jitter`, `first_check`; for HTTP_GET `body_limit`; for SSL_GET `tls_verify`, `tls_ca` and
+Ours, unknown to keepalived: `lvs_resync`, `checker_max_in_flight`, `checker_max_per_second`, `vrrp_hand_over` and `hand_over`; for checkers, real servers and virtual
+servers `rise`, `fall`, `jitter`, `first_check`, `interval_down`; for HTTP_GET `body_limit`; for SSL_GET `tls_verify`, `tls_ca` and
 `tls_min_days`; `TLS_CHECK`, `GRPC_CHECK`, `AGENT_CHECK` and `IDLE_CHECK` with all that is in them.
 
 Before keywords, a keepalived.conf is expanded as keepalived does: `include` and its kin, conditional lines (`@ID`,

@@ -5,6 +5,7 @@
 //! beside its field as a `DEFAULT_*` constant or in the field's text.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,6 +132,10 @@ pub struct Global {
     pub lvs_resync: Duration,
     /// `checker_log_all_failures`.
     pub checker_log_all_failures: bool,
+    /// `checker_max_in_flight` (evenkeel's own): probes that run at once, 4096.
+    pub checker_max_in_flight: Option<NonZeroU32>,
+    /// `checker_max_per_second` (evenkeel's own): probes that start in a second; `None` for any number.
+    pub checker_max_per_second: Option<NonZeroU32>,
     /// `rs_init_notifies`.
     pub rs_init_notifies: bool,
     /// `child_wait_time`: how long a stop waits for the workers, 5 s.
@@ -564,6 +569,8 @@ impl Default for Global {
             lvs_sync_daemon: None,
             lvs_resync: Duration::from_secs(5),
             checker_log_all_failures: false,
+            checker_max_in_flight: None,
+            checker_max_per_second: None,
             rs_init_notifies: false,
             child_wait_time: Duration::from_secs(5),
         }

@@ -2,6 +2,7 @@
 //! however many real servers share them. Derived in the load child; the worker never sees the model.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use checkers::{CheckSpec, Target};
@@ -28,8 +29,10 @@ pub struct LvsSpec {
     pub sync_daemon: Option<SyncDaemon>,
     /// Run notify scripts for the state that real servers begin with.
     pub initial_notifies: bool,
-    /// Log every failed probe, not only changes.
-    pub log_all_failures: bool,
+    /// Most probes that run at once.
+    pub max_in_flight: Option<NonZeroU32>,
+    /// Most probes that start in a second.
+    pub max_per_second: Option<NonZeroU32>,
     /// Distinct check parameters; [`CheckRef`] points here.
     pub checks: Vec<CheckSpec>,
     /// Virtual servers in file order.
@@ -107,7 +110,8 @@ impl From<&Config> for LvsSpec {
             lvs_flush_on_stop,
             lvs_sync_daemon,
             rs_init_notifies,
-            checker_log_all_failures,
+            checker_max_in_flight,
+            checker_max_per_second,
             ..
         } = &config.global;
         let mut checks = Checks::default();
@@ -124,7 +128,8 @@ impl From<&Config> for LvsSpec {
             flush_on_stop: *lvs_flush_on_stop,
             sync_daemon: lvs_sync_daemon.clone(),
             initial_notifies: *rs_init_notifies,
-            log_all_failures: *checker_log_all_failures,
+            max_in_flight: *checker_max_in_flight,
+            max_per_second: *checker_max_per_second,
             checks: checks.list,
             services,
         }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::overrides::{Held, Override};
 
 /// Changes with the layout: a file of another version is as good as none.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Verdicts older than this say nothing: longer than any restart takes, shorter than anybody waits with a repair.
 const FRESH: Duration = Duration::from_secs(10 * 60);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use checkers::{Checkers, Verdict};
+use checkers::{Checkers, ProbeKind, Verdict};
 use ipvs::ServiceKey;
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +111,7 @@ pub struct OverrideStatus {
 pub struct CheckStatus {
     /// `TCP_CHECK`, `HTTP_GET` ...
     pub kind: String,
-    /// Who is asked.
+    /// Who is asked: address and port, or a file.
     pub target: String,
     /// What is held.
     pub up: bool,
@@ -129,6 +129,10 @@ pub struct CheckStatus {
     pub presumed: bool,
     /// A probe is in flight.
     pub in_flight: bool,
+    /// When the certificate that it showed expires, in seconds since 1970 (`tls_min_days`).
+    pub certificate_expires: Option<u64>,
+    /// That is within `tls_min_days`.
+    pub certificate_soon: bool,
     /// Probes started.
     pub probes: u64,
     /// Probes failed.
@@ -236,7 +240,10 @@ fn check_status(
     let since = |then| millis(now.saturating_duration_since(then));
     Some(CheckStatus {
         kind: status.spec.kind.name().to_owned(),
-        target: status.target.to_string(),
+        target: match &status.spec.kind {
+            ProbeKind::File(file) => file.path.to_string(),
+            _ => status.target.to_string(),
+        },
         up: status.verdict.is_up(),
         for_ms: since(status.since),
         cause: status.cause.map(|cause| cause.to_string()),
@@ -245,6 +252,8 @@ fn check_status(
         took_us: status.last.map(|last| u64::try_from(last.took.as_micros()).unwrap_or(u64::MAX)),
         presumed: status.presumed,
         in_flight: status.in_flight,
+        certificate_expires: status.certificate.map(|shown| shown.expires),
+        certificate_soon: status.certificate.is_some_and(|shown| shown.soon),
         probes: status.counts.passed + status.counts.failed,
         failures: status.counts.failed,
     })

@@ -1,8 +1,8 @@
 //! What the lvs worker says, once for each change: a line in the log and an event for ops.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use checkers::{Report as Ruled, Verdict};
+use checkers::{Certificate, Failure, ProbeKind, Report as Ruled, Target, Verdict};
 use ipvs::{DestinationKey, ServiceKey};
 use tracing::{error, info, warn};
 
@@ -21,7 +21,7 @@ pub(super) fn verdict(ruled: &Ruled<Subject>, turned: &Turned, kind: &str) -> Ev
         (None, Verdict::Up { .. }) => "passed".to_owned(),
         (None, Verdict::Down) => "failed".to_owned(),
     };
-    let cause = format!("{kind} {}: {answer}", ruled.target);
+    let cause = format!("{}: {answer}", asked(kind, ruled.target));
     let (held_s, took_ms) = (ruled.held.as_secs(), ruled.took.as_millis());
     let Turned { before, after, .. } = turned;
     let name = match (before.up, after.up) {
@@ -45,6 +45,36 @@ pub(super) fn verdict(ruled: &Ruled<Subject>, turned: &Turned, kind: &str) -> Ev
         }
     };
     event(name, subject, cause)
+}
+
+/// One probe failed, whatever that comes to (`log_all_failures`).
+pub(super) fn failed(target: Target, kind: &ProbeKind, cause: &Failure, took: Duration) {
+    let took_ms = took.as_millis();
+    info!(reason = cause.reason(), took_ms, "{} failed: {cause}", asked(kind.name(), target));
+}
+
+/// A certificate is near its end, or was renewed in time (`tls_min_days`).
+pub(super) fn certificate(target: Target, kind: &ProbeKind, certificate: Certificate) -> Event {
+    let subject = asked(kind.name(), target);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let days = i64::try_from(certificate.expires).unwrap_or(i64::MAX) - now.cast_signed();
+    let days = days.div_euclid(86_400);
+    let cause = match days {
+        ..0 => format!("the certificate has expired {} days ago", -days),
+        0.. => format!("the certificate expires in {days} days"),
+    };
+    if certificate.soon {
+        warn!(expires = certificate.expires, "{subject}: {cause}");
+        event("certificate_expires", subject, cause)
+    } else {
+        info!(expires = certificate.expires, "{subject}: renewed; {cause}");
+        event("certificate_renewed", subject, cause)
+    }
+}
+
+/// Who was asked, and how; a file is nobody.
+fn asked(kind: &str, target: Target) -> String {
+    if target.addr.is_unspecified() { kind.to_owned() } else { format!("{kind} {target}") }
 }
 
 /// The quorum was met or lost. That a virtual server begins as it is meant to be is no news.

@@ -2,6 +2,7 @@
 
 mod configuration;
 mod end;
+mod limits;
 mod memory;
 mod orders;
 mod start;
@@ -155,6 +156,12 @@ impl Worker {
                     self.runner.start(run, target, spec, step)
                 }
                 Action::Cancel { run } => self.runner.cancel(run),
+                Action::Failed { target, spec, cause, took } => {
+                    tidings::failed(target, &spec.kind, &cause, took);
+                }
+                Action::Certificate { target, spec, certificate } => {
+                    self.tell(tidings::certificate(target, &spec.kind, certificate));
+                }
                 Action::Verdict(ruled) => {
                     dirty.insert(ruled.subscriber.service);
                     self.handle_verdict(&ruled);

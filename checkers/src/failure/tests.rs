@@ -120,6 +120,7 @@ fn each_failure_has_words_and_a_reason() {
             "not-run",
             "cannot run /bin/x: No such file or directory (os error 2)",
         ),
+        (Failure::File { path: "/run/x".into(), number: 3 }, "file", "/run/x says 3"),
         (Failure::Io { errno: 110 }, "io", "Connection timed out (os error 110)"),
     ] {
         assert_eq!((failure.reason(), failure.to_string().as_str()), (reason, text));

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Timing and patience of a check.
+/// Timing and patience of a check, and how much is told of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Cadence {
     /// From the start of one probe to the start of the next (`delay_loop`; keepalived: 60 s, from its end).
     pub delay_loop: Duration,
     /// Extra attempts before the real server is down (`retry`; keepalived: 1, scripts 0). See [`Cadence::fall`].
     pub retry: u32,
+    /// Instead of `delay_loop` while the real server is down (`interval_down`); keepalived has no such option.
+    pub interval_down: Option<Duration>,
     /// From the end of a failed probe to the next attempt (`delay_before_retry`; keepalived: 1 s, HTTP 3 s).
     pub delay_before_retry: Duration,
     /// Bound of the random delay that spreads the first probes (`warmup`; keepalived: as `delay_loop`).
@@ -26,6 +28,8 @@ pub struct Cadence {
     pub fall: Option<NonZeroU32>,
     /// Down until the first success (`alpha`), where others are up until the first failure.
     pub alpha: bool,
+    /// Each failed probe is told, not only a change of verdict (`log_all_failures`).
+    pub log_failures: bool,
 }
 
 /// When the first probe of a new check starts.
@@ -39,6 +43,12 @@ pub enum First {
 }
 
 impl Cadence {
+    /// From the start of one probe to the start of the next.
+    #[must_use]
+    pub fn period(&self, is_up: bool) -> Duration {
+        self.interval_down.filter(|_| !is_up).unwrap_or(self.delay_loop)
+    }
+
     /// Probes failed in a row that take an established real server down.
     #[must_use]
     pub fn failures_to_fall(&self) -> u32 {
@@ -50,6 +60,7 @@ impl Default for Cadence {
     fn default() -> Self {
         Self {
             delay_loop: Duration::from_secs(60),
+            interval_down: None,
             retry: 1,
             delay_before_retry: Duration::from_secs(1),
             warmup: Duration::from_secs(60),
@@ -58,6 +69,7 @@ impl Default for Cadence {
             rise: NonZeroU32::MIN,
             fall: None,
             alpha: false,
+            log_failures: false,
         }
     }
 }

@@ -7,6 +7,7 @@ mod agent;
 mod cadence;
 mod connection;
 mod dns;
+mod file;
 mod grpc;
 mod http;
 mod pattern;
@@ -26,6 +27,7 @@ pub use self::agent::{AgentSend, AgentSendError, AgentSpec};
 pub use self::cadence::{Cadence, First};
 pub use self::connection::Connection;
 pub use self::dns::{DnsName, DnsRecord, DnsSpec, DnsSpecError};
+pub use self::file::FileSpec;
 pub use self::grpc::{GrpcSpec, ServiceName, ServiceNameError};
 pub use self::http::{Digest, Host, HttpSpec, HttpVersion, StatusRange, Statuses, Url, UrlPath};
 pub use self::pattern::{
@@ -39,7 +41,7 @@ pub use self::udp::{HexError, Payload, Reply, ReplyPattern, UdpSpec};
 /// Who is asked: the real server's address and port, or `connect_ip` and `connect_port` where they are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Target {
-    /// Address to connect to.
+    /// Address to connect to. Unspecified where nobody is asked (`FILE_CHECK`), so that all who watch a file share one probe.
     pub addr: IpAddr,
     /// Port to connect to, in host order. Means nothing to a script.
     pub port: u16,
@@ -79,6 +81,8 @@ pub enum ProbeKind {
     Grpc(GrpcSpec),
     /// `IDLE_CHECK`: a connection stands, and goes on standing.
     Idle(Connection),
+    /// `FILE_CHECK`: the number in a file says so.
+    File(FileSpec),
 }
 
 /// Identity of a probe, by value: equal keys are asked once, however many want to know.
@@ -113,6 +117,7 @@ impl ProbeKind {
             Self::Agent(_) => "AGENT_CHECK",
             Self::Grpc(_) => "GRPC_CHECK",
             Self::Idle(_) => "IDLE_CHECK",
+            Self::File(_) => "FILE_CHECK",
         }
     }
 
@@ -144,7 +149,7 @@ impl ProbeKind {
     /// Whether the target's port means something.
     #[must_use]
     pub fn has_port(&self) -> bool {
-        !matches!(self, Self::Script(_) | Self::Ping(_))
+        !matches!(self, Self::Script(_) | Self::Ping(_) | Self::File(_))
     }
 
     /// How long one probe may take before it counts as failed.
@@ -162,6 +167,7 @@ impl ProbeKind {
             Self::Tls(tls) => tls.connection.timeout,
             Self::Agent(agent) => agent.connection.timeout,
             Self::Grpc(grpc) => grpc.connection.timeout,
+            Self::File(_) => Duration::ZERO,
         }
     }
 

@@ -30,7 +30,7 @@ impl Connects for AgentDraft {
 impl Keywords for AgentDraft {
     const BLOCK: &'static str = "AGENT_CHECK";
     const TABLES: &'static [&'static [Keyword<Self>]] =
-        &[AGENT, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::CONNECT];
+        &[AGENT, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::LOG, &Self::CONNECT];
 }
 
 const AGENT: &[Keyword<AgentDraft>] = &[acts("agent_send", "TEXT", |decoder, directive, draft| {

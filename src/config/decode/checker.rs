@@ -11,6 +11,7 @@ use checkers::{CheckSpec, Connection, ProbeKind, Target};
 
 use super::agent::AgentDraft;
 use super::dns::DnsDraft;
+use super::file::{self, FileDraft};
 use super::grpc::GrpcDraft;
 use super::http::HttpDraft;
 use super::idle::IdleDraft;
@@ -19,7 +20,7 @@ use super::ping::PingDraft;
 use super::smtp::SmtpDraft;
 use super::tls::TlsCheckDraft;
 use super::udp::UdpDraft;
-use super::{At, Decoder, Keyword, Keywords, acts, not_yet};
+use super::{At, Decoder, Keyword, Keywords, acts};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
 use crate::config::model::{Checker, Command, ScriptUser};
@@ -62,6 +63,7 @@ enum Kind {
     Agent(AgentDraft),
     Grpc(GrpcDraft),
     Idle,
+    File(FileDraft),
 }
 
 /// Where and from where to connect.
@@ -81,7 +83,7 @@ pub(super) trait Connects: Paced {
     fn connect(&mut self) -> &mut ConnectDraft;
 
     /// The keywords of any of them.
-    const CONNECT: [Keyword<Self>; 7] = [
+    const CONNECT: [Keyword<Self>; 6] = [
         acts("connect_ip", "ADDRESS", |decoder, directive, draft| {
             draft.connect().ip = decoder.address_of(directive);
         }),
@@ -108,7 +110,6 @@ pub(super) trait Connects: Paced {
             draft.connect().fwmark =
                 decoder.number(directive, 0..=u32::MAX).and_then(NonZeroU32::new);
         }),
-        not_yet("log_all_failures", "[BOOL]", "say checker_log_all_failures in global_defs"),
     ];
 }
 
@@ -134,7 +135,7 @@ impl Connects for TcpDraft {
 impl Keywords for TcpDraft {
     const BLOCK: &'static str = "TCP_CHECK";
     const TABLES: &'static [&'static [Keyword<Self>]] =
-        &[&Self::CONNECT_TIMEOUT, &Self::PACE, &Self::CONNECT];
+        &[&Self::CONNECT_TIMEOUT, &Self::PACE, &Self::LOG, &Self::CONNECT];
 }
 
 /// `MISC_CHECK`.
@@ -157,6 +158,7 @@ impl Keywords for MiscDraft {
     const BLOCK: &'static str = "MISC_CHECK";
     const TABLES: &'static [&'static [Keyword<Self>]] = &[
         &Self::PACE,
+        &Self::LOG,
         &[
             acts("misc_path", "COMMAND", |decoder, directive, draft| {
                 draft.command = decoder.command(directive);
@@ -171,7 +173,6 @@ impl Keywords for MiscDraft {
             acts("user", "USER [GROUP]", |decoder, directive, draft| {
                 draft.user = decoder.account_of(directive);
             }),
-            not_yet("log_all_failures", "[BOOL]", "say checker_log_all_failures in global_defs"),
         ],
     ];
 }
@@ -230,6 +231,15 @@ impl Decoder<'_> {
         self.connecting(directive, |_: IdleDraft| Kind::Idle)
     }
 
+    /// Reads a `FILE_CHECK`.
+    pub(super) fn file_check(&mut self, directive: &Directive) -> Draft {
+        let mut file = FileDraft::default();
+        self.block(directive, &mut file);
+        let pace = mem::take(file.pace());
+        let connect = ConnectDraft::default();
+        Draft { keyword: directive.head(), pace, connect, kind: Kind::File(file) }
+    }
+
     /// One whose options all have defaults, so that it needs no block.
     fn connecting<T>(&mut self, directive: &Directive, kind: impl FnOnce(T) -> Kind) -> Draft
     where
@@ -254,8 +264,12 @@ impl Decoder<'_> {
     /// With what it inherits. `None` where keepalived would leave it out, which has been told.
     pub(super) fn finish_checker(&mut self, draft: Draft, levels: &Levels) -> Option<Checker> {
         let Draft { keyword, pace, connect, kind } = draft;
-        let pace = pace.or(&levels.pace);
-        let target = Target {
+        let own = pace.delay_loop;
+        let pace = Pace {
+            log_failures: pace.log_failures.or(Some(self.log_failures)),
+            ..pace.or(&levels.pace)
+        };
+        let mut target = Target {
             addr: connect.ip.unwrap_or(levels.address),
             port: connect.port.map_or(levels.port, NonZeroU16::get),
         };
@@ -291,6 +305,10 @@ impl Decoder<'_> {
                 (ProbeKind::Grpc(spec), pace.cadence(1, DELAY_BEFORE_RETRY))
             }
             Kind::Idle => (ProbeKind::Idle(connection), IdleDraft::cadence(&pace)),
+            Kind::File(file) => {
+                target = file::TARGET;
+                (ProbeKind::File(file.spec(self, keyword)?), FileDraft::cadence(&pace, own))
+            }
             Kind::Ping => (ProbeKind::Ping(connection), pace.cadence(1, DELAY_BEFORE_RETRY)),
         };
         if target.port == 0 && kind.has_port() {

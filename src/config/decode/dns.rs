@@ -36,7 +36,7 @@ impl Connects for DnsDraft {
 impl Keywords for DnsDraft {
     const BLOCK: &'static str = "DNS_CHECK";
     const TABLES: &'static [&'static [Keyword<Self>]] =
-        &[DNS, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::CONNECT];
+        &[DNS, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::LOG, &Self::CONNECT];
 }
 
 const DNS: &[Keyword<DnsDraft>] = &[

@@ -1,6 +1,7 @@
 //! `global_defs`.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::options::{OptionWord, alone, value};
@@ -11,6 +12,9 @@ use crate::config::model::{
 };
 use crate::config::source::Span;
 use crate::config::tree::{Directive, Word};
+
+/// Each probe in flight holds a descriptor; more of them than this no kernel grants a process.
+const MOST_PROBES: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
 
 /// Longest pause taken: a day.
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
@@ -276,14 +280,17 @@ const LVS: &[Keyword<Draft>] = &[
         let time = decoder.time(directive, Duration::ZERO..=DAY);
         draft.global.lvs_resync = time.unwrap_or(draft.global.lvs_resync);
     }),
-    kept(
-        "checker_log_all_failures",
-        "[BOOL]",
-        "changes of state are logged alone",
-        |decoder, directive, draft| {
-            draft.global.checker_log_all_failures = decoder.switch(directive).unwrap_or_default();
-        },
-    ),
+    acts("checker_log_all_failures", "[BOOL]", |decoder, directive, draft| {
+        draft.global.checker_log_all_failures = decoder.switch(directive).unwrap_or_default();
+    }),
+    acts("checker_max_in_flight", "1..1000000", |decoder, directive, draft| {
+        let most = decoder.number(directive, NonZeroU32::MIN..=MOST_PROBES);
+        draft.global.checker_max_in_flight = most;
+    }),
+    acts("checker_max_per_second", "1..1000000", |decoder, directive, draft| {
+        let most = decoder.number(directive, NonZeroU32::MIN..=MOST_PROBES);
+        draft.global.checker_max_per_second = most;
+    }),
     kept(
         "rs_init_notifies",
         "[BOOL]",

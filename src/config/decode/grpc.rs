@@ -40,7 +40,7 @@ impl Secured for GrpcDraft {
 impl Keywords for GrpcDraft {
     const BLOCK: &'static str = "GRPC_CHECK";
     const TABLES: &'static [&'static [Keyword<Self>]] =
-        &[GRPC, &Self::TLS, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::CONNECT];
+        &[GRPC, &Self::TLS, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::LOG, &Self::CONNECT];
 }
 
 const GRPC: &[Keyword<GrpcDraft>] = &[

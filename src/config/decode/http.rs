@@ -49,7 +49,7 @@ impl Secured for HttpDraft {
 impl Keywords for HttpDraft {
     const BLOCK: &'static str = "HTTP_GET";
     const TABLES: &'static [&'static [Keyword<Self>]] =
-        &[HTTP, &Self::TLS, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::CONNECT];
+        &[HTTP, &Self::TLS, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::LOG, &Self::CONNECT];
 }
 
 const HTTP: &[Keyword<HttpDraft>] = &[

@@ -28,7 +28,7 @@ impl Connects for IdleDraft {
 impl Keywords for IdleDraft {
     const BLOCK: &'static str = "IDLE_CHECK";
     const TABLES: &'static [&'static [Keyword<Self>]] =
-        &[&Self::CONNECT_TIMEOUT, &Self::PACE, &Self::CONNECT];
+        &[&Self::CONNECT_TIMEOUT, &Self::PACE, &Self::LOG, &Self::CONNECT];
 }
 
 impl IdleDraft {

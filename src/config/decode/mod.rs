@@ -10,6 +10,7 @@ mod checker;
 mod command;
 mod complete;
 mod dns;
+mod file;
 mod global;
 mod group;
 mod grpc;
@@ -70,6 +71,8 @@ pub(super) fn decode(tree: &Block, host: Host, diagnostics: &mut Diagnostics) ->
         version_at: None,
         strict_at: None,
         specs: HashSet::new(),
+        log_failures: false,
+        track_files: BTreeMap::new(),
     };
     let config = root::decode(&mut decoder, tree);
     decoder.tell_what_waits();
@@ -209,6 +212,8 @@ pub(super) fn all_rows() -> Vec<Row> {
     rows::<agent::AgentDraft>(&mut all);
     rows::<grpc::GrpcDraft>(&mut all);
     rows::<idle::IdleDraft>(&mut all);
+    rows::<file::Draft>(&mut all);
+    rows::<file::FileDraft>(&mut all);
     all
 }
 
@@ -231,6 +236,10 @@ struct Decoder<'a> {
     strict_at: Option<Span>,
     /// Equal checks share one value.
     specs: HashSet<Arc<CheckSpec>>,
+    /// `checker_log_all_failures`, once `global_defs` is read.
+    log_failures: bool,
+    /// `track_file` blocks by name.
+    track_files: BTreeMap<String, file::TrackFile>,
 }
 
 impl Decoder<'_> {

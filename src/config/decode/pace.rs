@@ -17,6 +17,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pace {
     pub(super) delay_loop: Option<Duration>,
+    pub(super) interval_down: Option<Duration>,
     pub(super) retry: Option<u32>,
     pub(super) delay_before_retry: Option<Duration>,
     pub(super) warmup: Option<Duration>,
@@ -26,6 +27,7 @@ pub(super) struct Pace {
     pub(super) jitter: Option<Duration>,
     pub(super) first: Option<First>,
     pub(super) connect_timeout: Option<Duration>,
+    pub(super) log_failures: Option<bool>,
 }
 
 impl Pace {
@@ -33,6 +35,7 @@ impl Pace {
     pub(super) fn or(&self, outer: &Self) -> Self {
         Self {
             delay_loop: self.delay_loop.or(outer.delay_loop),
+            interval_down: self.interval_down.or(outer.interval_down),
             retry: self.retry.or(outer.retry),
             delay_before_retry: self.delay_before_retry.or(outer.delay_before_retry),
             warmup: self.warmup.or(outer.warmup),
@@ -42,6 +45,7 @@ impl Pace {
             jitter: self.jitter.or(outer.jitter),
             first: self.first.or(outer.first),
             connect_timeout: self.connect_timeout.or(outer.connect_timeout),
+            log_failures: self.log_failures.or(outer.log_failures),
         }
     }
 
@@ -51,6 +55,7 @@ impl Pace {
         let delay_loop = self.delay_loop.unwrap_or(default.delay_loop);
         Cadence {
             delay_loop,
+            interval_down: self.interval_down,
             retry: self.retry.unwrap_or(retry),
             delay_before_retry: self.delay_before_retry.unwrap_or(delay_before_retry),
             warmup: self.warmup.unwrap_or(delay_loop),
@@ -59,6 +64,7 @@ impl Pace {
             rise: self.rise.unwrap_or(default.rise),
             fall: self.fall,
             alpha: self.alpha.unwrap_or(default.alpha),
+            log_failures: self.log_failures.unwrap_or(default.log_failures),
         }
     }
 }
@@ -69,10 +75,13 @@ pub(super) trait Paced: Sized + 'static {
     fn pace(&mut self) -> &mut Pace;
 
     /// The keywords of any pace.
-    const PACE: [Keyword<Self>; 9] = [
+    const PACE: [Keyword<Self>; 10] = [
         acts("delay_loop", "SECONDS", |decoder, directive, draft| {
             let time = decoder.time(directive, SHORTEST..=LONGEST);
             draft.pace().delay_loop = time.or(draft.pace().delay_loop);
+        }),
+        acts("interval_down", "SECONDS", |decoder, directive, draft| {
+            draft.pace().interval_down = decoder.time(directive, SHORTEST..=LONGEST);
         }),
         acts("retry", "TIMES", |decoder, directive, draft| {
             draft.pace().retry = decoder.number(directive, 0..=u32::MAX - 1);
@@ -107,5 +116,11 @@ pub(super) trait Paced: Sized + 'static {
     const CONNECT_TIMEOUT: [Keyword<Self>; 1] =
         [acts("connect_timeout", "SECONDS", |decoder, directive, draft| {
             draft.pace().connect_timeout = decoder.time(directive, SHORTEST..=LONGEST);
+        })];
+
+    /// The keyword of checkers, but not of the levels around them.
+    const LOG: [Keyword<Self>; 1] =
+        [acts("log_all_failures", "[BOOL]", |decoder, directive, draft| {
+            draft.pace().log_failures = decoder.switch(directive);
         })];
 }

@@ -26,5 +26,5 @@ impl Connects for PingDraft {
 impl Keywords for PingDraft {
     const BLOCK: &'static str = "PING_CHECK";
     const TABLES: &'static [&'static [Keyword<Self>]] =
-        &[&Self::CONNECT_TIMEOUT, &Self::PACE, &Self::CONNECT];
+        &[&Self::CONNECT_TIMEOUT, &Self::PACE, &Self::LOG, &Self::CONNECT];
 }

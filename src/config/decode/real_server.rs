@@ -115,7 +115,9 @@ const CHECKERS: &[Keyword<Draft>] = &[
     many("IDLE_CHECK", "{ ... }", |decoder, directive, draft| {
         draft.checkers.push(decoder.idle_check(directive));
     }),
-    not_yet("FILE_CHECK", "{ ... }", UNCHECKED),
+    many("FILE_CHECK", "{ ... }", |decoder, directive, draft| {
+        draft.checkers.push(decoder.file_check(directive));
+    }),
     not_yet("BFD_CHECK", "{ ... }", UNCHECKED),
 ];
 

@@ -81,8 +81,11 @@ impl Keywords for Draft {
         not_yet("track_group", "NAME { ... }", "there are no static addresses to watch"),
         not_yet("SSL", "{ ... }", "SSL_GET presents no certificate"),
         not_yet("vrrp_track_process", "NAME { ... }", "the processes are not counted"),
-        not_yet("track_file", "NAME { ... }", "the file is not watched"),
-        not_yet("vrrp_track_file", "NAME { ... }", "the file is not watched"),
+        many("track_file", "NAME { ... }", |decoder, directive, _| decoder.track_file(directive)),
+        many("vrrp_track_file", "NAME { ... }", |decoder, directive, _| {
+            decoder.old_name(directive, "track_file");
+            decoder.track_file(directive);
+        }),
         not_yet("garp_group", "{ ... }", "vrrp_garp_interval holds for each interface"),
         not_yet("bfd_instance", "NAME { ... }", "there is no BFD"),
         many(
@@ -96,16 +99,21 @@ impl Keywords for Draft {
     ]];
 }
 
-/// Decodes a whole file. `global_defs` comes first wherever it stands, then groups: the rest builds on them.
+/// Decodes a whole file. `global_defs` comes first wherever it stands, then groups and files: the rest builds on them.
 pub(super) fn decode(decoder: &mut Decoder<'_>, tree: &Block) -> Config {
     let mut draft = Draft::default();
     let (global, rest): (Vec<&Directive>, Vec<&Directive>) =
         tree.directives.iter().partition(|directive| directive.name.is("global_defs"));
     decoder.directives(global, &mut draft);
+    decoder.log_failures = draft.global.global().checker_log_all_failures;
     decoder.script_security = draft.global.global().enable_script_security;
     decoder.settle_script_user(&mut draft.global);
     let (groups, rest): (Vec<&Directive>, Vec<&Directive>) =
-        rest.into_iter().partition(|directive| directive.name.is("virtual_server_group"));
+        rest.into_iter().partition(|directive| {
+            ["virtual_server_group", "track_file", "vrrp_track_file"]
+                .iter()
+                .any(|name| directive.name.is(name))
+        });
     decoder.directives(groups, &mut draft);
     decoder.directives(rest, &mut draft);
     decoder.finish(draft)
@@ -132,6 +140,7 @@ impl Decoder<'_> {
     fn finish(&mut self, draft: Draft) -> Config {
         let Draft { global, scripts, instances, sync_groups, groups, virtual_servers } = draft;
         self.groups_are_used(&groups);
+        self.track_files_are_used();
         let (global, sync_instance) = global.finish();
         self.unique(
             scripts.iter().map(|one| (one.name.value.as_str(), one.keyword)),

@@ -30,7 +30,7 @@ impl Connects for SmtpDraft {
 impl Keywords for SmtpDraft {
     const BLOCK: &'static str = "SMTP_CHECK";
     const TABLES: &'static [&'static [Keyword<Self>]] =
-        &[SMTP, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::CONNECT];
+        &[SMTP, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::LOG, &Self::CONNECT];
 }
 
 const SMTP: &[Keyword<SmtpDraft>] = &[

@@ -117,7 +117,7 @@ impl Secured for TlsCheckDraft {
 impl Keywords for TlsCheckDraft {
     const BLOCK: &'static str = "TLS_CHECK";
     const TABLES: &'static [&'static [Keyword<Self>]] =
-        &[TLS_CHECK, &Self::TLS, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::CONNECT];
+        &[TLS_CHECK, &Self::TLS, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::LOG, &Self::CONNECT];
 }
 
 const TLS_CHECK: &[Keyword<TlsCheckDraft>] =

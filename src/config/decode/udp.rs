@@ -39,7 +39,7 @@ impl Connects for UdpDraft {
 impl Keywords for UdpDraft {
     const BLOCK: &'static str = "UDP_CHECK";
     const TABLES: &'static [&'static [Keyword<Self>]] =
-        &[UDP, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::CONNECT];
+        &[UDP, &Self::CONNECT_TIMEOUT, &Self::PACE, &Self::LOG, &Self::CONNECT];
 }
 
 const LENGTHS: RangeInclusive<u16> = 0..=u16::MAX;

@@ -81,6 +81,7 @@ pub fn standing(server: &ServerSpec, verdicts: &[Verdict]) -> Standing {
                 // A small share of a small weight is no drain.
                 weight += (share / 100).max(share.signum()) - configured
             }
+            Verdict::Up { weight: Asked::Plus(more) } => weight += i64::from(*more),
             Verdict::Down => up = false,
         }
     }

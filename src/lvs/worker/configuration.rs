@@ -8,7 +8,7 @@ use checkers::{CheckSpec, Target, Verdict};
 use ipvs::ServiceKey;
 use tracing::{debug, warn};
 
-use super::{STOP_SCRIPTS_WITHIN, Subject, Worker};
+use super::{STOP_SCRIPTS_WITHIN, Subject, Worker, limits};
 use crate::lvs::served::Served;
 use crate::lvs::spec::{LvsSpec, ServerSpec};
 use crate::lvs::state_file::{Memory, Remembered};
@@ -34,7 +34,10 @@ impl Worker {
         self.applier.set_resync(spec.resync, now);
         self.checks = share(&spec.checks, &self.checks);
         let subjects = subjects(&spec, &self.checks);
+        let limits = limits::of(&spec);
+        self.checkers.set_limits(limits);
         let probes = self.checkers.configure(subjects, now);
+        limits::allow_sockets(limits.sockets.saturating_add(self.checkers.holding()));
         let mut old = std::mem::take(&mut self.served);
         let mut gone: BTreeSet<ServiceKey> = self.applier.keys().collect();
         let (mut added, mut changed) = (0, 0);

@@ -17,9 +17,6 @@ use crate::lvs::state_file::StateFile;
 use crate::message::Configure;
 use crate::notify::Notifier;
 
-/// Files that are not sockets of probes: the link, netlink, scripts, the state file.
-const SPARE_FILES: u64 = 256;
-
 impl Worker {
     /// Opens the kernel and takes over what stands there. What is ours by the state file but no longer configured is
     /// removed by the first plans.
@@ -59,9 +56,7 @@ impl Worker {
             restart = configure.died_at.is_some(),
             "table adopted"
         );
-        let limits = Limits::default();
-        allow_sockets(limits.sockets);
-        let mut checkers = Checkers::new(limits, seed());
+        let mut checkers = Checkers::new(Limits::default(), seed());
         let remembered = saved.remembered(now);
         checkers.restore(saved.checks);
         let mut worker = Self {
@@ -81,18 +76,6 @@ impl Worker {
         };
         worker.configure(spec, remembered, None, now);
         Ok(worker)
-    }
-}
-
-/// Each probe in flight holds a socket; the usual limit of 1,024 files is for programs with few.
-fn allow_sockets(probes: usize) {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let wanted = u64::try_from(probes).unwrap_or(u64::MAX).saturating_add(SPARE_FILES);
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
-    if soft < wanted
-        && let Err(errno) = setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted))
-    {
-        warn!(wanted, soft, "the limit of open files stays: {errno}; probes beyond it wait");
     }
 }
 
