@@ -297,7 +297,8 @@ fn of_a_subscriber_given_twice_the_later_counts() {
 
 #[test]
 fn the_bounds_on_probes_in_flight_and_on_starts_hold() {
-    let mut bench = Bench::new(Limits { sockets: 10, scripts: 2, starts_per_turn: 4 });
+    let mut bench =
+        Bench::new(Limits { sockets: 10, scripts: 2, starts_per_turn: 4, ..Limits::default() });
     let (tcp, script) = (spec(at_once()), script());
     let mut wanted: Vec<_> = (0..100).map(|at| (u32::from(at), at, &tcp)).collect();
     wanted.extend((100..110).map(|at| (u32::from(at), at, &script)));
@@ -403,7 +404,7 @@ proptest! {
     /// the whole story of the verdicts.
     #[test]
     fn the_engine_keeps_its_promises(inputs in prop::collection::vec(input(), 1..60)) {
-        let limits = Limits { sockets: 3, scripts: 1, starts_per_turn: 2 };
+        let limits = Limits { sockets: 3, scripts: 1, starts_per_turn: 2, ..Limits::default() };
         let specs = [spec(at_once()), spec(Cadence { alpha: true, ..at_once() }), script()];
         let mut bench = Bench::new(limits);
         let mut wanted = BTreeMap::new();
@@ -663,7 +664,7 @@ fn no_more_start_in_a_second_than_allowed_and_all_get_their_turn() {
     }
     let busiest = starts
         .iter()
-        .map(|from| starts.iter().filter(|at| (*from..*from + SECOND).contains(at)).count());
+        .map(|from| starts.iter().filter(|at| (*from..*from + SECOND).contains(*at)).count());
     assert!(busiest.max().unwrap() <= 104, "{starts:?}");
     let last = starts.last().unwrap().as_millis();
     assert!((3400..=3600).contains(&last), "{last} ms");
