@@ -96,6 +96,7 @@ async fn ask(spec: Arc<CheckSpec>, port: u16, number: u32) -> Result<String, Str
                 Action::Start { run, target, spec, step } => runner.start(run, target, spec, step),
                 Action::Cancel { run } => runner.cancel(run),
                 Action::Verdict(report) => return Err(format!("{report:?}")),
+                Action::Failed { .. } | Action::Certificate { .. } => {}
             }
         }
         tokio::select! {
