@@ -45,9 +45,26 @@ const FILTER: &str = "proto 112 or ip6 proto 112 or arp or (icmp6 and ip6[40] ==
 impl Capture {
     /// Captures on eth0 of a host, usually a client: it sees what a switch floods.
     pub(crate) fn start(host: &Host) -> Self {
+        Self::of(host, FILTER)
+    }
+
+    /// Likewise, what this filter of tcpdump's lets through.
+    pub(crate) fn of(host: &Host, filter: &str) -> Self {
         let log = host.keeper.log(&format!("capture on {host}"));
-        let words =
-            ["tcpdump", "-i", "eth0", "-U", "--immediate-mode", "-Z", "root", "-w", "-", FILTER];
+        let words = [
+            "tcpdump",
+            "-i",
+            "eth0",
+            "-B",
+            "16384",
+            "-U",
+            "--immediate-mode",
+            "-Z",
+            "root",
+            "-w",
+            "-",
+            filter,
+        ];
         let (process, _, output) = host.spawn_piped(&words.map(str::to_owned), &log);
         let packets = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&packets);

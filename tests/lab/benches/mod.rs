@@ -2,11 +2,17 @@
 //! `WHAT = VALUE` told by [`crate::keeper::Keeper::figure`], which xtask puts into its table; a WHAT that begins with
 //! `keepalived ` is the peer's.
 
+mod burden;
 mod config;
+mod failover;
 
 use crate::runner::Scenario;
 
 /// Every bench there is.
 pub(crate) fn all() -> Vec<Scenario> {
-    [config::BENCHES].into_iter().flatten().copied().collect()
+    [config::BENCHES, failover::CUTS, failover::STOPS, burden::BENCHES]
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect()
 }

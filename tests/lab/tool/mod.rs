@@ -2,6 +2,7 @@
 //! They print JSON, which the other half of each module reads.
 
 pub(crate) mod client;
+pub(crate) mod flood;
 pub(crate) mod forger;
 pub(crate) mod responder;
 
@@ -13,6 +14,7 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
     let result = match words.as_slice() {
         ["client", target, every, request] => client::serve(target, every, request),
         ["responder", name, control, listen @ ..] => responder::serve(name, control, listen),
+        ["flood", group, seconds] => flood::send(group, seconds),
         ["forge", packet, target, ttl] => forger::send(packet, target, ttl),
         _ => Err(format!("no such tool: {args:?}").into()),
     };

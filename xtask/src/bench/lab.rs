@@ -13,10 +13,16 @@ pub(crate) struct Figure {
 
 /// Builds the lab, runs its benches whose name contains `word`, and reads their figures. All that it says is shown.
 pub(crate) fn measure(word: &str) -> Result<Vec<Figure>, String> {
+    measure_with(word, &[])
+}
+
+/// Likewise, with variables of the environment that the bench reads; their names begin with `EVENKEEL_`.
+pub(crate) fn measure_with(word: &str, settings: &[(&str, String)]) -> Result<Vec<Figure>, String> {
     packages::install(Wanted::All)?;
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
+    command.envs(settings.iter().map(|(name, value)| (name, value)));
     command.current_dir(root).args(["test", "--quiet", "--profile", "lab"]);
     command.args(["--package", "evenkeel", "--test", "lab", "--", "--measure", word]);
     let output = command.output().map_err(|cause| format!("{command:?}: {cause}"))?;

@@ -5,6 +5,7 @@
 
 mod clock;
 mod config;
+mod failover;
 mod lab;
 mod table;
 
@@ -21,10 +22,13 @@ pub(crate) struct Options {
 enum Bench {
     /// Reading and reloading a configuration of 20,000 real servers
     Config(config::Options),
+    /// How fast and how quietly a VIP moves
+    Failover(failover::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     match &options.bench {
         Bench::Config(options) => config::run(options),
+        Bench::Failover(options) => failover::run(options),
     }
 }

@@ -1,0 +1,255 @@
+//! A pair under burden: busy loops and thousands of checks beside advertisements every 10 ms, 255 instances that move at
+//! once, a flood of packets that are not what they should be.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::failover::{Cell, Family, Pace, VRID, millis, number};
+use crate::capture::{Capture, Saying};
+use crate::daemon::{Daemon, Kind};
+use crate::host::{Host, Process, wait_for};
+use crate::keeper::Keeper;
+use crate::kernel_view;
+use crate::runner::Scenario;
+use crate::tool;
+use crate::topology::{Forwarding, Plan, Topology};
+
+use Kind::{Evenkeel, Keepalived};
+
+pub(super) const BENCHES: &[Scenario] = &[
+    Scenario::alone("bench_failover_false_evenkeel", 1100, |keeper| {
+        false_takeovers(keeper, Evenkeel, "", "");
+    }),
+    Scenario::alone("bench_failover_false_keepalived_default", 1100, |keeper| {
+        false_takeovers(keeper, Keepalived, "", "");
+    }),
+    Scenario::alone("bench_failover_false_keepalived_rt", 1100, |keeper| {
+        let global = "global_defs {\nvrrp_rt_priority 50\n}\n";
+        false_takeovers(keeper, Keepalived, global, " with vrrp_rt_priority 50");
+    }),
+    Scenario::alone("bench_failover_many_evenkeel", 600, |keeper| many(keeper, Evenkeel)),
+    Scenario::alone("bench_failover_many_keepalived", 600, |keeper| many(keeper, Keepalived)),
+    Scenario::alone("bench_failover_flood_evenkeel", 300, |keeper| flood(keeper, Evenkeel)),
+    Scenario::alone("bench_failover_flood_keepalived", 300, |keeper| flood(keeper, Keepalived)),
+];
+
+/// Programs that do nothing, as fast as they can.
+const BUSY: usize = 4;
+const INSTANCES: u8 = 255;
+const VIPS_EACH: u8 = 20;
+
+fn prefix(kind: Kind) -> &'static str {
+    if kind == Keepalived { "keepalived " } else { "" }
+}
+
+/// Real servers behind r1, which swallows what it is to forward: each check waits for an answer that never comes.
+fn swallowed_servers(count: u32) -> String {
+    let mut text = String::from(
+        "virtual_server 10.0.0.101 80 {\ndelay_loop 1\nlb_algo rr\nlb_kind DR\nprotocol TCP\n",
+    );
+    for at in 0..count {
+        let _ = writeln!(
+            text,
+            "real_server 10.9.{}.{} 80 {{\nTCP_CHECK {{\nconnect_timeout 5\nretry 0\n}}\n}}",
+            at / 250,
+            1 + at % 250
+        );
+    }
+    text + "}\n"
+}
+
+/// Who advertised while nobody should have taken over: turns of the second director on the wire.
+fn turns(capture: &Capture, priority: u8, since: usize) -> usize {
+    let packets = capture.packets();
+    let mut turns = 0;
+    let mut last: Option<Duration> = None;
+    for packet in &packets[since.min(packets.len())..] {
+        let is_wanted = matches!(packet.saying, Saying::Advert { vrid: VRID, priority: seen, .. }
+            if seen == priority);
+        if is_wanted {
+            let apart =
+                last.is_none_or(|at| packet.at.saturating_sub(at) > Duration::from_millis(40));
+            turns += usize::from(apart);
+            last = Some(packet.at);
+        }
+    }
+    turns
+}
+
+fn false_takeovers(keeper: &Arc<Keeper>, kind: Kind, global: &str, more: &str) {
+    let checks = number("EVENKEEL_BENCH_CHECKS", 5000);
+    let span = Duration::from_secs(number("EVENKEEL_BENCH_SECONDS", 600).into());
+    let net = Plan::new().directors(2).servers(1, Forwarding::Direct).clients(1).build(keeper);
+    net.host("r1").sysctl(&["net.ipv4.ip_forward=0"]);
+    for name in ["d1", "d2"] {
+        net.host(name).ip("route add 10.9.0.0/16 via 10.0.0.11\n");
+    }
+    let capture = Capture::start(net.host("c1"));
+    let cell = Cell { kind, pace: Pace::Hundredth, family: Family::V4 };
+    let config = |priority| global.to_owned() + &cell.config(priority) + &swallowed_servers(checks);
+    let _directors = [
+        Daemon::start(kind, net.host("d1"), &config(150)),
+        Daemon::start(kind, net.host("d2"), &config(100)),
+    ];
+    wait_for(Duration::from_secs(60), "the VIP on d1 alone", || {
+        let holds = |name| kernel_view::holds(net.host(name), "10.0.0.100");
+        holds("d1") && !holds("d2")
+    });
+    thread::sleep(Duration::from_secs(5));
+    let log = keeper.log("busy loops");
+    let words = ["sh", "-c", "while :; do :; done"].map(str::to_owned);
+    let busy: Vec<Process> = (0..BUSY).map(|_| net.host("r1").spawn(&words, &log)).collect();
+    thread::sleep(Duration::from_secs(1));
+    let begun = capture.packets().len();
+    thread::sleep(span);
+    let count = turns(&capture, 100, begun);
+    let silence = longest_silence(&capture, 150, begun);
+    drop(busy);
+    keeper.figure(&format!(
+        "{}false takeovers in {} s at 10 ms, {BUSY} busy loops, {checks} checks{more} = {count}",
+        prefix(kind),
+        span.as_secs()
+    ));
+    keeper.figure(&format!(
+        "{}longest silence of the master meanwhile{more}, ms = {:.1}",
+        prefix(kind),
+        millis(silence)
+    ));
+}
+
+fn longest_silence(capture: &Capture, priority: u8, since: usize) -> Duration {
+    let packets = capture.packets();
+    let of_master = |saying: &Saying| matches!(saying, Saying::Advert { vrid: VRID, priority: seen, .. } if *seen == priority);
+    let adverts: Vec<Duration> = packets[since.min(packets.len())..]
+        .iter()
+        .filter(|packet| of_master(&packet.saying))
+        .map(|packet| packet.at)
+        .collect();
+    adverts.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).max().unwrap_or_default()
+}
+
+/// 255 instances with 20 VIPs each, one second apart.
+fn instances(priority: u8) -> String {
+    let mut text = String::new();
+    for vrid in 1..=INSTANCES {
+        let _ = writeln!(
+            text,
+            "vrrp_instance i{vrid} {{\nstate BACKUP\ninterface eth0\nvirtual_router_id {vrid}\n\
+             priority {priority}\nversion 3\nadvert_int 1\nvirtual_ipaddress {{"
+        );
+        for place in 1..=VIPS_EACH {
+            let _ = writeln!(text, "10.20.{vrid}.{place}/32");
+        }
+        text.push_str("}\n}\n");
+    }
+    text
+}
+
+fn held(host: &Host) -> usize {
+    let text = host.run("ip -o -4 addr show dev eth0");
+    text.lines().filter(|line| line.contains(" 10.20.")).count()
+}
+
+fn many(keeper: &Arc<Keeper>, kind: Kind) {
+    let all = usize::from(INSTANCES) * usize::from(VIPS_EACH);
+    let net = Plan::new().directors(2).clients(1).build(keeper);
+    let _directors = [
+        Daemon::start(kind, net.host("d1"), &instances(150)),
+        Daemon::start(kind, net.host("d2"), &instances(100)),
+    ];
+    wait_for(Duration::from_secs(120), "all VIPs on d1 alone", || {
+        held(net.host("d1")) == all && held(net.host("d2")) == 0
+    });
+    // Repeated announcements of the beginning come to an end.
+    thread::sleep(Duration::from_secs(12));
+    let mut took = Vec::new();
+    for _ in 0..number("EVENKEEL_BENCH_RUNS", 20).min(5) {
+        let capture = Capture::start(net.host("c1"));
+        net.blackhole("d1");
+        wait_for(Duration::from_secs(60), "all VIPs on d2", || held(net.host("d2")) == all);
+        thread::sleep(Duration::from_secs(2));
+        let (span, seen) = span_of_claims(&capture);
+        took.push(millis(span));
+        keeper.figure(&format!(
+            "{}one run: {seen} of {all} VIPs claimed within {:.0?}",
+            prefix(kind),
+            span
+        ));
+        drop(capture);
+        net.restore("d1");
+        wait_for(Duration::from_secs(60), "all VIPs on d1 alone", || {
+            held(net.host("d1")) == all && held(net.host("d2")) == 0
+        });
+        thread::sleep(Duration::from_secs(12));
+    }
+    took.sort_by(f64::total_cmp);
+    keeper.figure(&format!(
+        "{}{INSTANCES} instances with {VIPS_EACH} VIPs: first to last VIP claimed, ms = {:.0} ({:.0}-{:.0})",
+        prefix(kind),
+        took[took.len() / 2],
+        took[0],
+        took[took.len() - 1]
+    ));
+}
+
+/// From the first claim of any VIP to the first claim of the last one, and how many were claimed.
+fn span_of_claims(capture: &Capture) -> (Duration, usize) {
+    let mut first: BTreeMap<IpAddr, Duration> = BTreeMap::new();
+    for packet in capture.packets() {
+        if let Saying::Claim(address) = packet.saying {
+            first.entry(address).or_insert(packet.at);
+        }
+    }
+    let least = first.values().min().copied().unwrap_or_default();
+    let most = first.values().max().copied().unwrap_or_default();
+    (most.saturating_sub(least), first.len())
+}
+
+fn start_flood(net: &Topology, keeper: &Keeper, seconds: u64) -> Process {
+    let log = keeper.log("flood");
+    net.host("r1").spawn(&tool::command(&["flood", "224.0.0.18", &seconds.to_string()]), &log)
+}
+
+fn flood(keeper: &Arc<Keeper>, kind: Kind) {
+    let seconds = u64::from(number("EVENKEEL_BENCH_FLOOD_SECONDS", 20));
+    let net = Plan::new().directors(2).servers(1, Forwarding::Direct).clients(1).build(keeper);
+    let cell = Cell { kind, pace: Pace::Tenth, family: Family::V4 };
+    let _directors = [
+        Daemon::start(kind, net.host("d1"), &cell.config(150)),
+        Daemon::start(kind, net.host("d2"), &cell.config(100)),
+    ];
+    wait_for(Duration::from_secs(20), "the VIP on d1 alone", || {
+        let holds = |name| kernel_view::holds(net.host(name), "10.0.0.100");
+        holds("d1") && !holds("d2")
+    });
+    // The flood's own packets would drown the capture.
+    let capture = Capture::of(net.host("c1"), "proto 112 and not src host 10.0.0.11");
+    thread::sleep(Duration::from_secs(2));
+    let quiet = longest_silence(&capture, 150, 0);
+    let begun = capture.packets().len();
+    let received = || packets_received(net.host("d1"));
+    let before = (Instant::now(), received());
+    let flood = start_flood(&net, keeper, seconds);
+    thread::sleep(Duration::from_secs(seconds));
+    let rate = (received() - before.1) as f64 / before.0.elapsed().as_secs_f64();
+    let silence = longest_silence(&capture, 150, begun);
+    let count = turns(&capture, 100, begun);
+    drop(flood);
+    let prefix = prefix(kind);
+    keeper.figure(&format!("{prefix}flood of wrong packets at the master, per second = {rate:.0}"));
+    keeper.figure(&format!("{prefix}flood: transitions of the backup = {count}"));
+    keeper.figure(&format!(
+        "{prefix}flood: longest between two advertisements at 100 ms (before it), ms = {:.1} ({:.1})",
+        millis(silence),
+        millis(quiet)
+    ));
+}
+
+fn packets_received(host: &Host) -> u64 {
+    let text = host.run("cat /sys/class/net/eth0/statistics/rx_packets");
+    text.trim().parse().unwrap_or_default()
+}
