@@ -126,6 +126,8 @@ fn service(
         ("quorum_up", &old.quorum_up, &new.quorum_up),
         ("quorum_down", &old.quorum_down, &new.quorum_down),
         ("sorry_server", &old.sorry, &new.sorry),
+        ("min_in_pool", &old.min_in_pool, &new.min_in_pool),
+        ("slow_start", &old.slow_start, &new.slow_start),
         ("ha_suspend", &old.ha_suspend, &new.ha_suspend),
     ]);
     if !details.is_empty() {

@@ -251,7 +251,8 @@ impl Failure {
 
 impl Failure {
     /// The real server says so itself: there is nothing to be asked a second time.
-    pub(crate) fn is_declared(&self) -> bool {
+    #[must_use]
+    pub fn is_declared(&self) -> bool {
         matches!(self, Self::Agent { .. } | Self::File { .. })
     }
 }

@@ -113,6 +113,9 @@ fn write_virtual_server(page: &mut String, server: &VirtualServerStatus) -> std:
         page,
         "  {key} {scheduler} {state}, live weight {live_weight}, quorum {quorum}{sorry}"
     )?;
+    if server.kept > 0 {
+        writeln!(page, "    {} failing real servers kept (min_in_pool)", server.kept)?;
+    }
     if let Some(why) = &server.lagging {
         writeln!(page, "    the kernel's table lags behind: {why}")?;
     }

@@ -468,12 +468,39 @@ pub struct VirtualServer {
     pub quorum_down: Option<Script>,
     /// `sorry_server`.
     pub sorry_server: Option<SorryServer>,
+    /// `min_in_pool` (evenkeel's own): failing real servers stay rather than that the pool gets smaller.
+    pub min_in_pool: Option<MinInPool>,
+    /// `slow_start` (evenkeel's own): the weight of a real server that has come back grows with time.
+    pub slow_start: Option<SlowStart>,
     /// `ha_suspend`: checks run only while the virtual server's address is local.
     pub ha_suspend: bool,
     /// `smtp_alert`.
     pub smtp_alert: Option<bool>,
     /// `real_server` blocks, in file order, unique by address and port.
     pub real_servers: Vec<RealServer>,
+}
+
+/// `min_in_pool COUNT | PERCENT%`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MinInPool {
+    /// So many real servers.
+    Count(u32),
+    /// This share of them in percent, 1..=100, rounded up.
+    Share(u8),
+}
+
+/// `slow_start SECONDS [FLOOR%]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlowStart {
+    /// Until the weight is full again.
+    pub duration: Duration,
+    /// Share of the weight to begin with, in percent, 1..=100; 10 unless given.
+    pub floor: u8,
+}
+
+impl SlowStart {
+    /// The share to begin with, where none is given, in percent.
+    pub const FLOOR: u8 = 10;
 }
 
 /// `sorry_server ADDRESS [PORT]`.

@@ -4,6 +4,8 @@
 //! when none of its checks has failed; the quorum counts weights, not servers; when it is lost and there is a sorry
 //! server, that one serves alone.
 
+mod keep;
+mod ramp;
 mod seat;
 
 use std::collections::BTreeMap;
@@ -28,6 +30,10 @@ pub struct Facts {
     pub draining: BTreeMap<DestinationKey, Destination>,
     /// What operators want of real servers.
     pub overrides: BTreeMap<DestinationKey, Held>,
+    /// Real servers that have failed after they had been up, the latest at the end.
+    pub failed: Vec<DestinationKey>,
+    /// When real servers came back whose weight may still grow.
+    pub rising: BTreeMap<DestinationKey, Instant>,
 }
 
 /// What follows.
@@ -41,13 +47,15 @@ pub struct Planned {
     pub quorum_met: bool,
     /// The sorry server serves.
     pub sorry: bool,
+    /// Failing real servers that `min_in_pool` keeps.
+    pub kept: Vec<DestinationKey>,
     /// When the plan changes by itself.
     pub next: Option<Instant>,
 }
 
 /// The rows for one virtual server.
 pub fn plan(spec: &ServiceSpec, facts: &Facts, now: Instant) -> Planned {
-    let seats: Vec<Seat> = seats(spec, facts, now).collect();
+    let Pool { seats, kept, next } = pool(spec, facts, now);
     let live_weight = seats.iter().filter_map(|seat| seat.live).map(|live| u64::from(live.value()));
     let live_weight = live_weight.sum();
     let quorum_met = quorum_met(spec, live_weight, facts.quorum_met);
@@ -71,31 +79,55 @@ pub fn plan(spec: &ServiceSpec, facts: &Facts, now: Instant) -> Planned {
     for (key, row) in &facts.draining {
         service.destinations.entry(*key).or_insert(*row);
     }
-    let next = facts.overrides.values().filter_map(|held| held.next_change(now)).min();
-    Planned { service, live_weight, quorum_met, sorry: sorry.is_some(), next }
+    Planned { service, live_weight, quorum_met, sorry: sorry.is_some(), kept, next }
 }
 
-/// The seat of each real server while they serve, in the order of the spec.
-fn seats(spec: &ServiceSpec, facts: &Facts, now: Instant) -> impl Iterator<Item = Seat> {
-    spec.servers.iter().enumerate().map(move |(at, server)| {
-        let verdicts = facts.verdicts.get(at).map_or(&[][..], Vec::as_slice);
+/// All real servers while they serve.
+struct Pool {
+    /// In the order of the spec.
+    seats: Vec<Seat>,
+    /// Those that `min_in_pool` keeps.
+    kept: Vec<DestinationKey>,
+    /// When a seat changes by the passing of time alone.
+    next: Option<Instant>,
+}
+
+fn pool(spec: &ServiceSpec, facts: &Facts, now: Instant) -> Pool {
+    let mut next: Option<Instant> = None;
+    let mut seats = Vec::with_capacity(spec.servers.len());
+    for (at, server) in spec.servers.iter().enumerate() {
         let held = facts.overrides.get(&server.key);
-        seat(server, verdicts, held.and_then(|held| held.effect(now)))
-    })
+        let effect = held.and_then(|held| held.effect(now));
+        let seat = seat(server, verdicts(facts, at), effect);
+        let (seat, grows) = match (spec.slow_start, facts.rising.get(&server.key)) {
+            (Some(slow), Some(since)) => seat.rising(slow, *since, now),
+            (None, _) | (_, None) => (seat, None),
+        };
+        seats.push(seat);
+        let changes = held.and_then(|held| held.next_change(now));
+        next = [next, changes, grows].into_iter().flatten().min();
+    }
+    let mut kept = Vec::new();
+    for at in keep::kept(spec, facts, &seats) {
+        let server = &spec.servers[at];
+        let held = facts.overrides.get(&server.key);
+        let effect = held.and_then(|held| held.effect(now));
+        seats[at] = seat::kept(server, verdicts(facts, at), effect);
+        kept.push(server.key);
+    }
+    Pool { seats, kept, next }
+}
+
+fn verdicts(facts: &Facts, at: usize) -> &[Verdict] {
+    facts.verdicts.get(at).map_or(&[][..], Vec::as_slice)
 }
 
 /// The seats as the plan has them, for those who want to know why.
-pub fn explain(
-    spec: &ServiceSpec,
-    facts: &Facts,
-    planned: &Planned,
-    now: Instant,
-) -> impl Iterator<Item = Seat> {
-    let sorry = planned.sorry;
-    let seated = move |(server, seat): (&ServerSpec, Seat)| {
-        if sorry { seat.while_sorry(server) } else { seat }
+pub fn explain(spec: &ServiceSpec, facts: &Facts, planned: &Planned, now: Instant) -> Vec<Seat> {
+    let seated = |(server, seat): (&ServerSpec, Seat)| {
+        if planned.sorry { seat.while_sorry(server) } else { seat }
     };
-    spec.servers.iter().zip(seats(spec, facts, now)).map(seated)
+    spec.servers.iter().zip(pool(spec, facts, now).seats).map(seated).collect()
 }
 
 /// Up at quorum + hysteresis, down below quorum - hysteresis or without any live weight; in between it stays as it

@@ -6,9 +6,10 @@ use std::time::Instant;
 use checkers::Verdict;
 use ipvs::{Destination, DestinationKey, Weight};
 
-use super::overrides::Held;
+use super::overrides::{Held, Wish};
 use super::plan::{Facts, Planned, Standing, plan, standing};
 use super::spec::{ServerSpec, ServiceSpec};
+use super::state_file::Memory;
 use crate::config::model::Script;
 
 /// See the module.
@@ -42,6 +43,14 @@ pub(super) struct QuorumTurned {
     pub(super) script: Option<Script>,
 }
 
+/// What a new plan came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Replanned {
+    pub(super) quorum: Option<QuorumTurned>,
+    /// Failing real servers that `min_in_pool` keeps from now on.
+    pub(super) kept: Vec<DestinationKey>,
+}
+
 /// What a reload made of a virtual server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Replaced {
@@ -51,17 +60,26 @@ pub(super) struct Replaced {
 }
 
 impl Served {
-    /// A virtual server that was not there before. `verdict` is what is held of each check; `quorum_lost` says that
-    /// the process before this one had seen it go.
+    /// A virtual server that was not there before. `verdict` is what is held of each check, `memory` what the process
+    /// before this one knew.
     pub(super) fn new(
         spec: ServiceSpec,
         verdict: impl Fn(&ServerSpec, u16) -> Verdict,
-        quorum_lost: bool,
+        memory: Memory,
         now: Instant,
     ) -> Self {
         let verdicts = all_verdicts(&spec, verdict);
+        let Memory { quorum_lost, overrides, failed, rising } = memory;
         let quorum_met = quorum_lost.then_some(false);
-        let facts = Facts { verdicts, quorum_met, ..Facts::default() };
+        let is_here = |key: &DestinationKey| position(&spec, *key).is_some();
+        let facts = Facts {
+            verdicts,
+            quorum_met,
+            draining: BTreeMap::new(),
+            overrides: overrides.into_iter().filter(|(key, _)| is_here(key)).collect(),
+            failed: failed.into_iter().filter(is_here).collect(),
+            rising: rising.into_iter().filter(|(key, _)| is_here(key)).collect(),
+        };
         let planned = plan(&spec, &facts, now);
         Self { spec, facts, planned, draining: BTreeMap::new() }
     }
@@ -93,17 +111,23 @@ impl Served {
         self.draining.retain(|key, _| position(&spec, *key).is_none());
         self.facts.draining.retain(|key, _| position(&spec, *key).is_none());
         self.facts.overrides.retain(|key, _| position(&spec, *key).is_some());
+        self.facts.failed.retain(|key| position(&spec, *key).is_some());
+        self.facts.rising.retain(|key, _| position(&spec, *key).is_some());
         self.facts.verdicts = all_verdicts(&spec, verdict);
         self.spec = spec;
         Replaced { is_changed, scripts }
     }
 
     /// A check of a real server holds something else now.
+    ///
+    /// `is_declared`: it failed by the real server's own word.
     pub(super) fn rule(
         &mut self,
         server: DestinationKey,
         check: u16,
         verdict: Verdict,
+        is_declared: bool,
+        now: Instant,
     ) -> Option<Turned> {
         let at = position(&self.spec, server)?;
         let (spec, verdicts) = (&self.spec.servers[at], &mut self.facts.verdicts[at]);
@@ -116,19 +140,46 @@ impl Served {
             (false, true) => spec.notify_up.as_deref().cloned(),
             (true, true) | (false, false) => None,
         };
-        Some(Turned { before, after, check: spec.checks.get(check)?.check, script })
+        let check = spec.checks.get(check)?.check;
+        match (before.up, after.up) {
+            (true, false) => {
+                self.facts.rising.remove(&server);
+                if !is_declared {
+                    self.facts.failed.push(server);
+                }
+            }
+            (false, true) => {
+                // What was kept in the pool has never been away.
+                let was_kept = self.planned.kept.contains(&server);
+                self.facts.failed.retain(|key| *key != server);
+                if self.spec.slow_start.is_some() && !was_kept {
+                    self.facts.rising.insert(server, now);
+                }
+            }
+            (false, false) if is_declared => self.facts.failed.retain(|key| *key != server),
+            (true, true) | (false, false) => {}
+        }
+        Some(Turned { before, after, check, script })
     }
 
     /// Plans again; [`Served::planned`] is what should be in the kernel.
-    pub(super) fn replan(&mut self, now: Instant) -> Option<QuorumTurned> {
+    pub(super) fn replan(&mut self, now: Instant) -> Replanned {
         self.draining.retain(|_, until| *until > now);
         self.facts.draining.retain(|key, _| self.draining.contains_key(key));
-        self.planned = plan(&self.spec, &self.facts, now);
+        let before = std::mem::replace(&mut self.planned, plan(&self.spec, &self.facts, now));
+        let kept = self.planned.kept.iter().filter(|key| !before.kept.contains(key));
+        let kept = kept.copied().collect();
+        self.retain_rising(now);
         let met = self.planned.quorum_met;
         let before = self.facts.quorum_met.replace(met);
         let script = if met { &self.spec.quorum_up } else { &self.spec.quorum_down };
         let turned = || QuorumTurned { met, first: before.is_none(), script: script.clone() };
-        (before != Some(met)).then(turned)
+        Replanned { quorum: (before != Some(met)).then(turned), kept }
+    }
+
+    fn retain_rising(&mut self, now: Instant) {
+        let Some(slow) = self.spec.slow_start else { return self.facts.rising.clear() };
+        self.facts.rising.retain(|_, since| now.saturating_duration_since(*since) < slow.duration);
     }
 
     /// Puts an override on a real server, if there is one, or takes it away; gives the one before.
@@ -136,12 +187,25 @@ impl Served {
         &mut self,
         server: DestinationKey,
         held: Option<Held>,
+        now: Instant,
     ) -> Option<Held> {
         match held {
             Some(held) if position(&self.spec, server).is_some() => {
                 self.facts.overrides.insert(server, held)
             }
-            Some(_) | None => self.facts.overrides.remove(&server),
+            Some(_) | None => {
+                let before = self.facts.overrides.remove(&server);
+                before.iter().for_each(|held| self.came_back(server, held, now));
+                before
+            }
+        }
+    }
+
+    /// An override is over: one that kept new connections away makes the beginning of a ramp.
+    fn came_back(&mut self, server: DestinationKey, held: &Held, now: Instant) {
+        let was_away = matches!(held.ordered.wish, Wish::Disable | Wish::Drain(_));
+        if was_away && self.spec.slow_start.is_some() {
+            self.facts.rising.insert(server, now);
         }
     }
 
@@ -154,7 +218,9 @@ impl Served {
     /// Takes away the overrides that have ended.
     pub(super) fn end_overrides(&mut self, now: Instant) -> Vec<(DestinationKey, Held)> {
         let ended = |_: &DestinationKey, held: &mut Held| held.until().is_some_and(|at| now >= at);
-        self.facts.overrides.extract_if(.., ended).collect()
+        let over: Vec<_> = self.facts.overrides.extract_if(.., ended).collect();
+        over.iter().for_each(|(server, held)| self.came_back(*server, held, now));
+        over
     }
 
     /// When [`Served::planned`] is no longer right by the passing of time alone.
@@ -196,7 +262,7 @@ fn quiet(row: Destination) -> Destination {
 mod tests {
     use std::time::Duration;
 
-    use super::super::overrides::{Override, Wish};
+    use super::super::overrides::Override;
     use super::super::plan::tests::{key, rows, spec, start};
     use super::*;
     use crate::config::model::Command;
@@ -223,33 +289,36 @@ mod tests {
     #[test]
     fn a_verdict_calls_for_a_script_only_when_the_server_as_a_whole_turns() {
         let now = start();
-        let mut served = Served::new(with_checks(spec(&[1]), 2), |_, _| UP, false, now);
-        assert_eq!(served.replan(now).map(|turned| (turned.met, turned.first)), Some((true, true)));
+        let mut served = Served::new(with_checks(spec(&[1]), 2), |_, _| UP, Memory::default(), now);
+        let turned = served.replan(now).quorum.unwrap();
+        assert_eq!((turned.met, turned.first), (true, true));
         let scripts: Vec<_> = [(0, Verdict::Down), (1, Verdict::Down), (0, UP), (1, UP)]
             .into_iter()
-            .map(|(check, verdict)| served.rule(key(3), check, verdict).unwrap().script)
+            .map(|(check, verdict)| served.rule(key(3), check, verdict, false, now).unwrap().script)
             .collect();
         assert_eq!(scripts, [Some(script("down")), None, None, Some(script("up"))]);
-        assert_eq!(served.rule(key(9), 0, UP), None, "no such real server");
-        assert_eq!(served.rule(key(3), 2, UP), None, "no such check");
+        assert_eq!(served.rule(key(9), 0, UP, false, now), None, "no such real server");
+        assert_eq!(served.rule(key(3), 2, UP, false, now), None, "no such check");
     }
 
     #[test]
     fn a_lost_quorum_is_told_once() {
         let now = start();
-        let mut served = Served::new(with_checks(spec(&[1]), 1), |_, _| UP, false, now);
+        let mut served = Served::new(with_checks(spec(&[1]), 1), |_, _| UP, Memory::default(), now);
         served.replan(now);
-        served.rule(key(3), 0, Verdict::Down).unwrap();
+        served.rule(key(3), 0, Verdict::Down, false, now).unwrap();
         let script = Some(script("quorum_down"));
-        assert_eq!(served.replan(now), Some(QuorumTurned { met: false, first: false, script }));
-        assert_eq!(served.replan(now), None);
+        let turned = served.replan(now).quorum;
+        assert_eq!(turned, Some(QuorumTurned { met: false, first: false, script }));
+        assert_eq!(served.replan(now), Replanned::default());
     }
 
     #[test]
     fn a_removed_server_drains_with_weight_zero_and_then_goes() {
         let now = start();
         let until = now + Duration::from_secs(30);
-        let mut served = Served::new(with_checks(spec(&[5, 7]), 1), |_, _| UP, false, now);
+        let mut served =
+            Served::new(with_checks(spec(&[5, 7]), 1), |_, _| UP, Memory::default(), now);
         served.replan(now);
         let replaced = served.replace(with_checks(spec(&[5]), 1), |_, _| UP, Some(until));
         assert_eq!(replaced, Replaced { is_changed: true, scripts: vec![script("down")] });
@@ -264,7 +333,8 @@ mod tests {
     fn a_draining_server_that_comes_back_serves_at_once() {
         let now = start();
         let until = Some(now + Duration::from_secs(30));
-        let mut served = Served::new(with_checks(spec(&[5, 7]), 1), |_, _| UP, false, now);
+        let mut served =
+            Served::new(with_checks(spec(&[5, 7]), 1), |_, _| UP, Memory::default(), now);
         served.replan(now);
         served.replace(with_checks(spec(&[5]), 1), |_, _| UP, until);
         served.replace(with_checks(spec(&[5, 7]), 1), |_, _| UP, until);
@@ -276,14 +346,15 @@ mod tests {
     fn an_override_ends_with_its_time_or_with_its_real_server() {
         let now = start();
         let until = now + Duration::from_secs(60);
-        let mut served = Served::new(with_checks(spec(&[5, 7]), 1), |_, _| UP, false, now);
+        let mut served =
+            Served::new(with_checks(spec(&[5, 7]), 1), |_, _| UP, Memory::default(), now);
         let held = |lasts| {
             let ordered = Override { wish: Wish::Disable, lasts, reason: None };
             Some(Held { ordered, since: now })
         };
-        assert_eq!(served.set_override(key(9), held(None)), None);
-        served.set_override(key(3), held(Some(Duration::from_secs(60))));
-        served.set_override(key(4), held(None));
+        assert_eq!(served.set_override(key(9), held(None), now), None);
+        served.set_override(key(3), held(Some(Duration::from_secs(60))), now);
+        served.set_override(key(4), held(None), now);
         served.replan(now);
         assert_eq!((rows(&served.planned), served.poll_timeout()), (vec![], Some(until)));
         served.replace(with_checks(spec(&[5]), 1), |_, _| UP, None);
@@ -295,9 +366,10 @@ mod tests {
 
     #[test]
     fn what_was_lost_before_a_restart_is_not_told_again() {
+        let lost = Memory { quorum_lost: true, ..Memory::default() };
         let mut served =
-            Served::new(with_checks(spec(&[1]), 1), |_, _| Verdict::Down, true, start());
-        assert_eq!(served.replan(start()), None);
+            Served::new(with_checks(spec(&[1]), 1), |_, _| Verdict::Down, lost, start());
+        assert_eq!(served.replan(start()), Replanned::default());
         assert_eq!(served.farewell(), []);
     }
 }

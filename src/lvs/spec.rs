@@ -10,8 +10,8 @@ use ipvs::{Destination, DestinationKey, ServiceKey, Settings, Timeouts, Weight};
 use serde::{Deserialize, Serialize};
 
 use crate::config::model::{
-    Checker, Config, FlushOnStop, Global, RealServer, Script, SorryServer, SyncDaemon,
-    VirtualServer,
+    Checker, Config, FlushOnStop, Global, MinInPool, RealServer, Script, SlowStart, SorryServer,
+    SyncDaemon, VirtualServer,
 };
 
 /// Everything the worker acts on.
@@ -58,6 +58,10 @@ pub struct ServiceSpec {
     pub quorum_down: Option<Script>,
     /// Who serves when the quorum is lost.
     pub sorry: Option<SorrySpec>,
+    /// Failing real servers stay rather than that the pool gets smaller.
+    pub min_in_pool: Option<MinInPool>,
+    /// How the weight of a real server that has come back grows.
+    pub slow_start: Option<SlowStart>,
     /// Checks run only while the address is local.
     pub ha_suspend: bool,
     /// Real servers, sorted by key.
@@ -175,6 +179,8 @@ fn service(server: &VirtualServer, checks: &mut Checks) -> ServiceSpec {
         quorum_up,
         quorum_down,
         sorry_server,
+        min_in_pool,
+        slow_start,
         ha_suspend,
         smtp_alert: _,
         real_servers,
@@ -193,6 +199,8 @@ fn service(server: &VirtualServer, checks: &mut Checks) -> ServiceSpec {
         quorum_up: quorum_up.clone(),
         quorum_down: quorum_down.clone(),
         sorry: sorry_server.as_ref().map(sorry),
+        min_in_pool: *min_in_pool,
+        slow_start: *slow_start,
         ha_suspend: *ha_suspend,
         servers: sorted(real_servers.iter().map(|server| real_server(server, checks)).collect()),
     }

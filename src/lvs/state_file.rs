@@ -14,6 +14,7 @@ use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::overrides::{Held, Override};
+use super::plan::Facts;
 
 /// Changes with the layout: a file of another version is as good as none.
 const VERSION: u32 = 3;
@@ -37,6 +38,10 @@ pub(super) struct State {
     pub(super) checks: Snapshot,
     /// Overrides, each with its age at the writing.
     overrides: Vec<(ServiceKey, DestinationKey, Duration, Override)>,
+    /// Real servers that have failed, in the order in which they did.
+    failed: Vec<(ServiceKey, DestinationKey)>,
+    /// Real servers that have come back, each with the time since then.
+    rising: Vec<(ServiceKey, DestinationKey, Duration)>,
 }
 
 impl State {
@@ -49,18 +54,15 @@ impl State {
         Self { ours, quorum_lost, checks, ..Self::default() }
     }
 
-    /// With the overrides of a virtual server.
-    pub(super) fn save_overrides(
-        &mut self,
-        service: ServiceKey,
-        overrides: &BTreeMap<DestinationKey, Held>,
-        now: Instant,
-    ) {
-        let saved = overrides.iter().map(|(server, held)| {
-            let age = now.saturating_duration_since(held.since);
-            (service, *server, age, held.ordered.clone())
-        });
-        self.overrides.extend(saved);
+    /// With what is known of a virtual server besides its verdicts.
+    pub(super) fn save(&mut self, service: ServiceKey, facts: &Facts, now: Instant) {
+        let age = |since: &Instant| now.saturating_duration_since(*since);
+        let overrides = facts.overrides.iter();
+        self.overrides.extend(
+            overrides.map(|(key, held)| (service, *key, age(&held.since), held.ordered.clone())),
+        );
+        self.failed.extend(facts.failed.iter().map(|key| (service, *key)));
+        self.rising.extend(facts.rising.iter().map(|(key, since)| (service, *key, age(since))));
     }
 
     /// What goes into the virtual servers of the first configuration, as of `now`.
@@ -69,19 +71,19 @@ impl State {
         for service in &self.quorum_lost {
             services.entry(*service).or_default().quorum_lost = true;
         }
-        for (service, server, held) in self.overrides(now) {
-            services.entry(service).or_default().overrides.insert(server, held);
+        let since_written = since_boot().saturating_sub(self.written);
+        let since = |age: Duration| now.checked_sub(age + since_written).unwrap_or(now);
+        for (service, server, age, ordered) in &self.overrides {
+            let held = Held { ordered: ordered.clone(), since: since(*age) };
+            services.entry(*service).or_default().overrides.insert(*server, held);
+        }
+        for (service, server) in &self.failed {
+            services.entry(*service).or_default().failed.push(*server);
+        }
+        for (service, server, age) in &self.rising {
+            services.entry(*service).or_default().rising.insert(*server, since(*age));
         }
         services
-    }
-
-    fn overrides(&self, now: Instant) -> Vec<(ServiceKey, DestinationKey, Held)> {
-        let since_written = since_boot().saturating_sub(self.written);
-        let held = |(service, server, age, ordered): &(ServiceKey, _, Duration, Override)| {
-            let since = now.checked_sub(*age + since_written).unwrap_or(now);
-            (*service, *server, Held { ordered: ordered.clone(), since })
-        };
-        self.overrides.iter().map(held).collect()
     }
 
     /// After a stop: nothing is ours any more, but what operators want still holds.
@@ -101,6 +103,10 @@ pub(super) struct Memory {
     pub(super) quorum_lost: bool,
     /// What operators want of its real servers.
     pub(super) overrides: BTreeMap<DestinationKey, Held>,
+    /// Real servers that have failed, the latest at the end.
+    pub(super) failed: Vec<DestinationKey>,
+    /// When real servers came back.
+    pub(super) rising: BTreeMap<DestinationKey, Instant>,
 }
 
 /// The file.
@@ -126,6 +132,8 @@ impl StateFile {
         if since_boot().saturating_sub(state.written) > FRESH {
             state.checks = Snapshot::default();
             state.quorum_lost.clear();
+            state.failed.clear();
+            state.rising.clear();
         }
         state
     }
@@ -182,7 +190,13 @@ mod tests {
         let ordered = Override { wish: Wish::Disable, lasts, reason: Some("disk".into()) };
         let now = Instant::now();
         let held = Held { ordered: ordered.clone(), since: now - Duration::from_secs(5) };
-        state.save_overrides(fwmark(1), &BTreeMap::from([(server, held)]), now);
+        let facts = Facts {
+            overrides: BTreeMap::from([(server, held)]),
+            failed: vec![server],
+            rising: BTreeMap::from([(server, now)]),
+            ..Facts::default()
+        };
+        state.save(fwmark(1), &facts, now);
         file.write(state.clone()).unwrap();
         let read = file.read();
         assert_eq!(read.ours, ours);
@@ -190,6 +204,8 @@ mod tests {
         assert!(remembered[&fwmark(2)].quorum_lost && !remembered[&fwmark(1)].quorum_lost);
         let held = &remembered[&fwmark(1)].overrides[&server];
         assert_eq!(held.ordered, ordered);
+        assert_eq!(remembered[&fwmark(1)].failed, [server]);
+        assert!(remembered[&fwmark(1)].rising[&server] <= now);
         assert!(now - held.since >= Duration::from_secs(5), "it ends when it would have ended");
         let left = state.after_stop().unwrap();
         assert_eq!((left.ours.len(), left.remembered(now).len()), (0, 1));

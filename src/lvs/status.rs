@@ -52,6 +52,8 @@ pub struct VirtualServerStatus {
     pub lagging_ms: Option<u64>,
     /// How often it was found changed by others.
     pub drifts: u64,
+    /// How many failing real servers `min_in_pool` keeps.
+    pub kept: usize,
     /// Real servers by key.
     pub real_servers: Vec<RealServerStatus>,
 }
@@ -199,6 +201,7 @@ fn virtual_server<K: Kernel>(
         lagging: lag.map(|(why, _)| why.to_owned()),
         lagging_ms: lag.map(|(_, since)| millis(now.saturating_duration_since(since))),
         drifts: applier.drifts_of(spec.key),
+        kept: planned.kept.len(),
         real_servers: servers.map(server).collect(),
     }
 }

@@ -97,6 +97,13 @@ pub(super) fn quorum(served: &Served, turned: &QuorumTurned) -> Option<Event> {
     Some(event(name, key.to_string(), cause))
 }
 
+/// A failing real server stays in the pool.
+pub(super) fn kept(service: ServiceKey, server: DestinationKey) -> Event {
+    let subject = format!("{server} of {service}");
+    warn!("real server {subject} fails and stays in the pool: it would be too small (min_in_pool)");
+    event("real_server_kept", subject, "min_in_pool".to_owned())
+}
+
 /// An operator wants something else of a real server than its checks do.
 pub(super) fn overridden(service: ServiceKey, server: DestinationKey, ordered: &Override) -> Event {
     let Override { wish, lasts, reason } = ordered;

@@ -23,7 +23,7 @@ use tracing::{info, warn};
 use super::applier::{Applier, SLICE};
 use super::counters::Counting;
 use super::module::Socket;
-use super::served::Served;
+use super::served::{Replanned, Served};
 use super::spec::LvsSpec;
 use super::state_file::{Remembered, StateFile};
 use super::status;
@@ -164,7 +164,7 @@ impl Worker {
                 }
                 Action::Verdict(ruled) => {
                     dirty.insert(ruled.subscriber.service);
-                    self.handle_verdict(&ruled);
+                    self.handle_verdict(&ruled, now);
                 }
             }
         }
@@ -190,10 +190,12 @@ impl Worker {
 
     // --- verdicts and plans ---
 
-    fn handle_verdict(&mut self, ruled: &Ruled<Subject>) {
+    fn handle_verdict(&mut self, ruled: &Ruled<Subject>, now: Instant) {
         let Subject { service, server, check } = ruled.subscriber;
         let served = self.served.get_mut(&service);
-        let turned = served.and_then(|served| served.rule(server, check, ruled.verdict));
+        let is_declared = ruled.cause.as_ref().is_some_and(|cause| cause.is_declared());
+        let turned =
+            served.and_then(|served| served.rule(server, check, ruled.verdict, is_declared, now));
         let Some(turned) = turned else { return };
         let kind = usize::try_from(turned.check).ok().and_then(|place| self.checks.get(place));
         let event = tidings::verdict(ruled, &turned, kind.map_or("check", |kind| kind.kind.name()));
@@ -204,13 +206,16 @@ impl Worker {
     /// Plans the named virtual servers again and applies what changed, all in one go.
     fn replan(&mut self, keys: &BTreeSet<ServiceKey>, now: Instant) {
         let mut plans = BTreeMap::new();
-        let mut turned = Vec::new();
+        let (mut turned, mut told) = (Vec::new(), Vec::new());
         for key in keys {
             let Some(served) = self.served.get_mut(key) else { continue };
-            turned.extend(served.replan(now).map(|turned| (*key, turned)));
+            let Replanned { quorum, kept } = served.replan(now);
+            turned.extend(quorum.map(|turned| (*key, turned)));
+            told.extend(kept.into_iter().map(|server| tidings::kept(*key, server)));
             plans.insert(*key, Some(served.planned.service.clone()));
         }
         self.applier.want(plans, now);
+        told.into_iter().for_each(|event| self.tell(event));
         for (key, turned) in turned {
             let event = self.served.get(&key).and_then(|served| tidings::quorum(served, &turned));
             if let Some(event) = event {

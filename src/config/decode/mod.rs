@@ -22,6 +22,7 @@ mod instance;
 mod options;
 mod pace;
 mod ping;
+mod pool;
 mod real_server;
 mod regex;
 mod root;

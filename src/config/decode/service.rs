@@ -57,6 +57,8 @@ impl Decoder<'_> {
             let subject = Subject::Scheduler(key);
             self.diagnostics.landmarks_mut().mark(subject, scheduler.span);
         }
+        let min_in_pool = self.checked_min_in_pool(draft.min_in_pool, &real_servers);
+        let slow_start = self.checked_slow_start(draft.slow_start, &real_servers);
         Some(VirtualServer {
             key,
             scheduler,
@@ -71,6 +73,8 @@ impl Decoder<'_> {
             quorum_up: draft.quorum_up,
             quorum_down: draft.quorum_down,
             sorry_server,
+            min_in_pool,
+            slow_start,
             ha_suspend: draft.ha_suspend,
             smtp_alert: draft.smtp_alert,
             real_servers,

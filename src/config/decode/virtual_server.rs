@@ -14,7 +14,7 @@ use super::options::{OptionWord, alone, value};
 use super::pace::{Pace, Paced};
 use super::{At, Decoder, Keyword, Keywords, acts, kept, many, no_effect, not_yet, real_server};
 use crate::config::diagnostic::Diagnostic;
-use crate::config::model::{Script, VirtualServer};
+use crate::config::model::{MinInPool, Script, SlowStart, VirtualServer};
 use crate::config::source::Span;
 use crate::config::tree::{Directive, Word};
 
@@ -42,6 +42,8 @@ pub(super) struct Draft {
     pub(super) sorry_server: Option<At<(IpAddr, Option<u16>)>>,
     pub(super) sorry_inhibit: bool,
     pub(super) sorry_forwarding: Option<Forwarding>,
+    pub(super) min_in_pool: Option<At<MinInPool>>,
+    pub(super) slow_start: Option<At<SlowStart>>,
     pub(super) weight: Option<Weight>,
     pub(super) inhibit_on_failure: Option<bool>,
     pub(super) smtp_alert: Option<bool>,
@@ -176,6 +178,12 @@ const QUORUM: &[Keyword<Draft>] = &[
     }),
     acts("sorry_server_lvs_method", METHOD, |decoder, directive, draft| {
         draft.sorry_forwarding = decoder.forwarding(directive);
+    }),
+    acts("min_in_pool", "COUNT | PERCENT%", |decoder, directive, draft| {
+        draft.min_in_pool = decoder.min_in_pool(directive);
+    }),
+    acts("slow_start", "SECONDS [FLOOR%]", |decoder, directive, draft| {
+        draft.slow_start = decoder.slow_start(directive);
     }),
     acts("omega", "", |decoder, directive, draft| draft.omega = decoder.flag(directive)),
     kept("ha_suspend", "", "checks run all the time", |decoder, directive, draft| {

@@ -183,6 +183,8 @@ fn virtual_server(number: usize) -> impl Strategy<Value = String> {
         one_of("quorum", &["1", "2", "99"]).boxed(),
         one_of("hysteresis", &["0", "1"]).boxed(),
         one_of("quorum_up", &["\"/bin/q up\" nobody"]).boxed(),
+        one_of("min_in_pool", &["1", "40%"]).boxed(),
+        one_of("slow_start", &["30", "2.5 20%"]).boxed(),
         one_of("sorry_server", &["10.9.9.9 8000", "10.9.9.9"]).boxed(),
         one_of("sorry_server_lvs_method", &["NAT"]).boxed(),
         one_of("retry", &["4"]).boxed(),

@@ -1,10 +1,13 @@
 //! PURE: one real server: what its checks and its operator make of it, and the row that follows.
 
 use std::fmt;
+use std::time::Instant;
 
 use checkers::{Verdict, Weight as Asked};
 use ipvs::{Destination, Weight};
 
+use super::ramp;
+use crate::config::model::SlowStart;
 use crate::lvs::overrides::Effect;
 use crate::lvs::spec::ServerSpec;
 
@@ -47,6 +50,10 @@ pub enum Why {
     Draining,
     /// The weight is an operator's.
     Set,
+    /// It came back not long ago: its weight grows (`slow_start`).
+    Rising,
+    /// A check fails, but the pool would be too small without it (`min_in_pool`).
+    Kept,
 }
 
 impl fmt::Display for Why {
@@ -60,6 +67,8 @@ impl fmt::Display for Why {
             Self::Disabled => "disabled by an operator",
             Self::Draining => "drained by an operator",
             Self::Set => "weight set by an operator",
+            Self::Rising => "it came back, its weight grows (slow_start)",
+            Self::Kept => "a check fails, kept for a pool that would be too small (min_in_pool)",
         })
     }
 }
@@ -97,6 +106,8 @@ pub(super) fn seat(server: &ServerSpec, verdicts: &[Verdict], effect: Option<Eff
     };
     match (effect, up) {
         (Some(Effect::Out), _) => Seat { row: None, live: None, why: Why::Disabled },
+        // Drained as well as failed: nothing that brings it back may.
+        (Some(Effect::Quiet), false) => Seat { why: Why::Draining, ..failed(server) },
         (_, false) => failed(server),
         (Some(Effect::Quiet), true) => with(Weight::ZERO, Why::Draining),
         (Some(Effect::Exactly(weight)), true) => with(weight, Why::Set),
@@ -113,13 +124,45 @@ fn failed(server: &ServerSpec) -> Seat {
     Seat { row, live: None, why }
 }
 
+/// The seat of a failing server that stays in the pool.
+pub(super) fn kept(server: &ServerSpec, verdicts: &[Verdict], effect: Option<Effect>) -> Seat {
+    let without_failures: Vec<Verdict> =
+        verdicts.iter().copied().filter(|verdict| verdict.is_up()).collect();
+    Seat { why: Why::Kept, ..seat(server, &without_failures, effect) }
+}
+
 impl Seat {
+    /// Out because of its checks alone.
+    pub(super) fn is_failed(&self) -> bool {
+        matches!(self.why, Why::Failed | Why::Inhibited)
+    }
+
+    /// The seat of one that came back at `since`, and when its weight grows next. The quorum counts what it will be: a
+    /// ramp is no loss.
+    pub(super) fn rising(
+        self,
+        slow: SlowStart,
+        since: Instant,
+        now: Instant,
+    ) -> (Self, Option<Instant>) {
+        let (Why::Configured | Why::Asked | Why::Set, Some(row)) = (self.why, self.row) else {
+            return (self, None);
+        };
+        let elapsed = now.saturating_duration_since(since);
+        let weight = ramp::weight(row.weight, slow, elapsed);
+        if weight == row.weight {
+            return (self, None);
+        }
+        let grows = ramp::next(row.weight, slow, elapsed).and_then(|at| since.checked_add(at));
+        (Self { row: Some(Destination { weight, ..row }), why: Why::Rising, ..self }, grows)
+    }
+
     /// The seat while the sorry server serves: real servers are out as if they had failed, but for one that an operator
     /// drains, whose connections are not to be cut.
     pub(super) fn while_sorry(self, server: &ServerSpec) -> Self {
         match self.why {
             Why::Draining | Why::Disabled | Why::Failed | Why::Inhibited => self,
-            Why::Configured | Why::Asked | Why::Set | Why::Sorry => {
+            Why::Configured | Why::Asked | Why::Set | Why::Rising | Why::Kept | Why::Sorry => {
                 Self { live: self.live, why: Why::Sorry, ..failed(server) }
             }
         }

@@ -8,6 +8,7 @@ use ipvs::{DestinationKey, Forwarding, Protocol, Scheduler, ServiceKey, Settings
 use super::super::overrides::{Override, Wish};
 use super::super::spec::SorrySpec;
 use super::*;
+use crate::config::model::{MinInPool, SlowStart};
 use checkers::Weight as Asked;
 
 const UP: Verdict = Verdict::UP;
@@ -40,6 +41,8 @@ pub(in crate::lvs) fn spec(weights: &[u16]) -> ServiceSpec {
         quorum_up: None,
         quorum_down: None,
         sorry: None,
+        min_in_pool: None,
+        slow_start: None,
         ha_suspend: false,
         servers: (3..).zip(weights).map(|(host, weight)| server(host, *weight)).collect(),
     }
@@ -217,7 +220,8 @@ fn an_operators_wish_stands_above_what_checks_ask_for() {
         let (facts, now) = overridden(wish, None, ago);
         let planned = super::plan(&spec, &facts, now);
         assert_eq!((rows(&planned), planned.live_weight), (table, live), "{wish}");
-        let seats: Vec<_> = explain(&spec, &facts, &planned, now).map(|seat| seat.why).collect();
+        let seats: Vec<_> =
+            explain(&spec, &facts, &planned, now).iter().map(|seat| seat.why).collect();
         assert_eq!(seats, [why, Why::Configured], "{wish}");
     }
 }
@@ -249,4 +253,181 @@ fn the_sorry_server_does_not_cut_the_connections_of_drained_servers() {
     facts.verdicts[1] = vec![DOWN];
     let planned = super::plan(&spec, &facts, now);
     assert_eq!((rows(&planned), planned.sorry), (vec![(3, 0), (200, 1)], true));
+}
+
+/// Facts of servers that are up (`+`) or down (`-`), failed in the order of the given hosts.
+fn failing(standings: &str, order: &[u8]) -> Facts {
+    let verdicts = standings.chars().map(|sign| vec![if sign == '+' { UP } else { DOWN }]);
+    let failed = order.iter().map(|host| key(*host)).collect();
+    Facts { verdicts: verdicts.collect(), failed, ..Facts::default() }
+}
+
+#[test]
+fn min_in_pool_keeps_those_that_failed_last() {
+    let (count, share) = (MinInPool::Count, MinInPool::Share);
+    for (least, standings, order, hosts, kept) in [
+        (count(2), "++++", vec![], vec![3, 4, 5, 6], vec![]),
+        (count(2), "--++", vec![3, 4], vec![5, 6], vec![]),
+        (count(2), "---+", vec![3, 4, 5], vec![5, 6], vec![5]),
+        (count(2), "----", vec![6, 3, 4, 5], vec![4, 5], vec![5, 4]),
+        (share(50), "---+", vec![3, 4, 5], vec![5, 6], vec![5]),
+        (share(51), "---+", vec![5, 4, 3], vec![3, 4, 6], vec![3, 4]),
+        (share(100), "----", vec![3, 4, 5, 6], vec![3, 4, 5, 6], vec![6, 5, 4, 3]),
+        // One that has never been up, or that took itself out, is not among them.
+        (count(4), "---+", vec![4], vec![4, 6], vec![4]),
+    ] {
+        let mut spec = spec(&[1, 2, 3, 4]);
+        spec.min_in_pool = Some(least);
+        let planned = plan(&spec, &failing(standings, &order));
+        let wanted: Vec<_> = hosts.into_iter().map(|host| (host, u32::from(host) - 2)).collect();
+        assert_eq!(rows(&planned), wanted, "{least:?} {standings}");
+        let kept: Vec<_> = kept.into_iter().map(key).collect();
+        assert_eq!(planned.kept, kept, "{least:?} {standings}");
+    }
+}
+
+#[test]
+fn what_is_kept_counts_for_the_quorum_and_what_an_operator_took_out_is_not_kept() {
+    let mut spec = spec(&[1, 1]);
+    (spec.min_in_pool, spec.sorry) = (Some(MinInPool::Count(1)), sorry(false));
+    let mut facts = failing("--", &[3, 4]);
+    let planned = plan(&spec, &facts);
+    assert_eq!((rows(&planned), planned.live_weight, planned.sorry), (vec![(4, 1)], 1, false));
+    for wish in [Wish::Disable, Wish::Drain(None)] {
+        let ordered = Override { wish, lasts: None, reason: None };
+        facts.overrides.insert(key(4), Held { ordered, since: start() });
+        assert_eq!(rows(&plan(&spec, &facts)), [(3, 1)], "{wish}");
+    }
+}
+
+#[test]
+fn a_server_that_came_back_grows_to_its_weight_while_the_quorum_counts_all_of_it() {
+    let mut spec = spec(&[10, 4]);
+    spec.quorum = 14;
+    spec.slow_start = Some(SlowStart { duration: Duration::from_secs(5), floor: 20 });
+    let mut facts = failing("++", &[]);
+    let since = start();
+    facts.rising.insert(key(3), since);
+    let mut at = since;
+    let mut seen = Vec::new();
+    loop {
+        let planned = super::plan(&spec, &facts, at);
+        assert_eq!((planned.live_weight, planned.quorum_met), (14, true));
+        seen.push((at.duration_since(since).as_secs(), rows(&planned)[0].1));
+        let Some(next) = planned.next else { break };
+        at = next;
+    }
+    // A step is a tenth of a ramp that is shorter than ten seconds.
+    let wanted = [(0, 2), (1, 3), (2, 4), (2, 5), (3, 6), (3, 7), (4, 8), (4, 9), (5, 10)];
+    assert_eq!(seen, wanted);
+    // An operator's wish is carried out at once and lessened alike.
+    let ordered = Override { wish: Wish::Percent(50), lasts: None, reason: None };
+    facts.overrides.insert(key(3), Held { ordered, since });
+    let planned = super::plan(&spec, &facts, since + Duration::from_secs(4));
+    assert_eq!(rows(&planned), [(3, 4), (4, 4)]);
+}
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn wish() -> impl Strategy<Value = Wish> {
+        prop_oneof![
+            Just(Wish::Disable),
+            (0_u64..100).prop_map(|within| Wish::Drain(Some(Duration::from_secs(within)))),
+            (0_u16..50).prop_map(|weight| Wish::Weight(weight.into())),
+            (0_u16..300).prop_map(Wish::Percent),
+        ]
+    }
+
+    /// One real server: weight, up, has failed after it was up, wish, seconds since it came back.
+    type One = (u16, bool, bool, Option<Wish>, Option<u64>);
+
+    fn situation(servers: &[One], least: Option<MinInPool>, slow: bool) -> (ServiceSpec, Facts) {
+        let weights: Vec<u16> = servers.iter().map(|one| one.0).collect();
+        let mut spec = spec(&weights);
+        spec.min_in_pool = least;
+        let ramp = SlowStart { duration: Duration::from_secs(60), floor: 10 };
+        spec.slow_start = slow.then_some(ramp);
+        let mut facts = Facts::default();
+        let now = start();
+        for (server, (_, up, failed, wish, back)) in spec.servers.iter().zip(servers) {
+            facts.verdicts.push(vec![if *up { UP } else { DOWN }]);
+            if *failed && !*up {
+                facts.failed.push(server.key);
+            }
+            if let Some(wish) = *wish {
+                let ordered = Override { wish, lasts: None, reason: None };
+                facts.overrides.insert(server.key, Held { ordered, since: now });
+            }
+            if let Some(back) = back {
+                let since = now.checked_sub(Duration::from_secs(*back)).unwrap_or(now);
+                facts.rising.insert(server.key, since);
+            }
+        }
+        (spec, facts)
+    }
+
+    fn least() -> impl Strategy<Value = Option<MinInPool>> {
+        proptest::option::of(prop_oneof![
+            (1_u32..9).prop_map(MinInPool::Count),
+            (1_u8..=100).prop_map(MinInPool::Share),
+        ])
+    }
+
+    fn servers() -> impl Strategy<Value = Vec<One>> {
+        let one = (
+            0_u16..40,
+            any::<bool>(),
+            any::<bool>(),
+            proptest::option::of(wish()),
+            proptest::option::of(0_u64..90),
+        );
+        proptest::collection::vec(one, 1..9)
+    }
+
+    proptest! {
+        #[test]
+        fn a_server_is_in_the_pool_for_a_reason(
+            servers in servers(), least in least(), slow in any::<bool>()
+        ) {
+            let (spec, facts) = situation(&servers, least, slow);
+            let now = start();
+            let planned = super::super::plan(&spec, &facts, now);
+            let serving = planned.service.destinations.values();
+            let serving = serving.filter(|row| row.weight.value() > 0).count();
+            let needed = least.map_or(0, |least| least.of(servers.len()));
+            for ((_, up, _, wish, _), server) in servers.iter().zip(&spec.servers) {
+                let row = planned.service.destinations.get(&server.key);
+                let kept = planned.kept.contains(&server.key);
+                if *wish == Some(Wish::Disable) {
+                    prop_assert!(row.is_none() && !kept);
+                }
+                if matches!(wish, Some(Wish::Drain(_))) {
+                    prop_assert!(row.is_none_or(|row| row.weight == Weight::ZERO) && !kept);
+                }
+                if !*up && !kept {
+                    prop_assert!(row.is_none(), "down and not kept");
+                }
+                prop_assert!(!(kept && *up));
+            }
+            // None is kept beyond the minimum.
+            prop_assert!(planned.kept.is_empty() || serving <= needed);
+            prop_assert!(planned.next.is_none_or(|at| at > now));
+        }
+
+        #[test]
+        fn nothing_changes_before_the_plan_says_so(
+            servers in servers(), least in least(), part in 0_u32..1000
+        ) {
+            let (spec, facts) = situation(&servers, least, true);
+            let now = start();
+            let planned = super::super::plan(&spec, &facts, now);
+            let until = planned.next.unwrap_or(now + Duration::from_secs(10_000));
+            let between = now + (until - now) * part / 1000;
+            let later = super::super::plan(&spec, &facts, between);
+            prop_assert_eq!(later.service, planned.service);
+        }
+    }
 }

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 use super::{STOP_SCRIPTS_WITHIN, Subject, Worker, limits};
 use crate::lvs::served::Served;
 use crate::lvs::spec::{LvsSpec, ServerSpec};
-use crate::lvs::state_file::{Memory, Remembered};
+use crate::lvs::state_file::Remembered;
 use crate::lvs::tidings;
 use crate::notify::Job;
 
@@ -51,13 +51,8 @@ impl Worker {
             let served = match old.remove(&key) {
                 None => {
                     added += 1;
-                    let Memory { quorum_lost, overrides } =
-                        remembered.remove(&key).unwrap_or_default();
-                    let mut served = Served::new(service, held, quorum_lost, now);
-                    for (server, held) in overrides {
-                        served.set_override(server, Some(held));
-                    }
-                    served
+                    let memory = remembered.remove(&key).unwrap_or_default();
+                    Served::new(service, held, memory, now)
                 }
                 Some(mut served) => {
                     let replaced = served.replace(service, held, drain.map(|drain| now + drain));

@@ -37,7 +37,7 @@ impl Worker {
         let checks = self.checkers.snapshot(now);
         let mut state = State::new(ours.into_iter().collect(), quorum_lost, checks);
         for (key, served) in &self.served {
-            state.save_overrides(*key, &served.facts.overrides, now);
+            state.save(*key, &served.facts, now);
         }
         state
     }

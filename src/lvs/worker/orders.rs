@@ -46,7 +46,7 @@ impl Worker {
         for (service, server) in chosen {
             let held = Held { ordered: ordered.clone(), since: now };
             let Some(served) = self.served.get_mut(service) else { continue };
-            served.set_override(*server, Some(held));
+            served.set_override(*server, Some(held), now);
             self.tell(tidings::overridden(*service, *server, ordered));
         }
         self.replan_chosen(chosen, now);
@@ -61,7 +61,7 @@ impl Worker {
         let mut cleared = Vec::new();
         for &(service, server) in chosen {
             let served = self.served.get_mut(&service);
-            if let Some(held) = served.and_then(|served| served.set_override(server, None)) {
+            if let Some(held) = served.and_then(|served| served.set_override(server, None, now)) {
                 self.tell(tidings::override_over(service, server, &held, "cleared by an operator"));
                 cleared.push((service, server));
             }
