@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use crate::judge::Next;
 use crate::spec::{Cadence, First};
 
-/// keepalived waits so long before the first probe of all.
+/// keepalived waits so long before the first probe of all. What is added later does not wait: it serves at once, so
+/// it is asked at once, and one that comes and goes within a second is asked too.
 const FIRST: Duration = Duration::from_secs(1);
 
 /// Probes never follow each other faster than this, whatever `delay_loop` says.
@@ -20,6 +21,8 @@ const SHORTEST_LOOP: Duration = Duration::from_millis(1);
 pub(crate) struct Schedule {
     heap: BinaryHeap<Reverse<(Instant, Slot)>>,
     random: Random,
+    /// When the first probe of all was given its time.
+    began: Option<Instant>,
 }
 
 /// Where a probe is kept.
@@ -37,13 +40,16 @@ impl Schedule {
     /// Empty.
     #[must_use]
     pub(crate) fn seeded(seed: u64) -> Self {
-        Self { heap: BinaryHeap::new(), random: Random(seed) }
+        Self { heap: BinaryHeap::new(), random: Random(seed), began: None }
     }
 
     /// When a new probe starts for the first time.
     pub(crate) fn first(&mut self, cadence: &Cadence, now: Instant) -> Instant {
         match cadence.first {
-            First::Spread => now + FIRST + self.random.up_to(cadence.warmup),
+            First::Spread => {
+                let began = *self.began.get_or_insert(now);
+                now.max(began + FIRST) + self.random.up_to(cadence.warmup)
+            }
             First::AtOnce => now,
         }
     }

@@ -35,7 +35,7 @@ pub struct Cadence {
 /// When the first probe of a new check starts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum First {
-    /// After 1 s and a random part of `warmup`, as keepalived does.
+    /// After a random part of `warmup`, and not in the first second of the process, as keepalived does.
     #[default]
     Spread,
     /// At once, as fast as the bounds on probes in flight allow.

@@ -7,6 +7,7 @@ mod lab;
 mod package;
 mod pair;
 mod reload;
+mod reload_loop;
 mod resilience;
 mod sample;
 mod table;
@@ -24,6 +25,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         failover::SCENARIOS,
         resilience::SCENARIOS,
         reload::SCENARIOS,
+        reload_loop::SCENARIOS,
         track::SCENARIOS,
         ill::SCENARIOS,
         package::SCENARIOS,

@@ -45,10 +45,10 @@ pub(crate) fn time<T>(f: impl FnOnce() -> T) -> (T, Duration) {
     (value, start.elapsed())
 }
 
-/// Wall time of a program from its start to its end, its output thrown away. `good` are the exit statuses that count as
+/// Wall time of a program from its start to its end, its complaints thrown away. `good` are the exit statuses that count as
 /// success.
 pub(crate) fn program(command: &mut Command, good: &[i32]) -> Result<Duration, String> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.stdin(Stdio::null()).stderr(Stdio::null());
     let (status, took) = time(|| command.status());
     let status = status.map_err(|cause| format!("{command:?}: {cause}"))?;
     if status.code().is_some_and(|code| good.contains(&code)) {

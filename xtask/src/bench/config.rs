@@ -4,8 +4,10 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::clock::{self, Runs};
 use super::lab;
@@ -40,12 +42,12 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let servers = options.services * 10;
     let mut table = Table::new(&["what", "evenkeel", "keepalived (Debian)", "bound"]);
 
-    let conf = Runs::of(RUNS, || clock::program(&mut load(&files.conf), &[0, 1]))?;
+    let conf = Runs::of(RUNS, || load(&files.conf))?;
     let peer = keepalived(&files.conf);
     let reads = format!("{servers} real servers: keepalived.conf read, checked, specs left");
     table.row(&[&reads, &conf.text(), &peer, "150 ms"]);
 
-    let kdl = Runs::of(RUNS, || clock::program(&mut load(&files.kdl), &[0, 1]))?;
+    let kdl = Runs::of(RUNS, || load(&files.kdl))?;
     let text = fs::read_to_string(&files.kdl).map_err(|cause| cause.to_string())?;
     let krate = Runs::of(3, || {
         let (document, took) = clock::time(|| text.parse::<kdl::KdlDocument>());
@@ -70,11 +72,13 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
-/// The release's load child, as the supervisor runs it.
-fn load(file: &Path) -> Command {
+/// The release's load child, as the supervisor runs it: with a memory file for the specs.
+fn load(file: &Path) -> Result<Duration, String> {
+    let specs = memfd_create(c"specs", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
+        .map_err(|cause| format!("memfd: {cause}"))?;
     let mut command = Command::new(target().join("release/evenkeel"));
-    command.arg("load").arg(file);
-    command
+    command.arg("load").arg(file).stdout(specs);
+    clock::program(&mut command, &[0, 1])
 }
 
 /// `keepalived -t` on the same file; it reads and checks.
@@ -82,6 +86,7 @@ fn keepalived(file: &Path) -> String {
     let limit = Duration::from_secs(300).as_secs().to_string();
     let mut command = Command::new("timeout");
     command.args([&limit, "keepalived", "--config-test", "--use-file"]).arg(file);
+    command.stdout(Stdio::null());
     // Its exit status tells of warnings; 124 is the limit of time.
     match Runs::of(1, || clock::program(&mut command, &[0, 1, 2, 4, 5])) {
         Ok(runs) => runs.text(),
