@@ -110,10 +110,15 @@ fn every_200_ms(keeper: &Arc<Keeper>) {
     keeper.figure(&format!(
         "{round} reloads in {took:.1?}; checks {probed:?}; {adverts} advertisements, longest silence {silence:.0?}; {report}"
     ));
-    assert_eq!(report.failed(), 0, "{report:?}");
+    assert_eq!(report.failed() - report.late, 0, "{report:?}");
     assert_eq!(pair.adverts_of(pair.d2()).len(), spoke, "the peer had no reason to speak");
-    assert!(silence < 2 * Pace::Tenth.interval(), "an advertisement was missed: {silence:?}");
-    let wanted = took.as_millis() / Pace::Tenth.interval().as_millis();
+    // A machine that was held up held up the director as well: what came late then says nothing.
+    if report.stall < Pace::Tenth.interval() {
+        assert_eq!(report.late, 0, "{report:?}");
+        assert!(silence < 2 * Pace::Tenth.interval(), "an advertisement was missed: {silence:?}");
+        assert!(round >= 80, "only {round} reloads");
+    }
+    let wanted = took.saturating_sub(report.stall).as_millis() / Pace::Tenth.interval().as_millis();
     assert!(adverts as u128 + 4 >= wanted, "{adverts} advertisements of {wanted}");
     // Each at its own pace, whatever its weight did, and the one that comes and goes while it is there.
     let paces = [took.as_secs_f64() / 0.5, took.as_secs_f64(), f64::from(present) * 0.2 / 0.3];
@@ -123,7 +128,6 @@ fn every_200_ms(keeper: &Arc<Keeper>) {
         assert!((least..=most).contains(&probed), "r{}: {probed} checks, {wanted} due", at + 1);
     }
     assert!(probed[3] > 0, "the one that is never there for long is checked too");
-    assert!(round >= 80, "only {round} reloads");
     wait_for(Duration::from_secs(5), "the last file's table", || {
         let wanted = 2 + usize::from(is_there(round)) + round % 2;
         kernel_view::weights(pair.d1(), SERVICE).values().filter(|w| **w > 0).count() == wanted
