@@ -1,10 +1,13 @@
 //! The keyword reference: every keyword of keepalived's and ours, the block it stands in, and what it does here. Made
 //! from the tables that decode, so that it cannot say anything else.
 
+mod values;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
+use self::values::Value;
 use super::decode::{self, Row};
 
 /// Blocks that keepalived has and this version does not read: their keywords, so that one that strays is recognised.
@@ -135,6 +138,12 @@ pub fn explain(word: Option<&str>) -> Result<String, Option<String>> {
         };
         let _ = writeln!(text, "{name} {form}");
         let _ = writeln!(text, "    block:   {place}");
+        let Value { unit, range, default } = values::value(block, name, form);
+        for (what, said) in [("unit", unit), ("range", range), ("default", default)] {
+            if !said.is_empty() {
+                let _ = writeln!(text, "    {:<8} {said}", format!("{what}:"));
+            }
+        }
         let note = if note.is_empty() { String::new() } else { format!(": {note}") };
         let _ = writeln!(text, "    support: {support}{note}");
     }
@@ -157,16 +166,21 @@ pub fn reference() -> String {
             if block.is_empty() { "The outermost level".to_owned() } else { format!("`{block}`") };
         let _ = write!(
             text,
-            "\n## {title}\n\n| keyword | what follows | here |\n| --- | --- | --- |\n"
+            "\n## {title}\n\n| keyword | what follows | unit | range | default | here |\n\
+             | --- | --- | --- | --- | --- | --- |\n"
         );
         for Row { name, form, support, note, .. } in rows.iter().filter(|row| row.block == block) {
+            let Value { unit, range, default } = values::value(block, name, form);
             let form = if form.is_empty() {
                 String::new()
             } else {
                 format!("`{}`", form.replace('|', "\\|"))
             };
             let note = if note.is_empty() { String::new() } else { format!(": {note}") };
-            let _ = writeln!(text, "| `{name}` | {form} | {support}{note} |");
+            let _ = writeln!(
+                text,
+                "| `{name}` | {form} | {unit} | {range} | {default} | {support}{note} |"
+            );
         }
     }
     text
@@ -181,7 +195,7 @@ The keywords are keepalived's, in both grammars. *Acts*: it does what keepalived
 [migration.md](migration.md). *Not yet*: it is read, and `evenkeel check` and the start log warn with its line.
 *No effect*: likewise, and it stays so. A word in no table is a warning in keepalived.conf and an error in KDL.
 
-In the middle column, `[ ]` may be left out, `|` parts alternatives, `...` repeats, and words in capitals stand for
+In the second column, `[ ]` may be left out, `|` parts alternatives, `...` repeats, and words in capitals stand for
 values: SECONDS is a decimal number of seconds (in KDL also a string with a unit: `\"250ms\"`, `\"2m\"`), BOOL is on, off,
 yes, no, true or false (in KDL also `#true`, `#false`), COMMAND is one word, in quotes if it has arguments.
 
@@ -203,37 +217,4 @@ them: `auth_type AH` and `auth_hmac`.
 ";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_keyword_of_keepalived_has_a_row() {
-        let known: BTreeSet<&str> = rows().iter().map(|row| row.name).collect();
-        let all = include_str!("keywords/keepalived.txt").split_whitespace();
-        let missing: Vec<&str> = all.filter(|name| !known.contains(name)).collect();
-        assert_eq!(missing, [""; 0]);
-    }
-
-    #[test]
-    fn a_keyword_is_explained_for_each_of_its_blocks() {
-        let text = explain(Some("quorum")).unwrap();
-        assert!(
-            text.starts_with("quorum 1..\n    block:   virtual_server\n    support: acts\n"),
-            "{text}"
-        );
-        let text = explain(Some("include")).unwrap();
-        assert!(text.contains("in any block"), "{text}");
-        assert_eq!(explain(Some("quorun")), Err(Some("quorum".to_owned())));
-        assert_eq!(explain(Some("nothing_like_it")), Err(None));
-        let all = explain(None).unwrap();
-        assert!(all.lines().count() > 300 && all.contains("\nvirtual_server_group\n"));
-    }
-
-    #[test]
-    fn no_table_names_a_keyword_twice() {
-        let mut seen = BTreeSet::new();
-        for row in decode::all_rows() {
-            assert!(seen.insert((row.block, row.name)), "{row:?}");
-        }
-    }
-}
+mod tests;
