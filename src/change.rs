@@ -247,8 +247,7 @@ fn router(old: &RouterWork, new: &RouterWork) -> Option<Change> {
         ("unicast_peer", &was.transport, &is.transport),
         ("source address", &old.source, &new.source),
         ("garp", &was.announce, &is.announce),
-        ("track_interface", &old.track_interfaces, &new.track_interfaces),
-        ("track_script", &old.track_scripts, &new.track_scripts),
+        ("tracking", &old.trackers, &new.trackers),
         ("notify", &old.notify, &new.notify),
     ]);
     if was.auth != is.auth {

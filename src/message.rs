@@ -137,6 +137,18 @@ pub enum Message {
     },
     /// Vrrp to lvs: an interface of ours works again. What was found down meanwhile may not be.
     LinkRecovered,
+    /// Ops to vrrp: an operator wants this of its routers. Answered by [`Message::CommandDone`].
+    Operate {
+        /// Comes back in the answer.
+        id: u64,
+        /// What.
+        order: RouterOrder,
+    },
+    /// Vrrp to lvs: say with [`Message::Quorums`] how these virtual servers stand, now and at each change. Replaces what
+    /// was asked before.
+    TellQuorums(Vec<ipvs::ServiceKey>),
+    /// Lvs to vrrp: which virtual servers have their quorum. One that is not configured is left out.
+    Quorums(Vec<(ipvs::ServiceKey, bool)>),
     /// Worker to ops: something changed. Dropped and counted when ops cannot keep up.
     Event(Event),
 }
@@ -163,6 +175,28 @@ pub enum Command {
     },
     /// Hand over and stop.
     Stop,
+}
+
+/// What an operator can ask of the routers. An instance's whole sync group goes with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RouterOrder {
+    /// Hand an instance that is Master over to its peer without a gap; refused where it is not Master. Afterwards it
+    /// is as one that resigned.
+    Failover {
+        /// Name of the `vrrp_instance`, or of the sync group.
+        instance: String,
+    },
+    /// Hand over whatever is Master, and take nothing from a Master until told to rejoin or until there is none. Where
+    /// no peer takes over, the addresses stay and the router goes on as Master.
+    Resign {
+        /// One instance or sync group; without one all of them.
+        instance: Option<String>,
+    },
+    /// End a resignation: preempt again as configured.
+    Rejoin {
+        /// One instance or sync group; without one all of them.
+        instance: Option<String>,
+    },
 }
 
 /// Something that changed, as the event log keeps it.

@@ -366,7 +366,8 @@ fn file() {
             ":7:13: error: there is no track_file `lode` [unresolved] (help: add: track_file lode { file /run/lode })",
             ":9:1: warning: no `track_file` in this checker: it is left out, and the real server not checked by it \
              [missing-keyword]",
-            ":14:1: warning: no FILE_CHECK has the track_file `load`: it is not read [unused]",
+            ":14:12: warning: nothing tracks track_file `load`: it is not read [unused] \
+             (help: add to an instance: track_file { load })",
         ]
     );
     let twin = "virtual_server \"10.0.0.100\" 80 {\nlb_kind DR\nprotocol TCP\nreal_server \"10.0.0.3\" 80 {\n\

@@ -12,10 +12,6 @@ use super::decode::{self, Row};
 
 /// Blocks that keepalived has and this version does not read: their keywords, so that one that strays is recognised.
 const UNREAD: &[(&str, &str)] = &[
-    (
-        "vrrp_track_process",
-        "process param_match full_command weight quorum quorum_max fork_delay terminate_delay delay",
-    ),
     ("garp_group", "garp_interval gna_interval interface interfaces"),
     (
         "bfd_instance",

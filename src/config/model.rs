@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ pub struct Config {
     pub global: Global,
     /// `vrrp_script` blocks, in file order.
     pub scripts: Vec<VrrpScript>,
+    /// `track_file` blocks, in file order.
+    pub track_files: Vec<TrackFile>,
+    /// `vrrp_track_process` blocks, in file order.
+    pub track_processes: Vec<TrackProcess>,
     /// `vrrp_instance` blocks, in file order.
     pub instances: Vec<VrrpInstance>,
     /// `vrrp_sync_group` blocks, in file order.
@@ -231,6 +236,62 @@ pub struct VrrpScript {
     pub init_fail: bool,
 }
 
+/// `track_file NAME`: a number in a file, times a weight.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackFile {
+    /// Name.
+    pub name: String,
+    /// `file`.
+    pub path: PathBuf,
+    /// `weight`, 1: what the content is multiplied by.
+    pub weight: TrackWeight,
+    /// `init_file`: what is written at the start.
+    pub init: Option<InitFile>,
+}
+
+/// `init_file [VALUE] [overwrite]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitFile {
+    /// The number to write, 0.
+    pub value: i32,
+    /// `overwrite`: also where the file exists.
+    pub overwrite: bool,
+}
+
+/// `vrrp_track_process NAME`: whether enough processes run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackProcess {
+    /// Name.
+    pub name: String,
+    /// `process`: its name or path, and its arguments.
+    pub process: Vec<String>,
+    /// How `process` is compared; see [`ProcessMatch`].
+    pub matching: ProcessMatch,
+    /// `weight`, 0.
+    pub weight: TrackWeight,
+    /// `quorum`, 1: how many must run.
+    pub quorum: u32,
+    /// `quorum_max`: how many may run.
+    pub quorum_max: Option<u32>,
+    /// `fork_delay` or `delay`: how long there must be enough until that counts.
+    pub fork_delay: Duration,
+    /// `terminate_delay` or `delay`: how long there must be too few until that counts.
+    pub terminate_delay: Duration,
+}
+
+/// What of a process is compared with `process`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProcessMatch {
+    /// Its name (15 bytes at most).
+    Name,
+    /// `full_command`, or arguments given: the whole command line.
+    Command,
+    /// `param_match initial`: the command line begins so.
+    Initial,
+    /// `param_match partial`: likewise, and the last argument may go on.
+    Partial,
+}
+
 /// A weight that a tracked object adds to a priority.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackWeight {
@@ -243,7 +304,7 @@ pub struct TrackWeight {
 /// A tracked object in an instance or group: its name and the weight it has there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tracked {
-    /// Name of the `vrrp_script`, or of the interface.
+    /// Name of the `vrrp_script`, the interface, and so on.
     pub name: String,
     /// Weight, the object's own unless given here.
     pub weight: TrackWeight,
@@ -341,6 +402,12 @@ pub struct VrrpInstance {
     pub track_interfaces: Vec<Tracked>,
     /// `track_script`.
     pub track_scripts: Vec<Tracked>,
+    /// `track_file`.
+    pub track_files: Vec<Tracked>,
+    /// `track_process`.
+    pub track_processes: Vec<Tracked>,
+    /// `track_virtual_server`: names are those of [`ipvs::ServiceKey`].
+    pub track_virtual_servers: Vec<Tracked>,
     /// Notify scripts.
     pub notify: Notify,
     /// `smtp_alert`.
@@ -433,6 +500,12 @@ pub struct SyncGroup {
     pub track_interfaces: Vec<Tracked>,
     /// `track_script`, applied to all members.
     pub track_scripts: Vec<Tracked>,
+    /// `track_file`, applied to all members.
+    pub track_files: Vec<Tracked>,
+    /// `track_process`, applied to all members.
+    pub track_processes: Vec<Tracked>,
+    /// `track_virtual_server`, applied to all members.
+    pub track_virtual_servers: Vec<Tracked>,
     /// Notify scripts.
     pub notify: Notify,
     /// `smtp_alert`.

@@ -63,6 +63,8 @@ pub(super) struct Worker {
     /// Questions for counters, the first of them half answered.
     counting: VecDeque<Counting>,
     dropped_events: u64,
+    /// Virtual servers that routers follow.
+    watched: BTreeSet<ServiceKey>,
 }
 
 /// Why the worker ends.
@@ -216,6 +218,8 @@ impl Worker {
         }
         self.applier.want(plans, now);
         told.into_iter().for_each(|event| self.tell(event));
+        let watched = turned.iter().map(|(key, _)| *key).filter(|key| self.watched.contains(key));
+        self.tell_quorums(watched);
         for (key, turned) in turned {
             let event = self.served.get(&key).and_then(|served| tidings::quorum(served, &turned));
             if let Some(event) = event {
@@ -224,6 +228,18 @@ impl Worker {
             }
         }
         self.tell_applier_reports();
+    }
+
+    /// Tells the routers that follow these virtual servers. They ask again from time to time: nothing is lost for long.
+    fn tell_quorums(&self, keys: impl Iterator<Item = ServiceKey>) {
+        let met = |key: ServiceKey| {
+            let served = self.served.get(&key)?;
+            Some((key, served.facts.quorum_met != Some(false)))
+        };
+        let quorums: Vec<_> = keys.filter_map(met).collect();
+        if !quorums.is_empty() {
+            let _ = self.link.offer(Role::Vrrp, &Message::Quorums(quorums));
+        }
     }
 
     fn set_alarm(&mut self) {
@@ -275,6 +291,11 @@ impl Worker {
                 self.counting.push_back(Counting::new(id, incoming.from, servers, services));
                 Ok(())
             }
+            Message::TellQuorums(keys) => {
+                self.watched = keys.into_iter().collect();
+                self.tell_quorums(self.watched.iter().copied());
+                Ok(())
+            }
             Message::LinkRecovered => {
                 // Their failures may have been ours. A backup that preempts in a moment needs its table whole.
                 info!(
@@ -290,6 +311,8 @@ impl Worker {
             | Message::Command { .. }
             | Message::CommandDone { .. }
             | Message::Answer { .. }
+            | Message::Operate { .. }
+            | Message::Quorums(_)
             | Message::Event(_) => {
                 warn!(from = %incoming.from, "unexpected message");
                 Ok(())

@@ -150,6 +150,9 @@ impl Desk {
             | Message::Pong(_)
             | Message::Configured { .. }
             | Message::Command { .. }
+            | Message::Operate { .. }
+            | Message::TellQuorums(_)
+            | Message::Quorums(_)
             | Message::Query { .. } => warn!(from = %incoming.from, "unexpected message"),
         }
         Ok(())

@@ -18,9 +18,10 @@ use vrrp::io::Watcher;
 use vrrp::{Cause, Notice, Priority, ResumeAs, RouterId, State};
 
 use super::holdings::Place;
-use super::priority::Condition;
+use super::priority::{Condition, Finding, TrackerId};
 use super::spec::RouterWorkerSpec;
 use super::status::VrrpStatus;
+use crate::message::RouterOrder;
 
 /// Orders that may wait: one reload, and a verdict of each of a few hundred scripts.
 const ORDERS: usize = 256;
@@ -32,13 +33,15 @@ const REPORTS: usize = 4096;
 pub(super) enum Order {
     /// Work by this from now on; answered by [`Report::Configured`].
     Configure(Box<Configuration>),
-    /// A tracked script is (now) in this condition.
-    Script {
-        /// Its name.
-        name: String,
-        /// Its condition.
-        condition: Condition,
+    /// This was found about a tracked object.
+    Found {
+        /// Which.
+        tracker: TrackerId,
+        /// What.
+        finding: Finding,
     },
+    /// What an operator wants; answered by [`Report::Operated`] with the same number.
+    Operate(u64, RouterOrder),
     /// Answered by [`Report::Pong`] with the same number.
     Ping(u64),
     /// Answered by [`Report::Status`] with the same number.
@@ -67,6 +70,8 @@ pub(super) struct Start {
     pub left: Vec<Place>,
     /// What tracked scripts had come to.
     pub scripts: BTreeMap<String, Condition>,
+    /// Routers that an operator had told to resign.
+    pub resigned: Vec<RouterId>,
 }
 
 /// From the real-time thread to the desk.
@@ -78,6 +83,8 @@ pub(super) enum Report {
     Pong(u64),
     /// See [`Order::Status`].
     Status(u64, Box<VrrpStatus>),
+    /// See [`Order::Operate`]: what came of it, in words.
+    Operated(u64, Result<String, String>),
     /// A router changed its state.
     Changed(Changed),
     /// A sync group changed its state.
@@ -159,6 +166,8 @@ pub(super) struct Standing {
     pub routers: Vec<(RouterId, State, u64)>,
     /// Addresses of ours on interfaces.
     pub held: Vec<Place>,
+    /// Routers that an operator has told to resign.
+    pub resigned: Vec<RouterId>,
 }
 
 /// The real-time thread's end.

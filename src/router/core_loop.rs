@@ -1,9 +1,13 @@
 //! The real-time thread: one epoll, one timer, the VRRP core and everything on the edge that must not wait for
 //! anybody. It performs what the core asks and decides nothing; it never blocks, writes no log and runs no script.
+//! Here are its parts and its turn; `orders` and `deadlines` are what else a turn works off.
 //!
 //! In one turn, packets come before deadlines: whoever is about to declare a Master dead has first read what the
 //! Master sent. A thread that was itself not running for longer than an interval says so to the core, which then
 //! doubts the silence.
+
+mod deadlines;
+mod orders;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread::JoinHandle;
@@ -16,22 +20,18 @@ use vrrp::io::socket::PACKETS_PER_TURN;
 use vrrp::io::{Announcer, Clock, Error, Links, Requests, Timer};
 use vrrp::{RouterId, Routers};
 
-use super::channel::{Configuration, CoreEnd, DeskGone, Order, Report, Start};
+use super::channel::{CoreEnd, Report};
 use super::facts;
 use super::holdings::{Holdings, Place};
-use super::priority::Condition;
+use super::priority::Findings;
 use super::sockets::{Sockets, Source, Spot, register};
-use super::spec::{RouterWork, RouterWorkerSpec};
+use super::spec::RouterWork;
 use super::status::LoopCounters;
 
 /// How often what should be on the interfaces is compared with what is, beyond every notification.
 const RESYNC: Duration = Duration::from_secs(5);
 /// Turns of [`PACKETS_PER_TURN`] that one socket may take before the others get theirs.
 const TURNS: usize = 16;
-/// Time that a stop leaves for what follows the release: stop scripts, and the end of the process.
-const AFTER_RELEASE: Duration = Duration::from_millis(1_500);
-/// A hand-over gets at least this long, however short the stop.
-const LEAST_HAND_OVER: Duration = Duration::from_millis(200);
 
 const TIMER: u64 = 0;
 const LINKS: u64 = 1;
@@ -52,7 +52,7 @@ pub(super) struct CoreLoop {
     /// Configured routers, and those that still hand over after their removal.
     pub(super) works: BTreeMap<RouterId, RouterWork>,
     pub(super) holdings: Holdings,
-    pub(super) scripts: BTreeMap<String, Condition>,
+    pub(super) found: Findings,
     pub(super) told: BTreeMap<RouterId, Told>,
     pub(super) sends: BTreeMap<RouterId, Sends>,
     pub(super) failed: BTreeSet<Place>,
@@ -124,7 +124,7 @@ impl CoreLoop {
             routers: Routers::new(),
             works: BTreeMap::new(),
             holdings: Holdings::default(),
-            scripts: BTreeMap::new(),
+            found: Findings::default(),
             told: BTreeMap::new(),
             sends: BTreeMap::new(),
             failed: BTreeSet::new(),
@@ -270,103 +270,6 @@ impl CoreLoop {
         Ok(())
     }
 
-    fn handle_orders(&mut self) {
-        self.end.acknowledge();
-        loop {
-            match self.end.next_order() {
-                Ok(None) => return,
-                Ok(Some(order)) => self.handle_order(order),
-                Err(DeskGone) => return self.stop(),
-            }
-        }
-    }
-
-    fn handle_order(&mut self, order: Order) {
-        match order {
-            Order::Configure(configuration) => self.configure(*configuration),
-            Order::Script { name, condition } => {
-                self.scripts.insert(name, condition);
-                self.tell_core();
-            }
-            Order::Ping(number) => self.end.report(Report::Pong(number)),
-            Order::Status(number) => {
-                let status = Box::new(self.status());
-                self.end.report(Report::Status(number, status));
-            }
-            Order::Stop => self.stop(),
-        }
-    }
-
-    // --- configuration ---
-
-    fn configure(&mut self, Configuration { spec, start }: Configuration) {
-        let replaces = start.as_ref().is_some_and(|start| start.is_replacement);
-        let outcome = if replaces { Ok(()) } else { self.check(&spec) };
-        if outcome.is_ok() {
-            self.take_over(spec, start);
-        }
-        self.end.report(Report::Configured(outcome));
-    }
-
-    /// Whether what is configured can work on this host: its interfaces exist and its sockets open.
-    fn check(&self, spec: &RouterWorkerSpec) -> Result<(), String> {
-        let mut complaints = BTreeSet::new();
-        for work in &spec.routers {
-            let own = [work.router.id.interface];
-            let others = work.addresses.iter().map(|vip| vip.interface);
-            for interface in own.into_iter().chain(others) {
-                if let Err(error) = self.links.named(interface.as_str()) {
-                    complaints.insert(format!("vrrp_instance {}: {error}", work.router.name));
-                }
-            }
-        }
-        let complaints: Vec<_> = complaints.into_iter().collect();
-        if complaints.is_empty() { Ok(()) } else { Err(complaints.join("; ")) }
-    }
-
-    fn take_over(&mut self, spec: RouterWorkerSpec, start: Option<Start>) {
-        let now = self.clock.now();
-        let Start { resume, left, scripts, .. } = start.unwrap_or_default();
-        self.stop_within = spec.stop_within;
-        if !self.configured && !spec.startup_delay.is_zero() && resume.is_empty() {
-            self.quiet_until = Some(now + spec.startup_delay);
-        }
-        self.scripts.extend(scripts);
-        self.scripts.retain(|name, _| spec.scripts.iter().any(|script| script.name == *name));
-        self.holdings.adopt(left, &self.links);
-        // Those that are removed hand over first; they are forgotten when the core has done so.
-        self.works.extend(spec.routers.iter().map(|work| (work.router.id, work.clone())));
-        let routers = spec.routers.into_iter().map(|work| work.router).collect();
-        let groups = spec.groups.into_iter().map(|work| work.group).collect();
-        self.routers.configure(routers, groups, now);
-        for (router, resume) in resume {
-            if let Some(work) = self.works.get(&router) {
-                self.holdings.hold(router, &work.addresses);
-                self.routers.resume(router, resume, now);
-                self.watch(router);
-            }
-        }
-        self.configured = true;
-        self.open_sockets(now);
-        self.tell_core();
-        self.settle();
-        let cleared = self.apply_holdings();
-        if !cleared.removed.is_empty() {
-            self.end.report(Report::Cleared(cleared.removed));
-        }
-        self.report_standing();
-    }
-
-    fn stop(&mut self) {
-        if self.stop_by.is_none() {
-            let now = self.clock.now();
-            let hand_over = self.stop_within.saturating_sub(AFTER_RELEASE).max(LEAST_HAND_OVER);
-            self.stop_by = Some(now + hand_over);
-            self.routers.shutdown(now);
-            self.settle();
-        }
-    }
-
     // --- facts ---
 
     fn open_sockets(&mut self, now: Instant) {
@@ -386,7 +289,7 @@ impl CoreLoop {
             let told = self.told.entry(*id).or_default();
             let can_send = self.sockets.vrrp(super::sockets::spot_of(*id)).is_some();
             let link = facts::link_of(work, &links, can_send);
-            let tracking = facts::tracking_of(work, &links, &self.scripts);
+            let tracking = facts::tracking_of(work, &links, &self.found);
             // Tracking first: a link that comes up starts an election, which needs the priority.
             if told.tracking != Some(tracking) {
                 told.tracking = Some(tracking);
@@ -410,72 +313,6 @@ impl CoreLoop {
                 self.end.report(Report::Repaired(outcome.added));
             }
         }
-    }
-
-    // --- deadlines ---
-
-    fn handle_deadlines(&mut self) -> Result<(), Error> {
-        let now = self.clock.now();
-        if self.routers.poll_timeout().is_some_and(|due| due <= now) {
-            self.handle_core_deadline(now);
-        }
-        let now = self.clock.now();
-        self.announcer.send_due(now);
-        if self.quiet_until.is_some_and(|until| until <= now) {
-            self.quiet_until = None;
-            self.tell_core();
-        }
-        if self.sockets.poll_timeout().is_some_and(|at| at <= now) {
-            self.tell_core();
-        }
-        if self.resync_at <= now {
-            self.resync_at = now + RESYNC;
-            self.links.drain(&mut self.requests)?;
-            self.tell_core();
-            self.repair();
-        }
-        if self.stop_by.is_some_and(|by| by <= now) {
-            self.release_now();
-        }
-        Ok(())
-    }
-
-    /// The supervisor's patience ends soon: a release without a successor is better than being killed with the
-    /// addresses in place.
-    fn release_now(&mut self) {
-        self.holdings.release_all();
-        self.apply_holdings();
-        if !self.routers.is_stopped() {
-            let text = "the hand-over did not end in the time that a stop has; released";
-            self.end.report(Report::Trouble(text.to_owned()));
-        }
-        self.forced = true;
-    }
-
-    fn handle_core_deadline(&mut self, now: Instant) {
-        let late = self.routers.poll_timeout().map_or(Duration::ZERO, |due| now - due);
-        let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
-        self.counters.latest_us = self.counters.latest_us.max(micros);
-        let is_stall = self.shortest_interval().is_some_and(|interval| late > interval);
-        if is_stall || self.routers.is_election_due(now) {
-            for spot in self.sockets.spots() {
-                self.read_packets(spot);
-            }
-            self.settle();
-        }
-        let now = self.clock.now();
-        if is_stall {
-            self.counters.stalls += 1;
-            self.routers.handle_stall(late, now);
-            self.settle();
-            self.end.report(Report::Stalled { late });
-        }
-        self.routers.handle_timeout(now);
-        self.settle();
-    }
-
-    fn shortest_interval(&self) -> Option<Duration> {
-        self.works.values().map(|work| work.router.advert_int).min()
     }
 }
 

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use vrrp::io::{Link, PresentAddress, VRRP_PROTOCOL};
 use vrrp::{Family, Tracking};
 
-use super::priority::{Condition, contribution, sum};
+use super::priority::{Condition, Finding, Findings, Tracker, TrackerKind, contribution, sum};
 use super::spec::RouterWork;
 
 /// The interfaces by name.
@@ -54,21 +54,20 @@ pub(super) fn source_of(work: &RouterWork, own: &Link, links: &ByName<'_>) -> Op
     candidates.find(|address| !is_vip(address)).or(first)
 }
 
-/// What everything tracked for a router amounts to. A script without an entry has not reported yet.
-pub(super) fn tracking_of(
-    work: &RouterWork,
-    links: &ByName<'_>,
-    scripts: &BTreeMap<String, Condition>,
-) -> Tracking {
-    let interfaces = work.track_interfaces.iter().map(|tracked| {
-        let up = links.get(tracked.name.as_str()).is_some_and(|link| link.is_up);
-        contribution(tracked.weight, Condition::from(up))
-    });
-    let scripts = work.track_scripts.iter().map(|tracked| {
-        let condition = scripts.get(&tracked.name).copied().unwrap_or(Condition::Unknown);
-        contribution(tracked.weight, condition)
-    });
-    sum(interfaces.chain(scripts))
+/// What everything tracked for a router amounts to.
+pub(super) fn tracking_of(work: &RouterWork, links: &ByName<'_>, found: &Findings) -> Tracking {
+    let finding =
+        |tracker: &Tracker| contribution(tracker.weight, finding_of(tracker, links, found));
+    sum(work.trackers.iter().map(finding))
+}
+
+/// What is known of one tracked object. Without an entry nothing has been reported yet.
+pub(super) fn finding_of(tracker: &Tracker, links: &ByName<'_>, found: &Findings) -> Finding {
+    if tracker.kind == TrackerKind::Interface {
+        let is_up = links.get(tracker.name.as_str()).is_some_and(|link| link.is_up);
+        return Finding::Is(Condition::from(is_up));
+    }
+    found.of(tracker.kind, &tracker.name)
 }
 
 #[cfg(test)]
@@ -76,7 +75,7 @@ mod tests {
     use vrrp::{RouterId, RouterSpec, Version, Vrid};
 
     use super::*;
-    use crate::config::model::{Notify, TrackWeight, Tracked};
+    use crate::config::model::{Notify, TrackWeight};
     use crate::router::spec::AddressSpec;
 
     fn work(family: Family) -> RouterWork {
@@ -87,8 +86,7 @@ mod tests {
             source: None,
             unicast_ttl: 255,
             addresses: vec![vip("eth0", "10.0.0.100"), vip("eth0", "fe80::100")],
-            track_interfaces: Vec::new(),
-            track_scripts: Vec::new(),
+            trackers: Vec::new(),
             notify: Notify::default(),
         }
     }
@@ -170,17 +168,21 @@ mod tests {
     #[test]
     fn tracked_interfaces_and_scripts_add_up() {
         let mut work = work(Family::V4);
-        let tracked = |name: &str, weight| Tracked {
+        let tracker = |kind, name: &str, weight| Tracker {
+            kind,
             name: name.into(),
             weight: TrackWeight { weight, reverse: false },
         };
-        work.track_interfaces = vec![tracked("eth1", -30)];
-        work.track_scripts = vec![tracked("nginx", 20)];
-        let mut scripts = BTreeMap::new();
+        work.trackers = vec![
+            tracker(TrackerKind::Interface, "eth1", -30),
+            tracker(TrackerKind::Script, "nginx", 20),
+        ];
+        let mut scripts = Findings::default();
         let eth1 = link("eth1", false, &[]);
         let links = by_name([&eth1].into_iter());
         assert!(tracking_of(&work, &links, &scripts).pending);
-        scripts.insert("nginx".to_owned(), Condition::Good);
+        let nginx = (TrackerKind::Script, "nginx".to_owned());
+        scripts.insert(nginx, Finding::Is(Condition::Good));
         let tracking = tracking_of(&work, &links, &scripts);
         assert_eq!((tracking.adjustment, tracking.fault, tracking.pending), (-10, false, false));
     }

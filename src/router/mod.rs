@@ -5,20 +5,24 @@
 //! values over bounded queues and share nothing.
 //!
 //! - [`spec`]: what the worker needs of a configuration
-//! - `core_loop`, `perform`: the real-time thread; `channel` is what passes between it and the desk
+//! - `core_loop`, `perform`, `report`: the real-time thread; `channel` is what passes between it and the desk
 //! - `sockets`, `holdings`: what it keeps open, and which addresses stand where
 //! - `facts`, [`priority`]: PURE: what interfaces and tracked objects mean for a router
-//! - `desk`, `script`, `notify`, `state_file`, `words`: the ordinary thread
+//! - `script`, `file`, `process`: what watches tracked objects
+//! - `desk`, `notify`, `state_file`, `words`: the ordinary thread
 //! - [`status`]: what the worker tells of itself
 
 mod channel;
 mod core_loop;
 mod desk;
 mod facts;
+mod file;
 mod holdings;
 mod notify;
 mod perform;
 pub mod priority;
+mod process;
+mod report;
 mod script;
 mod sockets;
 pub mod spec;

@@ -2,19 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use vrrp::io::Outgoing;
-use vrrp::{Action, Addresses, Held, IfName, RouterId, RouterView, Transport};
+use vrrp::{Action, Addresses, Held, IfName, RouterId, Transport};
 
-use super::channel::{Changed, Report, Standing};
+use super::channel::{Changed, Report};
 use super::core_loop::CoreLoop;
-use super::facts;
 use super::holdings::{Outcome, Place};
 use super::sockets::spot_of;
-use super::status::{
-    AddressStatus, GroupStatus, InstanceStatus, LoopCounters, MasterStatus, VrrpStatus,
-};
 
 impl CoreLoop {
     /// Performs what the core asks until it asks for nothing more.
@@ -255,83 +251,4 @@ impl CoreLoop {
         told.retain(|id, _| works.contains_key(id));
         sends.retain(|id, _| works.contains_key(id));
     }
-
-    // --- reports ---
-
-    pub(super) fn report_standing(&mut self) {
-        let since = |view: &RouterView<'_>| self.clock.nanoseconds(view.since);
-        let routers = self.routers.views().map(|view| (view.spec.id, view.state, since(&view)));
-        let standing =
-            Standing { routers: routers.collect(), held: self.holdings.owned().collect() };
-        self.end.report(Report::Standing(standing));
-    }
-
-    pub(super) fn status(&self) -> VrrpStatus {
-        let now = self.clock.now();
-        let (announced, announce_failures, announce_drops) = self.announcer.counters();
-        let groups = self.routers.groups();
-        VrrpStatus {
-            real_time: self.real_time,
-            instances: self.routers.views().map(|view| self.instance(&view, now)).collect(),
-            sync_groups: groups
-                .map(|(name, state)| GroupStatus { name: name.to_owned(), state })
-                .collect(),
-            scripts: Vec::new(),
-            counters: LoopCounters {
-                refused: self.routers.refused().total(),
-                link_resyncs: self.links.resyncs(),
-                link_undecodable: self.links.undecodable(),
-                announced,
-                announce_failures,
-                announce_drops,
-                reports_dropped: self.end.dropped(),
-                ..self.counters
-            },
-        }
-    }
-
-    fn instance(&self, view: &RouterView<'_>, now: Instant) -> InstanceStatus {
-        let id = view.spec.id;
-        let links = facts::by_name(self.links.iter());
-        let work = self.works.get(&id);
-        let addresses = work.into_iter().flat_map(|work| &work.addresses).map(|vip| {
-            let link = links.get(vip.interface.as_str());
-            AddressStatus {
-                address: vip.address,
-                prefix_length: vip.prefix_length,
-                interface: vip.interface.to_string(),
-                present: link.is_some_and(|link| {
-                    link.addresses.iter().any(|present| present.address == vip.address)
-                }),
-            }
-        });
-        InstanceStatus {
-            name: view.spec.name.clone(),
-            interface: id.interface.to_string(),
-            virtual_router_id: id.vrid.into(),
-            family: id.family,
-            version: view.spec.version,
-            state: view.state,
-            for_ms: millis(now.saturating_duration_since(view.since)),
-            priority: view.spec.priority.into(),
-            effective_priority: view.priority.into(),
-            tracking: self.told.get(&id).and_then(|told| told.tracking).unwrap_or_default(),
-            holding: view.holding,
-            source: view.source,
-            sync_group: view.group.map(str::to_owned),
-            master: view.master.map(|master| MasterStatus {
-                address: master.address,
-                priority: master.priority,
-                interval_ms: millis(master.interval),
-                heard_ms_ago: millis(now.saturating_duration_since(master.heard)),
-            }),
-            addresses: addresses.collect(),
-            counters: *view.counters,
-            send_failures: self.sends.get(&id).map_or(0, |sends| sends.failures),
-        }
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

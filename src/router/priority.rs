@@ -1,9 +1,52 @@
 //! PURE: what tracked objects make of a router's priority (keepalived's vrrp_track.c): the sum of the weights that
 //! apply, and whether something with weight 0 has failed.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 use vrrp::Tracking;
 
 use crate::config::model::TrackWeight;
+
+/// What kind of thing is tracked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrackerKind {
+    /// `track_interface`: up or down.
+    Interface,
+    /// `track_script`: exit status.
+    Script,
+    /// `track_file`: a number.
+    File,
+    /// `track_process`: enough of them or not.
+    Process,
+    /// `track_virtual_server`: has its quorum or not.
+    VirtualServer,
+}
+
+/// What identifies a tracked object.
+pub type TrackerId = (TrackerKind, String);
+
+/// A tracked object as one router counts it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tracker {
+    /// Its kind.
+    pub kind: TrackerKind,
+    /// Its name: of a virtual server that of its key.
+    pub name: String,
+    /// Its weight here.
+    pub weight: TrackWeight,
+}
+
+/// What was found about a tracked object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// It is as it should be, or not.
+    Is(Condition),
+    /// The number in a tracked file.
+    Holds(i64),
+}
 
 /// What is known of a tracked object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -23,9 +66,37 @@ impl From<bool> for Condition {
     }
 }
 
-/// What one object with this weight contributes. A positive weight is added while it is good, a negative one while
+/// What one object with this weight contributes.
+pub fn contribution(weight: TrackWeight, finding: Finding) -> Tracking {
+    match finding {
+        Finding::Is(condition) => of_condition(weight, condition),
+        Finding::Holds(content) => of_content(weight, content),
+    }
+}
+
+/// The least that a file's content counts: it is a fault, and not a sum.
+const FAULT: i64 = -254;
+/// The most that it counts.
+const MOST: i64 = 253;
+
+/// A file's number times the weight, at most 253; -254 and less is a fault. Without weight any number but 0 is one, with
+/// `reverse` 0 is.
+fn of_content(weight: TrackWeight, content: i64) -> Tracking {
+    let TrackWeight { weight, reverse } = weight;
+    if weight == 0 {
+        return Tracking { fault: (content != 0) != reverse, ..Tracking::default() };
+    }
+    let sign = if reverse { -1 } else { 1 };
+    let product = content.saturating_mul(i64::from(weight)).saturating_mul(sign);
+    let counted = product.clamp(FAULT, MOST);
+    let fault = counted == FAULT;
+    let adjustment = if fault { 0 } else { i32::try_from(counted).unwrap_or_default() };
+    Tracking { adjustment, fault, pending: false }
+}
+
+/// A positive weight is added while it is good, a negative one while
 /// it is bad; weight 0 makes failure a fault; `reverse` swaps good and bad.
-pub fn contribution(weight: TrackWeight, condition: Condition) -> Tracking {
+fn of_condition(weight: TrackWeight, condition: Condition) -> Tracking {
     let good = match condition {
         Condition::Unknown => return Tracking { pending: true, ..Tracking::default() },
         Condition::Good => !weight.reverse,
@@ -46,6 +117,30 @@ pub fn sum(contributions: impl IntoIterator<Item = Tracking>) -> Tracking {
         fault: sum.fault || one.fault,
         pending: sum.pending || one.pending,
     })
+}
+
+/// What is known of tracked objects other than interfaces.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings(BTreeMap<TrackerKind, BTreeMap<String, Finding>>);
+
+impl Findings {
+    /// What is known of one. Without a report it is unknown.
+    pub fn of(&self, kind: TrackerKind, name: &str) -> Finding {
+        let found = self.0.get(&kind).and_then(|of_kind| of_kind.get(name));
+        found.copied().unwrap_or(Finding::Is(Condition::Unknown))
+    }
+
+    /// Takes note of a report.
+    pub fn insert(&mut self, (kind, name): TrackerId, finding: Finding) {
+        self.0.entry(kind).or_default().insert(name, finding);
+    }
+
+    /// Forgets what is not tracked any more.
+    pub fn retain(&mut self, is_tracked: impl Fn(TrackerKind, &str) -> bool) {
+        for (kind, of_kind) in &mut self.0 {
+            of_kind.retain(|name, _| is_tracked(*kind, name));
+        }
+    }
 }
 
 /// How often in a row a script has failed or succeeded, held in keepalived's counter: 0 to rise + fall - 1, good
@@ -108,7 +203,7 @@ mod tests {
     use super::*;
 
     fn tracked(weight: i16, reverse: bool, condition: Condition) -> (i32, bool) {
-        let tracking = contribution(TrackWeight { weight, reverse }, condition);
+        let tracking = contribution(TrackWeight { weight, reverse }, Finding::Is(condition));
         (tracking.adjustment, tracking.fault)
     }
 
@@ -134,10 +229,29 @@ mod tests {
     }
 
     #[test]
+    fn a_files_number_counts_times_its_weight() {
+        let of = |weight, reverse, content| {
+            let tracking = contribution(TrackWeight { weight, reverse }, Finding::Holds(content));
+            (tracking.adjustment, tracking.fault)
+        };
+        assert_eq!(of(1, false, 20), (20, false));
+        assert_eq!(of(2, false, -20), (-40, false));
+        assert_eq!(of(2, true, -20), (40, false));
+        assert_eq!(of(1, false, 1000), (253, false));
+        assert_eq!(of(1, false, -253), (-253, false));
+        assert_eq!(of(1, false, -254), (0, true));
+        assert_eq!(of(-253, false, i64::MAX), (0, true));
+        assert_eq!(of(0, false, 0), (0, false));
+        assert_eq!(of(0, false, 7), (0, true));
+        assert_eq!(of(0, true, 0), (0, true));
+        assert_eq!(of(0, true, 7), (0, false));
+    }
+
+    #[test]
     fn an_outstanding_result_keeps_the_router_waiting() {
         let total = sum([
-            contribution(TrackWeight { weight: 5, reverse: false }, Condition::Good),
-            contribution(TrackWeight::default(), Condition::Unknown),
+            contribution(TrackWeight { weight: 5, reverse: false }, Finding::Is(Condition::Good)),
+            contribution(TrackWeight::default(), Finding::Is(Condition::Unknown)),
         ]);
         assert_eq!(total, Tracking { adjustment: 5, fault: false, pending: true });
     }

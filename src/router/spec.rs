@@ -13,9 +13,10 @@ use vrrp::{
     RouterSpec, Transport, Wish,
 };
 
+use super::priority::{Tracker, TrackerKind};
 use crate::config::model::{
-    Announce, Authentication, Broadcast, Config, InitialState, Notify, Script, SyncGroup, Tracked,
-    VirtualAddress, VrrpInstance, VrrpScript,
+    Announce, Authentication, Broadcast, Config, InitialState, Notify, Script, SyncGroup,
+    TrackFile, TrackProcess, Tracked, VirtualAddress, VrrpInstance, VrrpScript,
 };
 
 /// Everything the worker acts on.
@@ -27,6 +28,12 @@ pub struct RouterWorkerSpec {
     pub groups: Vec<GroupWork>,
     /// Scripts that at least one router tracks, by name.
     pub scripts: Vec<ScriptSpec>,
+    /// Files that at least one router tracks.
+    pub files: Vec<TrackFile>,
+    /// Processes that at least one router tracks.
+    pub processes: Vec<TrackProcess>,
+    /// Virtual servers that at least one router follows.
+    pub virtual_servers: Vec<ipvs::ServiceKey>,
     /// `vrrp_startup_delay`.
     pub startup_delay: Duration,
     /// `vrrp_rt_priority`, 1 to 99; `None`: evenkeel's own where it is permitted.
@@ -46,10 +53,8 @@ pub struct RouterWork {
     pub unicast_ttl: u8,
     /// Every address it holds as Master, excluded ones too.
     pub addresses: Vec<AddressSpec>,
-    /// Interfaces besides its own.
-    pub track_interfaces: Vec<Tracked>,
-    /// Scripts by name.
-    pub track_scripts: Vec<Tracked>,
+    /// What its priority follows, its group's trackers among them.
+    pub trackers: Vec<Tracker>,
     /// Notify scripts.
     pub notify: Notify,
 }
@@ -107,13 +112,19 @@ impl From<&Config> for RouterWorkerSpec {
     fn from(config: &Config) -> Self {
         let routers: Vec<_> =
             config.instances.iter().map(|instance| router(config, instance)).collect();
-        let used: BTreeSet<&str> = routers
-            .iter()
-            .flat_map(|work| work.track_scripts.iter().map(|tracked| tracked.name.as_str()))
-            .collect();
-        let scripts = config.scripts.iter().filter(|script| used.contains(script.name.as_str()));
+        let trackers = || routers.iter().flat_map(|work: &RouterWork| &work.trackers);
+        let is_used = |kind, name: &str| trackers().any(|it| it.kind == kind && it.name == name);
+        let scripts = config.scripts.iter().filter(|it| is_used(TrackerKind::Script, &it.name));
+        let files = config.track_files.iter().filter(|it| is_used(TrackerKind::File, &it.name));
+        let processes =
+            config.track_processes.iter().filter(|it| is_used(TrackerKind::Process, &it.name));
+        let services = trackers().filter(|it| it.kind == TrackerKind::VirtualServer);
+        let services: BTreeSet<_> = services.filter_map(|it| it.name.parse().ok()).collect();
         Self {
             scripts: scripts.map(|script| self::script(config, script)).collect(),
+            files: files.cloned().collect(),
+            processes: processes.cloned().collect(),
+            virtual_servers: services.into_iter().collect(),
             groups: config.sync_groups.iter().map(|it| group(config, it)).collect(),
             startup_delay: config.global.vrrp_startup_delay,
             real_time_priority: config.global.vrrp_rt_priority,
@@ -161,14 +172,12 @@ fn router(config: &Config, instance: &VrrpInstance) -> RouterWork {
     router.higher_prio_send_advert = instance.higher_prio_send_advert;
     router.hand_over = instance.hand_over;
     router.track_primary = !instance.dont_track_primary;
-    let (track_interfaces, track_scripts) = tracked(instance, group);
     RouterWork {
         router,
         source: instance.source,
         unicast_ttl: instance.unicast_ttl,
         addresses: held.map(address).collect(),
-        track_interfaces,
-        track_scripts,
+        trackers: trackers(instance, group),
         notify: notify(config, &instance.notify),
     }
 }
@@ -206,14 +215,33 @@ fn announce(from: Announce, interval: Duration) -> AnnounceSpec {
 
 /// What counts for an instance: its own trackers and its group's. What a member or an owner may track is settled in
 /// the configuration.
-fn tracked(instance: &VrrpInstance, group: Option<&SyncGroup>) -> (Vec<Tracked>, Vec<Tracked>) {
-    let mut interfaces = instance.track_interfaces.clone();
-    let mut scripts = instance.track_scripts.clone();
-    if let Some(group) = group {
-        interfaces.extend(group.track_interfaces.iter().cloned());
-        scripts.extend(group.track_scripts.iter().cloned());
-    }
-    (interfaces, scripts)
+fn trackers(instance: &VrrpInstance, group: Option<&SyncGroup>) -> Vec<Tracker> {
+    let of_kind = |kind, own: &[Tracked], groups: Option<&Vec<Tracked>>| {
+        let all = own.iter().chain(groups.into_iter().flatten());
+        let tracker =
+            move |it: &Tracked| Tracker { kind, name: it.name.clone(), weight: it.weight };
+        all.map(tracker).collect::<Vec<_>>()
+    };
+    [
+        of_kind(
+            TrackerKind::Interface,
+            &instance.track_interfaces,
+            group.map(|it| &it.track_interfaces),
+        ),
+        of_kind(TrackerKind::Script, &instance.track_scripts, group.map(|it| &it.track_scripts)),
+        of_kind(TrackerKind::File, &instance.track_files, group.map(|it| &it.track_files)),
+        of_kind(
+            TrackerKind::Process,
+            &instance.track_processes,
+            group.map(|it| &it.track_processes),
+        ),
+        of_kind(
+            TrackerKind::VirtualServer,
+            &instance.track_virtual_servers,
+            group.map(|it| &it.track_virtual_servers),
+        ),
+    ]
+    .concat()
 }
 
 fn address(vip: &VirtualAddress) -> AddressSpec {
@@ -348,7 +376,7 @@ mod tests {
 
     #[test]
     fn an_instance_becomes_a_router_with_its_addresses() {
-        let RouterWork { router, addresses, track_scripts, .. } = pair().routers.remove(0);
+        let RouterWork { router, addresses, trackers, .. } = pair().routers.remove(0);
         assert_eq!((router.wish, router.advert_int), (Wish::Master, Duration::from_millis(100)));
         assert_eq!(router.addresses.len(), 1);
         assert_eq!(router.announced.len(), 2);
@@ -363,7 +391,7 @@ mod tests {
             (broadcast, Some("eth0:1"))
         );
         assert_eq!(addresses[1].interface.as_str(), "eth1");
-        assert_eq!(track_scripts[0].weight.weight, -30, "the group's counts for its members");
+        assert_eq!(trackers[0].weight.weight, -30, "the group's counts for its members");
     }
 
     #[test]

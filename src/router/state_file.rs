@@ -33,13 +33,16 @@ pub(super) struct StateFile {
     pub held: Vec<Place>,
     /// What tracked scripts had come to.
     pub scripts: BTreeMap<String, Condition>,
+    /// Routers that an operator has told to resign.
+    #[serde(default)]
+    pub resigned: Vec<RouterId>,
 }
 
 impl StateFile {
     /// What to leave behind now.
     pub(super) fn new(standing: Standing, scripts: BTreeMap<String, Condition>) -> Self {
-        let Standing { routers, held } = standing;
-        Self { layout: LAYOUT, boot: boot(), routers, held, scripts }
+        let Standing { routers, held, resigned } = standing;
+        Self { layout: LAYOUT, boot: boot(), routers, held, scripts, resigned }
     }
 
     /// Reads the file of this boot, if there is one.
@@ -85,6 +88,8 @@ impl StateFile {
             resume,
             left: self.held,
             scripts: if died_at.is_some() { self.scripts } else { BTreeMap::new() },
+            // A new director begins afresh; one whose process was replaced goes on as told.
+            resigned: if died_at.is_some() { self.resigned } else { Vec::new() },
         }
     }
 }
@@ -121,8 +126,7 @@ mod tests {
             source: None,
             unicast_ttl: 255,
             addresses: vec![vip],
-            track_interfaces: Vec::new(),
-            track_scripts: Vec::new(),
+            trackers: Vec::new(),
             notify: Notify::default(),
         };
         RouterWorkerSpec { routers: vec![work], ..RouterWorkerSpec::default() }
@@ -133,7 +137,7 @@ mod tests {
         let held = spec.routers[0].addresses.iter().map(Place::from).collect();
         let routers = vec![(spec.routers[0].router.id, state, 5)];
         let scripts = BTreeMap::from([("nginx".to_owned(), Condition::Good)]);
-        StateFile::new(Standing { routers, held }, scripts)
+        StateFile::new(Standing { routers, held, resigned: vec![] }, scripts)
     }
 
     fn resumed(file: StateFile, died_at: Option<u64>, now: u64) -> Option<ResumeAs> {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use vrrp::{Counters, Family, State, Tracking, Version};
 
-use super::priority::Condition;
+use super::priority::{Condition, TrackerKind};
 
 /// Everything.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,12 @@ pub struct InstanceStatus {
     pub effective_priority: u8,
     /// What tracking amounts to.
     pub tracking: Tracking,
+    /// Each tracked object, and what it contributes.
+    pub trackers: Vec<TrackerStatus>,
+    /// An operator told it to resign: it takes nothing from a master until it is told otherwise or there is none.
+    pub resigned: bool,
+    /// Its last changes, the latest last.
+    pub transitions: Vec<TransitionStatus>,
     /// Its addresses are (to be) on the interface.
     pub holding: bool,
     /// Address that it sends from.
@@ -59,6 +65,48 @@ pub struct InstanceStatus {
     pub counters: Counters,
     /// Advertisements that the kernel refused to send.
     pub send_failures: u64,
+}
+
+/// A tracked object as one router counts it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrackerStatus {
+    /// What it is.
+    pub kind: TrackerKind,
+    /// Its name.
+    pub name: String,
+    /// Its weight for this router; 0 makes a failure a fault.
+    pub weight: i16,
+    /// Good and bad change places.
+    pub reverse: bool,
+    /// Whether it is as it should be; none for files.
+    pub condition: Option<Condition>,
+    /// The number in a tracked file.
+    pub content: Option<i64>,
+    /// What it adds to the priority now.
+    pub adjustment: i32,
+    /// It keeps the router in FAULT.
+    pub fault: bool,
+    /// Scripts: failures since the last success.
+    pub failures_in_a_row: Option<u64>,
+    /// How the last run of a script ended; what was last found otherwise.
+    pub last: Option<String>,
+}
+
+/// A change of state that a router went through.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TransitionStatus {
+    /// Milliseconds since the epoch.
+    pub at_ms: u64,
+    /// Before.
+    pub from: State,
+    /// After.
+    pub to: State,
+    /// Effective priority.
+    pub priority: u8,
+    /// Why, in words.
+    pub cause: String,
+    /// How long the state before had lasted, in milliseconds, if it is known.
+    pub lasted_ms: Option<u64>,
 }
 
 /// Another Master.
@@ -109,6 +157,8 @@ pub struct ScriptStatus {
     pub runs: u64,
     /// Runs that failed.
     pub failures: u64,
+    /// Of those, since the last success.
+    pub failures_in_a_row: u64,
     /// Runs that were due while the one before was still active.
     pub skipped: u64,
 }

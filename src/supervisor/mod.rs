@@ -342,6 +342,9 @@ impl Supervisor {
             | Message::LinkRecovered
             | Message::Order { .. }
             | Message::Count { .. }
+            | Message::Operate { .. }
+            | Message::TellQuorums(_)
+            | Message::Quorums(_)
             | Message::Event(_) => warn!(worker = %from, "unexpected message"),
         }
     }

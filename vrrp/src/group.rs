@@ -210,6 +210,21 @@ impl Group {
         }
     }
 
+    /// Leaves everything to another Master if there is one, and leaves that one alone. Where nobody takes over in the
+    /// time of a hand-over, it goes on as Master: the addresses have stayed.
+    pub(crate) fn resign(&mut self, member: usize, now: Instant, out: &mut VecDeque<Action>) {
+        self.members.iter_mut().for_each(|member| member.resigned = true);
+        if self.ending.is_none() && self.members[member].state() == State::Master {
+            self.leave_master(Leaving::Resigns, member, Cause::Resigned, now, out);
+            self.tell(out);
+        }
+    }
+
+    /// May preempt again.
+    pub(crate) fn rejoin(&mut self) {
+        self.members.iter_mut().for_each(|member| member.resigned = false);
+    }
+
     /// Hands over what it holds and does not start again.
     pub(crate) fn end(&mut self, cause: Cause, now: Instant, out: &mut VecDeque<Action>) {
         self.ending = Some(cause);
@@ -297,7 +312,8 @@ impl Group {
         let is_free =
             |m: &Router| matches!(m.phase, Phase::Initialize | Phase::Fault) && m.is_ready();
         // An owner waits for nobody and is never seen as Backup (RFC 9568 section 6.4.1).
-        if self.members.iter().all(|m| is_free(m) && m.priority.is_owner()) {
+        let waits_for_nobody = |m: &Router| m.priority.is_owner() && !m.resigned;
+        if self.members.iter().all(|m| is_free(m) && waits_for_nobody(m)) {
             return self.become_master(0, Cause::Owner, now, out);
         }
         for router in &mut self.members {

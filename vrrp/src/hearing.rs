@@ -102,7 +102,7 @@ impl Router {
         }
         // Equal counts as better here: addresses are not compared (RFC 9568 section 6.4.2).
         let is_lesser = other.priority < u8::from(self.priority);
-        let preempts = (self.spec.preempt || self.spec.priority.is_owner()) && !self.stepped_back;
+        let preempts = (self.spec.preempt || self.spec.priority.is_owner()) && !self.stays_back();
         let is_delayed = self.is_preempt_delayed(is_lesser && preempts, now);
         self.master = Some(other);
         if is_lesser && preempts && !is_delayed {

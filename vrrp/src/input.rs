@@ -94,6 +94,8 @@ pub struct RouterView<'a> {
     pub priority: Priority,
     /// True while its addresses are (to be) on the interface.
     pub holding: bool,
+    /// It was told to resign, and takes nothing from a Master until it is told otherwise or there is none.
+    pub resigned: bool,
     /// The address that it sends from.
     pub source: Option<IpAddr>,
     /// The Master last heard, other than ourselves.

@@ -29,8 +29,10 @@ pub(crate) struct Router {
     pub(crate) holding: bool,
     /// How to start, when the process before us left the addresses.
     pub(crate) resume: Option<ResumeAs>,
-    /// Resigned or failed to hold: leaves every Master alone, until there is none.
+    /// Failed to hold: leaves every Master alone, until there is none.
     pub(crate) stepped_back: bool,
+    /// An operator told it to leave every Master alone. Ends when there is none, or when told so.
+    pub(crate) resigned: bool,
     pub(crate) master: Option<MasterView>,
     pub(crate) counters: Counters,
     /// The Master's interval (version 3; RFC 9568 section 6.1, Active_Adver_Interval).
@@ -50,6 +52,7 @@ impl Router {
             holding: false,
             resume: None,
             stepped_back: false,
+            resigned: false,
             master: None,
             counters: Counters::default(),
             learned: None,
@@ -89,6 +92,11 @@ impl Router {
         }
     }
 
+    /// Takes nothing from a Master, whatever its priority.
+    pub(crate) fn stays_back(&self) -> bool {
+        self.stepped_back || self.resigned
+    }
+
     /// An advertisement would leave.
     pub(crate) fn can_send(&self) -> bool {
         self.link.is_some_and(|link| link.up && link.source.is_some())
@@ -119,7 +127,7 @@ impl Router {
     /// Backup from now on, with a whole master-down time to go. An owner waits for nobody (keepalived; RFC 9568 section
     /// 6.4.1).
     pub(crate) fn backup(&self, now: Instant) -> Backup {
-        let wait = if self.priority.is_owner() && !self.stepped_back {
+        let wait = if self.priority.is_owner() && !self.stays_back() {
             Duration::ZERO
         } else {
             self.master_down()
@@ -130,7 +138,7 @@ impl Router {
     /// Backup for the first time.
     pub(crate) fn first_backup(&self, now: Instant) -> Backup {
         let mut backup = self.backup(now);
-        if self.spec.wish == Wish::Master && !self.priority.is_owner() {
+        if self.spec.wish == Wish::Master && !self.priority.is_owner() && !self.resigned {
             let wait = timing::wishful_start(self.spec.version, self.spec.advert_int);
             backup.master_down = now + wait;
         }
@@ -142,9 +150,14 @@ impl Router {
         listening_until(now + self.master_down())
     }
 
-    pub(crate) fn handing_over(&self, yielded: Option<Backup>, now: Instant) -> HandingOver {
-        let wait = timing::hand_over(self.spec.version, self.priority, self.interval());
-        HandingOver { until: now + wait, unseen: self.spec.announced.clone(), yielded }
+    pub(crate) fn handing_over(&self, now: Instant) -> HandingOver {
+        let until = now + self.hand_over();
+        HandingOver { until, unseen: self.spec.announced.clone(), yielded: None }
+    }
+
+    /// How long it waits for a next Master's announcements.
+    pub(crate) fn hand_over(&self) -> Duration {
+        timing::hand_over(self.spec.version, self.priority, self.interval())
     }
 
     pub(crate) fn master_from(&self, now: Instant) -> Master {
@@ -218,6 +231,10 @@ impl Router {
     }
 
     fn shift_timer(&mut self, before: Duration, now: Instant) {
+        // Who resigned waits for others, as long as they may need.
+        if self.resigned && self.state() == State::HandingOver {
+            return;
+        }
         let after = self.master_down();
         self.listen(|backup| {
             let shifted = (backup.master_down + after).checked_sub(before);
@@ -405,6 +422,6 @@ impl Router {
 }
 
 /// A Backup that has heard nothing yet.
-fn listening_until(master_down: Instant) -> Backup {
+pub(crate) fn listening_until(master_down: Instant) -> Backup {
     Backup { master_down, silence: Silence::Nobody, preempt_at: None, is_doubted: false }
 }

@@ -192,10 +192,15 @@ impl Routers {
         self.with(router, |group, member, out| group.resume(member, resume, now, out));
     }
 
-    /// Lets another router take over, if there is one, and leaves it alone until it is gone.
+    /// Lets another router take over the router's whole group, if there is one, and leaves it alone until it is gone
+    /// or [`Routers::rejoin`] is called. A Backup stays one in the same way.
     pub fn resign(&mut self, router: RouterId, now: Instant) {
-        let cause = Cause::Resigned;
-        self.with(router, |group, member, out| group.step_back(member, cause, now, out));
+        self.with(router, |group, member, out| group.resign(member, now, out));
+    }
+
+    /// Ends what [`Routers::resign`] began: the router's group preempts again as it is configured to.
+    pub fn rejoin(&mut self, router: RouterId) {
+        self.with(router, |group, _, _| group.rejoin());
     }
 
     /// Hands everything over and stops. Done when [`Routers::is_stopped`].
@@ -286,6 +291,7 @@ impl Routers {
             since: router.since,
             priority: router.priority,
             holding: router.holding,
+            resigned: router.resigned,
             source: router.source(),
             master: router.master,
             counters: &router.counters,

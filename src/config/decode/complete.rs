@@ -7,7 +7,7 @@ use vrrp::{Family, Priority, Version};
 
 use super::addresses;
 use super::instance::{Authentication, Draft, Kind};
-use super::track::Entry;
+use super::track::Trackers;
 use super::{At, Decoder};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
@@ -26,8 +26,7 @@ pub(super) struct Finished {
     pub(super) instance: VrrpInstance,
     pub(super) vrid: Span,
     pub(super) priority: Option<Span>,
-    pub(super) track_interfaces: Vec<Entry>,
-    pub(super) track_scripts: Vec<Entry>,
+    pub(super) trackers: Trackers,
     /// Whether a sync group without `sync_group_tracking_weight` has it.
     pub(super) in_group: bool,
 }
@@ -106,19 +105,15 @@ impl Decoder<'_> {
             announce: draft.announce.over(global.announce),
             track_interfaces: Vec::new(),
             track_scripts: Vec::new(),
+            track_files: Vec::new(),
+            track_processes: Vec::new(),
+            track_virtual_servers: Vec::new(),
             notify: draft.notify,
             smtp_alert: draft.smtp_alert,
         };
-        let (track_interfaces, track_scripts) = (draft.track_interfaces, draft.track_scripts);
         let (vrid, priority) = (vrid.span, draft.priority.map(|priority| priority.span));
-        Some(Finished {
-            instance,
-            vrid,
-            priority,
-            track_interfaces,
-            track_scripts,
-            in_group: false,
-        })
+        let trackers = draft.trackers;
+        Some(Finished { instance, vrid, priority, trackers, in_group: false })
     }
 
     /// Notes where its parts stand, for what is said of it later.
@@ -143,7 +138,7 @@ impl Decoder<'_> {
             let At { value, span } = held.address;
             marks.mark(Subject::Address(name.clone(), value), span);
         }
-        for entry in draft.track_interfaces.iter().chain(&draft.track_scripts) {
+        for entry in draft.trackers.iter() {
             let At { value, span } = &entry.name;
             marks.mark(Subject::Tracker(name.clone(), value.clone()), *span);
         }

@@ -9,8 +9,10 @@ use checkers::{Cadence, First, Target};
 
 use super::options::{OptionWord, alone};
 use super::pace::{Pace, Paced};
-use super::{At, Decoder, Keyword, Keywords, acts, not_yet};
+use super::tracked::Object;
+use super::{At, Decoder, Keyword, Keywords, acts};
 use crate::config::diagnostic::Diagnostic;
+use crate::config::model::{InitFile, TrackFile as RouterFile, TrackWeight};
 use crate::config::source::Span;
 use crate::config::tree::{Directive, Property, Word};
 
@@ -43,6 +45,7 @@ struct WeightDraft {
 pub(super) struct Draft {
     file: Option<At<String>>,
     weight: WeightDraft,
+    init: Option<InitFile>,
 }
 
 impl Keywords for Draft {
@@ -59,7 +62,17 @@ impl Keywords for Draft {
         acts("weight", "-254..254 [reverse]", |decoder, directive, draft| {
             decoder.file_weight(directive, -254..=254, &mut draft.weight);
         }),
-        not_yet("init_file", "[VALUE] [overwrite]", "the file is not created"),
+        acts("init_file", "[VALUE] [overwrite]", |decoder, directive, draft| {
+            let mut init = InitFile { value: 0, overwrite: false };
+            for word in &directive.arguments {
+                if word.is("overwrite") {
+                    init.overwrite = true;
+                } else if let Some(value) = decoder.number_in(word, i32::MIN..=i32::MAX) {
+                    init.value = value;
+                }
+            }
+            draft.init = Some(init);
+        }),
     ]];
 }
 
@@ -130,19 +143,28 @@ impl FileDraft {
 }
 
 impl Decoder<'_> {
-    /// Reads one `track_file`; `FILE_CHECK` finds it by its name.
-    pub(super) fn track_file(&mut self, directive: &Directive) {
+    /// Reads one `track_file`; `FILE_CHECK` finds it by its name, routers by what is returned.
+    pub(super) fn track_file(&mut self, directive: &Directive) -> Option<Object<RouterFile>> {
         let name = self.name(directive);
         let mut draft = Draft::default();
         self.block(directive, &mut draft);
-        let Some(At { value: name, .. }) = name else { return };
-        let keyword = directive.head();
-        let Draft { file: Some(file), weight } = draft else {
+        let (At { value: name, span }, keyword) = (name?, directive.head());
+        let Draft { file: Some(file), weight, init } = draft else {
             if !directive.has("file") {
                 let message = format!("track_file `{name}` has no `file`");
                 self.report(Diagnostic::error("missing-keyword", keyword, message));
             }
-            return;
+            return None;
+        };
+        let object = RouterFile {
+            name: name.clone(),
+            path: file.value.as_str().into(),
+            // The number itself unless something else is said; keepalived holds it within these bounds.
+            weight: TrackWeight {
+                weight: i16::try_from(weight.weight.unwrap_or(1).clamp(-254, 254)).unwrap_or(1),
+                reverse: weight.reverse,
+            },
+            init,
         };
         let tracked = TrackFile { keyword, file, weight, used: false };
         if let Some(first) = self.track_files.insert(name.clone(), tracked) {
@@ -151,17 +173,12 @@ impl Decoder<'_> {
                 Diagnostic::error("twice", keyword, message).related(first.keyword, "the first"),
             );
         }
+        Some(Object { name: At { value: name, span }, keyword, object: Some(object) })
     }
 
-    /// Those that no checker reads.
-    pub(super) fn track_files_are_used(&mut self) {
-        let unused = self.track_files.iter().filter(|(_, one)| !one.used);
-        let unused: Vec<(String, Span)> =
-            unused.map(|(name, one)| (name.clone(), one.keyword)).collect();
-        for (name, span) in unused {
-            let message = format!("no FILE_CHECK has the track_file `{name}`: it is not read");
-            self.report(Diagnostic::warning("unused", span, message));
-        }
+    /// Whether a checker reads this `track_file`.
+    pub(super) fn is_checked(&self, name: &str) -> bool {
+        self.track_files.get(name).is_some_and(|one| one.used)
     }
 
     fn file_weight(

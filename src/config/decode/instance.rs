@@ -8,7 +8,7 @@ use vrrp::{IfName, Priority, Version, Vrid};
 use super::addresses;
 use super::global::{AnnounceDraft, DAY, NO_MAIL};
 use super::options::{OptionWord, value};
-use super::track::Entry;
+use super::track::{Trackers, Tracks};
 use super::{At, Decoder, Keyword, Keywords, acts, kept, many, not_yet, refused};
 use crate::config::model::{InitialState, Notify, UnicastPeer};
 use crate::config::source::Span;
@@ -59,8 +59,7 @@ pub(super) struct Draft {
     pub(super) down_timer_adverts: Option<At<u8>>,
     pub(super) hand_over: Option<bool>,
     pub(super) announce: AnnounceDraft,
-    pub(super) track_interfaces: Vec<Entry>,
-    pub(super) track_scripts: Vec<Entry>,
+    pub(super) trackers: Trackers,
     pub(super) notify: Notify,
     pub(super) smtp_alert: Option<bool>,
 }
@@ -101,7 +100,13 @@ impl Keywords for Authentication {
 impl Keywords for Draft {
     const BLOCK: &'static str = "vrrp_instance";
     const TABLES: &'static [&'static [Keyword<Self>]] =
-        &[IDENTITY, TRANSPORT, ADDRESSES, RULES, TRACKING];
+        &[IDENTITY, TRANSPORT, ADDRESSES, RULES, Self::TRACKERS, TRACKING];
+}
+
+impl Tracks for Draft {
+    fn trackers(&mut self) -> &mut Trackers {
+        &mut self.trackers
+    }
 }
 
 const NO_VMAC: &str = "the router uses the interface's own MAC address";
@@ -286,16 +291,6 @@ const RULES: &[Keyword<Draft>] = &[
 ];
 
 const TRACKING: &[Keyword<Draft>] = &[
-    many(
-        "track_interface",
-        "{ INTERFACE [weight N [reverse]] ... }",
-        |decoder, directive, draft| {
-            draft.track_interfaces.extend(decoder.tracked(directive));
-        },
-    ),
-    many("track_script", "{ NAME [weight N [reverse]] ... }", |decoder, directive, draft| {
-        draft.track_scripts.extend(decoder.tracked(directive));
-    }),
     acts("dont_track_primary", "", |decoder, directive, draft| {
         draft.dont_track_primary = decoder.flag(directive);
     }),
@@ -329,8 +324,6 @@ const TRACKING: &[Keyword<Draft>] = &[
     kept("smtp_alert", "[BOOL]", NO_MAIL, |decoder, directive, draft| {
         draft.smtp_alert = decoder.switch(directive);
     }),
-    not_yet("track_file", "{ NAME [weight N [reverse]] ... }", "the files are not watched"),
-    not_yet("track_process", "{ NAME [weight N [reverse]] ... }", "the processes are not counted"),
     not_yet("track_bfd", "{ NAME [weight N [reverse]] ... }", "there is no BFD"),
 ];
 

@@ -32,6 +32,8 @@ mod smtp;
 mod sync_group;
 mod tls;
 mod track;
+mod track_process;
+mod tracked;
 mod udp;
 mod value;
 mod virtual_server;
@@ -187,8 +189,14 @@ fn rows<T: Keywords>(into: &mut Vec<Row>) {
 
 /// Blocks of the outermost level. Where one stands inside another, a brace is missing, and passing it over as
 /// keepalived does would lose a service.
-const BLOCKS: [&str; 5] =
-    ["global_defs", "vrrp_script", "vrrp_instance", "vrrp_sync_group", "virtual_server"];
+const BLOCKS: [&str; 6] = [
+    "global_defs",
+    "vrrp_script",
+    "vrrp_track_process",
+    "vrrp_instance",
+    "vrrp_sync_group",
+    "virtual_server",
+];
 
 /// All keywords that have a table here.
 pub(super) fn all_rows() -> Vec<Row> {
@@ -196,6 +204,7 @@ pub(super) fn all_rows() -> Vec<Row> {
     rows::<root::Draft>(&mut all);
     rows::<global::Draft>(&mut all);
     rows::<script::Draft>(&mut all);
+    rows::<track_process::Draft>(&mut all);
     rows::<sync_group::Draft>(&mut all);
     rows::<instance::Draft>(&mut all);
     rows::<instance::Authentication>(&mut all);

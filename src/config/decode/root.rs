@@ -8,11 +8,11 @@ use vrrp::{Family, IfName, Vrid};
 use super::complete::Finished;
 use super::group::Group;
 use super::script::Named;
-use super::sync_group::Scripts;
+use super::tracked::{Object, Objects};
 use super::{At, Decoder, Keyword, Keywords, global, instance, many, not_yet, sync_group};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
-use crate::config::model::{Config, VirtualServer};
+use crate::config::model::{Config, TrackFile, TrackProcess, VirtualServer};
 use crate::config::source::Span;
 use crate::config::tree::{Block, Directive};
 
@@ -21,6 +21,8 @@ use crate::config::tree::{Block, Directive};
 pub(super) struct Draft {
     global: global::Draft,
     scripts: Vec<Named>,
+    files: Vec<Object<TrackFile>>,
+    processes: Vec<Object<TrackProcess>>,
     instances: Vec<instance::Draft>,
     sync_groups: Vec<sync_group::Draft>,
     groups: Vec<Group>,
@@ -80,11 +82,18 @@ impl Keywords for Draft {
         not_yet("static_rules", "{ RULE ... }", "the rules are not set"),
         not_yet("track_group", "NAME { ... }", "there are no static addresses to watch"),
         not_yet("SSL", "{ ... }", "SSL_GET presents no certificate"),
-        not_yet("vrrp_track_process", "NAME { ... }", "the processes are not counted"),
-        many("track_file", "NAME { ... }", |decoder, directive, _| decoder.track_file(directive)),
-        many("vrrp_track_file", "NAME { ... }", |decoder, directive, _| {
+        many("vrrp_track_process", "NAME { ... }", |decoder, directive, draft| {
+            let process = decoder.vrrp_track_process(directive);
+            draft.processes.extend(process);
+        }),
+        many("track_file", "NAME { ... }", |decoder, directive, draft| {
+            let file = decoder.track_file(directive);
+            draft.files.extend(file);
+        }),
+        many("vrrp_track_file", "NAME { ... }", |decoder, directive, draft| {
             decoder.old_name(directive, "track_file");
-            decoder.track_file(directive);
+            let file = decoder.track_file(directive);
+            draft.files.extend(file);
         }),
         not_yet("garp_group", "{ ... }", "vrrp_garp_interval holds for each interface"),
         not_yet("bfd_instance", "NAME { ... }", "there is no BFD"),
@@ -138,14 +147,23 @@ impl Decoder<'_> {
     }
 
     fn finish(&mut self, draft: Draft) -> Config {
-        let Draft { global, scripts, instances, sync_groups, groups, virtual_servers } = draft;
+        let Draft {
+            global,
+            scripts,
+            files,
+            processes,
+            instances,
+            sync_groups,
+            groups,
+            virtual_servers,
+        } = draft;
         self.groups_are_used(&groups);
-        self.track_files_are_used();
         let (global, sync_instance) = global.finish();
         self.unique(
             scripts.iter().map(|one| (one.name.value.as_str(), one.keyword)),
             "vrrp_script",
         );
+        self.unique(processes.iter().map(Object::name_and_place), "vrrp_track_process");
         let named = instances.iter().filter_map(|one| Some((one.name.as_str(), one.keyword?)));
         self.unique(named, "vrrp_instance");
         self.unique(sync_groups.iter().filter_map(|one| one.name_and_place()), "vrrp_sync_group");
@@ -153,19 +171,12 @@ impl Decoder<'_> {
             instances.into_iter().filter_map(|draft| self.finish_instance(draft, &global));
         let mut finished: Vec<Finished> = finished.collect();
         self.one_router_each(&finished);
-        let mut tracked = Scripts::new(&scripts);
-        let sync_groups = self.finish_groups(sync_groups, &mut finished, &mut tracked);
+        let mut objects = Objects::new(&scripts, &files, &processes, &virtual_servers);
+        let sync_groups = self.finish_groups(sync_groups, &mut finished, &mut objects);
         for instance in &mut finished {
-            self.finish_trackers(instance, &mut tracked);
+            self.finish_trackers(instance, &mut objects);
         }
-        let unused: Vec<At<String>> = tracked.unused().map(|one| one.name.clone()).collect();
-        for At { value, span } in unused {
-            let message = format!("nothing tracks vrrp_script `{value}`: it is not run");
-            self.report(
-                Diagnostic::warning("unused", span, message)
-                    .help(format!("add to an instance: track_script {{ {value} }}")),
-            );
-        }
+        self.all_are_tracked(objects.unused());
         if let Some((name, span)) = sync_instance
             && !finished.iter().any(|one| one.instance.name == name)
         {
@@ -176,6 +187,8 @@ impl Decoder<'_> {
         let config = Config {
             global,
             scripts: scripts.into_iter().filter_map(|one| one.script).collect(),
+            track_files: files.into_iter().filter_map(|one| one.object).collect(),
+            track_processes: processes.into_iter().filter_map(|one| one.object).collect(),
             instances: finished.into_iter().map(|one| one.instance).collect(),
             sync_groups,
             virtual_servers: virtual_servers.into_iter().map(|server| server.value).collect(),

@@ -1,7 +1,8 @@
-//! `track_interface` and `track_script`: what an instance or group watches, and the weight it has there.
+//! `track_*` blocks of instances and groups: what is watched there, and the weight it has. Which objects there are, and
+//! what follows, is `tracked`'s.
 
 use super::options::{OptionWord, alone, value};
-use super::{At, Decoder};
+use super::{At, Decoder, Keyword, many};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::TrackWeight;
 use crate::config::tree::{Directive, Form, Property, Word};
@@ -38,6 +39,57 @@ impl WeightDraft {
 pub(super) struct Entry {
     pub(super) name: At<String>,
     pub(super) weight: WeightDraft,
+}
+
+/// The `track_*` blocks of an instance or group.
+#[derive(Debug, Default)]
+pub(super) struct Trackers {
+    pub(super) interfaces: Vec<Entry>,
+    pub(super) scripts: Vec<Entry>,
+    pub(super) files: Vec<Entry>,
+    pub(super) processes: Vec<Entry>,
+    pub(super) virtual_servers: Vec<Entry>,
+}
+
+impl Trackers {
+    /// Everything that is tracked.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        let Self { interfaces, scripts, files, processes, virtual_servers } = self;
+        [interfaces, scripts, files, processes, virtual_servers].into_iter().flatten()
+    }
+}
+
+/// A block that has [`Trackers`].
+pub(super) trait Tracks: Sized + 'static {
+    /// Where they are kept.
+    fn trackers(&mut self) -> &mut Trackers;
+
+    /// The keywords for them.
+    const TRACKERS: &'static [Keyword<Self>] = &[
+        many(
+            "track_interface",
+            "{ INTERFACE [weight N [reverse]] ... }",
+            |decoder, directive, draft| {
+                draft.trackers().interfaces.extend(decoder.tracked(directive));
+            },
+        ),
+        many("track_script", "{ NAME [weight N [reverse]] ... }", |decoder, directive, draft| {
+            draft.trackers().scripts.extend(decoder.tracked(directive));
+        }),
+        many("track_file", "{ NAME [weight N [reverse]] ... }", |decoder, directive, draft| {
+            draft.trackers().files.extend(decoder.tracked(directive));
+        }),
+        many("track_process", "{ NAME [weight N [reverse]] ... }", |decoder, directive, draft| {
+            draft.trackers().processes.extend(decoder.tracked(directive));
+        }),
+        many(
+            "track_virtual_server",
+            "{ ADDRESS:PORT[/udp | /sctp] | fwmark:MARK [weight N [reverse]] ... }",
+            |decoder, directive, draft| {
+                draft.trackers().virtual_servers.extend(decoder.tracked(directive));
+            },
+        ),
+    ];
 }
 
 const OPTIONS: &[OptionWord<WeightDraft>] = &[

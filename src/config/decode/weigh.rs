@@ -17,7 +17,11 @@ impl Decoder<'_> {
         }
         let base = i32::from(u8::from(instance.priority));
         let all: Vec<&Tracked> =
-            instance.track_scripts.iter().chain(&instance.track_interfaces).collect();
+            [&instance.track_scripts, &instance.track_interfaces, &instance.track_processes]
+                .into_iter()
+                .chain([&instance.track_virtual_servers])
+                .flatten()
+                .collect();
         let bonus: i32 = all.iter().map(|one| i32::from(one.weight.weight.max(0))).sum();
         for one in &all {
             let weight = i32::from(one.weight.weight);

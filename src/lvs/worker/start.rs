@@ -73,6 +73,7 @@ impl Worker {
             planned_until: None,
             counting: VecDeque::new(),
             dropped_events: 0,
+            watched: BTreeSet::new(),
         };
         worker.configure(spec, remembered, None, now);
         Ok(worker)

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::Group;
 use crate::action::{Action, Addresses, Cause};
 use crate::id::RouterId;
-use crate::router::Router;
+use crate::router::{Router, listening_until};
 use crate::state::{Backup, Phase, State};
 
 /// How a Master leaves.
@@ -18,6 +18,8 @@ pub(super) enum Leaving {
     Yields,
     /// Nobody is: priority 0 calls for one.
     Releases,
+    /// The same, and if nobody comes we go on.
+    Resigns,
 }
 
 /// Where a router is that is neither Master nor handing over.
@@ -72,6 +74,7 @@ impl Group {
         for router in joining {
             router.resume = None;
             router.stepped_back = false;
+            router.resigned = false;
             router.master = None;
             let phase = Phase::Master(router.master_from(now));
             router.enter(phase, cause_of(router), now, out);
@@ -125,7 +128,7 @@ impl Group {
         for router in masters.iter().filter(|router| router.will_hand_over()) {
             out.push_back(Action::Watch { router: router.id() });
         }
-        if leaving == Leaving::Releases {
+        if matches!(leaving, Leaving::Releases | Leaving::Resigns) {
             // RFC 9568 section 6.4.3, on Shutdown.
             for router in masters.iter_mut().filter(|router| router.can_send()) {
                 router.advertise(0, out);
@@ -134,11 +137,21 @@ impl Group {
         for router in masters.iter_mut().filter(|router| !router.will_hand_over()) {
             router.release(out);
         }
+        // Who resigns goes on at the end of the longest of its members' waits: until then none lets go.
+        let longest = masters.iter().map(|router| router.hand_over()).max();
         for router in masters {
             let next = router.listening(now);
             let phase = if router.will_hand_over() {
-                let yielded = (leaving == Leaving::Yields).then_some(next);
-                Phase::HandingOver(router.handing_over(yielded, now))
+                let mut handing_over = router.handing_over(now);
+                match leaving {
+                    Leaving::Yields => handing_over.yielded = Some(next),
+                    Leaving::Releases => {}
+                    Leaving::Resigns => {
+                        handing_over.until = now + longest.unwrap_or_default();
+                        handing_over.yielded = Some(listening_until(handing_over.until));
+                    }
+                }
+                Phase::HandingOver(handing_over)
             } else {
                 rest(is_ending, is_faulty, next)
             };
@@ -159,7 +172,11 @@ impl Group {
         let router = &mut self.members[member];
         let Phase::HandingOver(handing_over) = &mut router.phase else { return };
         let yielded = handing_over.yielded.take();
-        let next = yielded.unwrap_or_else(|| router.backup(now));
+        let mut next = yielded.unwrap_or_else(|| router.backup(now));
+        if router.resigned {
+            // Somebody has taken over: the short wait for nobody is over too.
+            next.master_down = next.master_down.max(now + router.master_down());
+        }
         out.push_back(Action::Unwatch { router: router.id() });
         router.release(out);
         router.enter(rest(is_ending, is_faulty, next), cause, now, out);

@@ -1,0 +1,74 @@
+//! What is due: elections and advertisements, announcements, sockets to be opened again, the resync, the end of a stop.
+
+use std::time::{Duration, Instant};
+
+use vrrp::io::Error;
+
+use super::{CoreLoop, RESYNC};
+use crate::router::channel::Report;
+
+impl CoreLoop {
+    pub(super) fn handle_deadlines(&mut self) -> Result<(), Error> {
+        let now = self.clock.now();
+        if self.routers.poll_timeout().is_some_and(|due| due <= now) {
+            self.handle_core_deadline(now);
+        }
+        let now = self.clock.now();
+        self.announcer.send_due(now);
+        if self.quiet_until.is_some_and(|until| until <= now) {
+            self.quiet_until = None;
+            self.tell_core();
+        }
+        if self.sockets.poll_timeout().is_some_and(|at| at <= now) {
+            self.tell_core();
+        }
+        if self.resync_at <= now {
+            self.resync_at = now + RESYNC;
+            self.links.drain(&mut self.requests)?;
+            self.tell_core();
+            self.repair();
+        }
+        if self.stop_by.is_some_and(|by| by <= now) {
+            self.release_now();
+        }
+        Ok(())
+    }
+
+    /// The supervisor's patience ends soon: a release without a successor is better than being killed with the
+    /// addresses in place.
+    pub(super) fn release_now(&mut self) {
+        self.holdings.release_all();
+        self.apply_holdings();
+        if !self.routers.is_stopped() {
+            let text = "the hand-over did not end in the time that a stop has; released";
+            self.end.report(Report::Trouble(text.to_owned()));
+        }
+        self.forced = true;
+    }
+
+    pub(super) fn handle_core_deadline(&mut self, now: Instant) {
+        let late = self.routers.poll_timeout().map_or(Duration::ZERO, |due| now - due);
+        let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+        self.counters.latest_us = self.counters.latest_us.max(micros);
+        let is_stall = self.shortest_interval().is_some_and(|interval| late > interval);
+        if is_stall || self.routers.is_election_due(now) {
+            for spot in self.sockets.spots() {
+                self.read_packets(spot);
+            }
+            self.settle();
+        }
+        let now = self.clock.now();
+        if is_stall {
+            self.counters.stalls += 1;
+            self.routers.handle_stall(late, now);
+            self.settle();
+            self.end.report(Report::Stalled { late });
+        }
+        self.routers.handle_timeout(now);
+        self.settle();
+    }
+
+    pub(super) fn shortest_interval(&self) -> Option<Duration> {
+        self.works.values().map(|work| work.router.advert_int).min()
+    }
+}

@@ -1,0 +1,162 @@
+//! What the desk puts on record: logs, events, notifications, the state file.
+
+use std::time::{Duration, SystemTime};
+
+use tracing::{error, info, warn};
+use vrrp::{Cause, RouterId, State};
+
+use super::{Desk, Life, Running};
+use crate::message::{Event, Message, Role};
+use crate::router::channel::{Changed, Report};
+use crate::router::holdings::Place;
+use crate::router::notify::{Subject, Word, jobs, word_of, word_of_group};
+use crate::router::state_file::StateFile;
+use crate::router::status::TransitionStatus;
+use crate::router::words;
+
+/// Between two log lines about stalls.
+const STALL_LOG_PAUSE: Duration = Duration::from_secs(10);
+/// Changes of a router that are kept for `status`.
+const TRANSITIONS: usize = 16;
+
+impl Desk<'_> {
+    /// Logs, events, notifications, the state file.
+    pub(super) fn take_note(&mut self, report: Report) {
+        match report {
+            Report::Changed(changed) => self.note_change(&changed),
+            Report::GroupChanged { name, from, to } => self.note_group(&name, from, to),
+            Report::PriorityChanged { router, from, to } => {
+                let instance = self.name(router);
+                info!(instance, %from, %to, "effective priority");
+            }
+            Report::Noticed { router, notice } => {
+                let text = words::notice(notice);
+                warn!(instance = self.name(router), "{text}");
+                self.event("instance_notice", self.name(router).to_owned(), text);
+            }
+            Report::Repaired(places) => {
+                warn!(addresses = list(&places), "missing, put back");
+                self.event("addresses_repaired", list(&places), "missing".into());
+            }
+            Report::Cleared(places) => {
+                info!(addresses = list(&places), "left by a previous run, removed");
+            }
+            Report::AddressesFailed(failed) => {
+                for (place, why) in failed {
+                    error!(address = list(&[place]), "cannot be changed: {why}");
+                }
+            }
+            Report::Sending { router, destination, cause: Some(cause) } => {
+                let instance = self.name(router);
+                warn!(instance, %destination, "advertisements cannot be sent: {cause}");
+            }
+            Report::Sending { router, destination, cause: None } => {
+                info!(instance = self.name(router), %destination, "advertisements are sent again");
+            }
+            Report::Trouble(text) => warn!("{text}"),
+            Report::Stalled { late } => self.note_stall(late),
+            Report::Standing(standing) => {
+                self.standing = Some(standing);
+                self.unwritten = true;
+            }
+            // Dropped here, which may take its time.
+            Report::Closed(watcher) => drop(watcher),
+            Report::Configured(_)
+            | Report::Operated(..)
+            | Report::Pong(_)
+            | Report::Status(..)
+            | Report::Stopped => {}
+        }
+    }
+
+    /// A machine that is always late says so once in a while, with how often and the worst.
+    pub(super) fn note_stall(&mut self, late: Duration) {
+        self.stalls.0 += 1;
+        self.stalls.1 = self.stalls.1.max(late);
+        let quiet = self.stall_logged.is_some_and(|at| at.elapsed() < STALL_LOG_PAUSE);
+        if !quiet {
+            let (times, worst) = std::mem::take(&mut self.stalls);
+            self.stall_logged = Some(tokio::time::Instant::now());
+            let worst_ms = worst.as_millis();
+            warn!(times, worst_ms, "not running when a deadline came; silence is doubted once");
+        }
+    }
+
+    pub(super) fn note_change(&mut self, changed: &Changed) {
+        let Changed { router, from, to, priority, cause, at } = *changed;
+        let why = words::cause(cause, |router| self.name(router));
+        let name = self.name(router).to_owned();
+        let before = self.routers.get_mut(&router).and_then(|known| known.changed.replace(at));
+        let lasted_ms = before.map(|before| at.saturating_duration_since(before).as_millis());
+        info!(instance = name, %from, %to, %priority, lasted_ms, "{why}");
+        if let Some(known) = self.routers.get_mut(&router) {
+            let lasted_ms = lasted_ms.map(|lasted| u64::try_from(lasted).unwrap_or(u64::MAX));
+            let (at_ms, priority, cause) = (now_ms(), priority.into(), why.clone());
+            let transition = TransitionStatus { at_ms, from, to, priority, cause, lasted_ms };
+            known.transitions.push_back(transition);
+            if known.transitions.len() > TRANSITIONS {
+                known.transitions.pop_front();
+            }
+        }
+        self.event(words::event_name(to), name.clone(), why);
+        if from == State::Fault && cause == Cause::Recovered {
+            // Best sent soon: this router may preempt, and the table should be whole by then.
+            self.link.offer(Role::Lvs, &Message::LinkRecovered);
+        }
+        let Some(known) = self.routers.get(&router) else { return };
+        let stopping = self.state == Life::Stopping;
+        if let Some(word) = word_of(to, cause, stopping, &known.notify) {
+            let subject = Subject::Instance(&known.name, priority.into());
+            for job in jobs(&known.notify, subject, word) {
+                self.notifier.push(&name, job);
+            }
+        }
+    }
+
+    pub(super) fn note_group(&mut self, name: &str, from: State, to: State) {
+        info!(sync_group = name, %from, %to, "sync group");
+        let Some(notify) = self.groups.get(name) else { return };
+        let stopping = self.state == Life::Stopping;
+        let word = word_of_group(to).filter(|word| *word != Word::Stop || stopping);
+        if let Some(word) = word {
+            for job in jobs(notify, Subject::Group(name), word) {
+                self.notifier.push(name, job);
+            }
+        }
+    }
+
+    pub(super) fn event(&mut self, name: &str, subject: String, cause: String) {
+        let event = Event { at_ms: now_ms(), name: name.to_owned(), subject, cause };
+        if !self.link.offer(Role::Ops, &Message::Event(event)) {
+            self.dropped_events += 1;
+        }
+    }
+
+    pub(super) fn name(&self, router: RouterId) -> &str {
+        self.routers.get(&router).map_or("(removed)", |known| &known.name)
+    }
+
+    pub(super) fn write_state(&mut self) {
+        let Some(standing) = self.standing.clone().filter(|_| self.unwritten) else { return };
+        let condition = |running: &Running| running.status.condition;
+        let scripts = self.scripts.iter().map(|(name, it)| (name.clone(), condition(it))).collect();
+        self.unwritten = false;
+        if let Err(cause) = StateFile::new(standing, scripts).write(self.runtime_dir) {
+            warn!(dir = %self.runtime_dir.display(), "cannot write the state file: {cause}");
+        }
+    }
+}
+
+/// Milliseconds since the epoch.
+#[expect(clippy::disallowed_methods, reason = "the edge: events carry the time of day")]
+fn now_ms() -> u64 {
+    let passed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn list(places: &[Place]) -> String {
+    let text = |place: &Place| {
+        format!("{}/{} dev {}", place.address, place.prefix_length, place.interface)
+    };
+    places.iter().map(text).collect::<Vec<_>>().join(", ")
+}
