@@ -6,6 +6,7 @@ pub mod api;
 mod desk;
 mod door;
 mod events;
+pub mod page;
 mod privilege;
 pub mod refusal;
 pub mod severity;

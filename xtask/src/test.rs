@@ -34,6 +34,8 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     unit.extend(tests.iter().flat_map(|name| ["--test", name.as_str()]));
     steps.cargo("unit and property tests", &unit);
     if !options.quick {
+        let page = ["test", "--package", "evenkeel", "--test", "page"];
+        steps.cargo("status page in a browser", &page);
         let docs = ["doc", "--workspace", "--no-deps", "--document-private-items"];
         steps.cargo_with("docs", &docs, &[("RUSTDOCFLAGS", "--deny warnings")]);
         let lab = ["test", "--profile", "lab", "--package", "evenkeel", "--test", "lab"];
