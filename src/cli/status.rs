@@ -221,7 +221,7 @@ mod tests {
         let page = render(&Status { director: None, vrrp: None, lvs: Some(lvs) });
         let wanted = "\nVirtual servers (1 probes, 0 drifts repaired)\n  \
             TCP 10.0.0.100:80 wlc UP, live weight 2, quorum 1\n    \
-            -> 10.0.0.3:80 DOWN out; HTTP_GET DOWN for 4.2s (503, wanted 200-299)\n    \
+            -> 10.0.0.3:80 DOWN out; HTTP_GET DOWN for 4.2s (503, wanted 200-299) (its certificate expires soon)\n    \
             -> 10.0.0.4:80 UP weight 2; weight 50% by an operator, ends in 1m00s (new disk)\n";
         assert_eq!(page, wanted);
     }
