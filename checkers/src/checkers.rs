@@ -4,7 +4,9 @@
 //! when [`Checkers::poll_timeout`] says so. A probe belongs to its full options and target, not to those who ask: equal
 //! questions are asked once. Knows nothing of what a subscriber is.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+mod turns;
+
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -206,7 +208,7 @@ impl<S: Copy + Ord> Checkers<S> {
         let (started, was_held) = match probe.phase {
             Phase::Running { started, .. } => (started, false),
             Phase::Held { started, .. } => (started, true),
-            Phase::Waiting { .. } | Phase::Due => return,
+            Phase::Waiting { .. } | Phase::Due | Phase::Suspended => return,
         };
         let before = probe.judge().verdict();
         let shown_before = probe.certificate();
@@ -280,48 +282,6 @@ impl<S: Copy + Ord> Checkers<S> {
             self.lane(forks).push(slot);
         }
         self.start_due(self.starts_per_turn, now);
-    }
-
-    /// Asks everything that is down again at once: what kept the answers away (an interface of ours that was down) is
-    /// over. A probe in flight is given up, as its first packet may be lost already. Linear.
-    pub fn recheck_down(&mut self, now: Instant) {
-        let mut waiting = vec![false; self.probes.len()];
-        for (slot, waits) in (0..).map(Slot).zip(&mut waiting) {
-            let Some(probe) = self.probes[slot.index()].take() else { continue };
-            self.probes[slot.index()] = Some(self.recheck(probe, slot, waits, now));
-        }
-        self.schedule.hasten(|slot| waiting.get(slot.index()).is_some_and(|waits| *waits), now);
-    }
-
-    /// Asks for these subscribers at once, what is not being asked already; gives how many probes that are. Linear.
-    pub fn check_now(&mut self, subscribers: impl IntoIterator<Item = S>, now: Instant) -> usize {
-        let slots = subscribers.into_iter().filter_map(|one| self.fanout.slot_of(one));
-        let slots: BTreeSet<Slot> = slots.collect();
-        for slot in &slots {
-            if let Some(probe) = slot_mut(&mut self.probes, *slot)
-                && let Phase::Waiting { .. } = probe.phase
-            {
-                probe.phase = Phase::Waiting { due: now };
-            }
-        }
-        self.schedule.hasten(|slot| slots.contains(&slot), now);
-        slots.len()
-    }
-
-    fn recheck(&mut self, mut probe: Probed, slot: Slot, waits: &mut bool, now: Instant) -> Probed {
-        if probe.judge().verdict().is_up() {
-            return probe;
-        }
-        match probe.phase {
-            Phase::Waiting { .. } => *waits = true,
-            Phase::Running { .. } => {
-                self.cancel(&probe);
-                self.schedule.push(slot, now);
-            }
-            Phase::Due | Phase::Held { .. } => return probe,
-        }
-        probe.phase = Phase::Waiting { due: now };
-        probe
     }
 
     /// When [`Checkers::handle_timeout`] is to be called next; may lie in the past.
@@ -455,7 +415,7 @@ impl<S: Copy + Ord> Checkers<S> {
         let (run, in_flight) = match probe.phase {
             Phase::Running { run, .. } => (run, true),
             Phase::Held { run, .. } => (run, false),
-            Phase::Waiting { .. } | Phase::Due => return,
+            Phase::Waiting { .. } | Phase::Due | Phase::Suspended => return,
         };
         self.runs.remove(&run);
         if in_flight {

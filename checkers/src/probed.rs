@@ -22,6 +22,8 @@ pub(crate) struct Probed {
     last: Option<Last>,
     counts: Counts,
     failures_in_a_row: u32,
+    /// The latest probe could not be asked.
+    is_unasked: bool,
     certificate: Option<Certificate>,
 }
 
@@ -36,6 +38,8 @@ pub(crate) enum Phase {
     Running { run: RunId, started: Instant },
     /// Passed, and no longer in flight: the run will report its own end.
     Held { run: RunId, started: Instant },
+    /// Nobody wants to know for now.
+    Suspended,
 }
 
 /// The latest probe that has ended.
@@ -81,6 +85,10 @@ pub struct Status {
     pub failures_in_a_row: u32,
     /// A probe is in flight.
     pub in_flight: bool,
+    /// Nobody wants to know for now; see [`crate::Checkers::suspend`].
+    pub is_suspended: bool,
+    /// The latest probe could not be asked: the verdict is the one before.
+    pub is_unasked: bool,
     /// The certificate that the latest good answer came with, where `tls_min_days` asks for it.
     pub certificate: Option<Certificate>,
 }
@@ -108,6 +116,7 @@ impl Probed {
             last: None,
             counts: Counts::default(),
             failures_in_a_row: 0,
+            is_unasked: false,
             certificate: None,
         }
     }
@@ -123,8 +132,13 @@ impl Probed {
             last: self.last,
             counts: self.counts,
             failures_in_a_row: self.failures_in_a_row,
+            is_unasked: self.is_unasked,
             certificate: self.certificate,
         }
+    }
+
+    pub(crate) fn is_unasked(&self) -> bool {
+        self.is_unasked
     }
 
     pub(crate) fn judge(&self) -> &Judge {
@@ -140,6 +154,7 @@ impl Probed {
     ) -> Ruling {
         let ruling = self.judge.handle_outcome(&self.key.spec, &outcome);
         self.last = Some(Last { started, took: now.saturating_duration_since(started) });
+        self.is_unasked = matches!(outcome, Outcome::NotAsked(_));
         if let Outcome::PassedWith(_, certificate) = outcome {
             self.certificate = Some(certificate);
         }
@@ -190,6 +205,8 @@ impl Probed {
             counts: self.counts,
             failures_in_a_row: self.failures_in_a_row,
             in_flight: matches!(self.phase, Phase::Running { .. }),
+            is_suspended: matches!(self.phase, Phase::Suspended),
+            is_unasked: self.is_unasked,
             certificate: self.certificate,
         }
     }
@@ -205,7 +222,9 @@ impl Probed {
             failures_in_a_row: self.failures_in_a_row,
             due: match self.phase {
                 Phase::Waiting { due } => due.saturating_duration_since(now),
-                Phase::Due | Phase::Running { .. } | Phase::Held { .. } => Duration::ZERO,
+                Phase::Due | Phase::Running { .. } | Phase::Held { .. } | Phase::Suspended => {
+                    Duration::ZERO
+                }
             },
         }
     }
@@ -223,6 +242,7 @@ impl Probed {
             last: last.map(|(age, took)| Last { started: at(age), took }),
             counts,
             failures_in_a_row,
+            is_unasked: false,
             // Shown again with the next answer.
             certificate: None,
         }
