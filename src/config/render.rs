@@ -8,7 +8,7 @@ use super::kdl::is_forbidden;
 use super::keywords;
 use super::lexer::is_command_keyword;
 use super::source::{Sources, Span};
-use super::tree::{Block, Comment, Directive, Form, Property, Word};
+use super::tree::{Block, Comment, Comments, Directive, Form, Property, Word};
 
 /// Widest line that a block is folded into.
 const WIDTH: usize = 100;
@@ -49,6 +49,8 @@ const OPTION_KEYWORDS: [(&str, usize); 4] =
     [("lvs_sync_daemon", 1), ("lvs_timeouts", 0), ("lvs_method", 1), ("lb_kind", 1)];
 /// Blocks that are lists of names, several of which may share a line.
 const LISTS: [&str; 2] = ["group", "notification_email"];
+/// Keywords of a block that are written as a property of its line.
+const PROPERTIES: [(&str, &str); 1] = [("real_server", "weight")];
 /// Commands without user and group after them.
 const PLAIN_COMMANDS: [&str; 2] = ["script", "misc_path"];
 
@@ -127,10 +129,20 @@ impl Writer<'_> {
         if self.ignored.contains(&directive.head()) || self.ignored.contains(&directive.name.span) {
             return self.left_out(directive);
         }
-        let head = self.head(directive, owner);
+        let hoisted = self.hoisted(directive);
+        let head = self.head(directive, owner, hoisted.map(|at| &directive.children()[at]));
         let after = directive.comments.after.as_ref().map(|comment| printable(&comment.text));
         let after = after.map(|text| format!(" // {text}")).unwrap_or_default();
-        let Some(block) = &directive.block else {
+        let left = hoisted.and_then(|at| {
+            let mut block = directive.block.clone()?;
+            block.directives.remove(at);
+            Some(block)
+        });
+        let block = left.as_ref().or(directive.block.as_ref());
+        let emptied = |block: &&Block| {
+            left.is_some() && block.directives.is_empty() && block.closing.is_empty()
+        };
+        let Some(block) = block.filter(|block| !emptied(block)) else {
             return self.line(format!("{head}{after}").trim_end());
         };
         if let Some(inner) = self.folded(block, &directive.name.text, head.len()) {
@@ -159,6 +171,26 @@ impl Writer<'_> {
         (fits && before + text.len() + 4 * self.depth < WIDTH).then(|| text.to_owned())
     }
 
+    /// The child that reads better as a property: the weight of a real server.
+    fn hoisted(&self, directive: &Directive) -> Option<usize> {
+        let wanted = PROPERTIES.iter().find(|(keyword, _)| directive.name.is(keyword))?.1;
+        let mut found =
+            directive.children().iter().enumerate().filter(|(_, child)| child.name.is(wanted));
+        let (at, child) = found.next()?;
+        let Comments { spaced: _, before, after } = &child.comments;
+        let plain = before.is_empty()
+            && after.is_none()
+            && child.arguments.len() == 1
+            && child.properties.is_empty()
+            && child.block.is_none();
+        let told = self.ignored.contains(&child.head())
+            || self.ignored.contains(&child.name.span)
+            || child.arguments.iter().any(|word| self.ignored.contains(&word.span));
+        let once = found.next().is_none()
+            && !directive.properties.iter().any(|property| property.name.is(wanted));
+        (plain && once && !told).then_some(at)
+    }
+
     fn left_out(&mut self, directive: &Directive) {
         let text = printable(self.sources.slice(directive.head()));
         let block = if directive.block.is_some() { " { ... }" } else { "" };
@@ -166,7 +198,7 @@ impl Writer<'_> {
     }
 
     /// The keyword with its arguments.
-    fn head(&self, directive: &Directive, owner: &str) -> String {
+    fn head(&self, directive: &Directive, owner: &str, hoisted: Option<&Directive>) -> String {
         let name = &*directive.name.text;
         let kept = |word: &&Word| !self.ignored.contains(&word.span);
         let arguments: Vec<&Word> = directive.arguments.iter().filter(kept).collect();
@@ -193,6 +225,12 @@ impl Writer<'_> {
             arguments.iter().for_each(|word| push(switch(word)));
         } else {
             arguments.iter().for_each(|word| push(value(word)));
+        }
+        if let Some(child) = hoisted {
+            child
+                .arguments
+                .iter()
+                .for_each(|word| push(format!("{}={}", child.name.text, value(word))));
         }
         for Property { name, value: given } in &directive.properties {
             if !self.ignored.contains(&name.span.to(given.span)) {

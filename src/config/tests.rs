@@ -132,6 +132,39 @@ fn a_missing_script_is_left_out_as_in_keepalived_and_refused_in_kdl() {
     assert!(load_text("k", kdl.as_bytes(), Grammar::Kdl, Host::This).config.is_none(), "{kdl}");
 }
 
+/// `weight=3` on the line of a block is `weight 3` inside it.
+#[test]
+fn properties_are_keywords_of_their_block() {
+    let model = |text: &str| {
+        let loaded = load_text("k", text.as_bytes(), Grammar::Kdl, Host::Any);
+        loaded.config.unwrap_or_else(|| panic!("{}", loaded.diagnostics.render(Style::Plain)))
+    };
+    let one = r#"
+        vrrp_script "chk" script="true" weight=-20
+        vrrp_instance "V" interface="eth0" virtual_router_id=51 nopreempt=#true {
+            track_script "chk" weight=-10
+            virtual_ipaddress "10.0.0.100/24" dev="eth1"
+        }
+        virtual_server "10.0.0.100" 80 lb_kind="DR" protocol="TCP" {
+            real_server "10.0.0.3" 80 weight=3
+            real_server "10.0.0.4" 80 weight=4 { TCP_CHECK connect_timeout="2s" }
+        }"#;
+    let other = r#"
+        vrrp_script "chk" { script "true"; weight -20 }
+        vrrp_instance "V" {
+            interface "eth0"; virtual_router_id 51; nopreempt
+            track_script { "chk" weight=-10 }
+            virtual_ipaddress { "10.0.0.100/24" dev="eth1" }
+        }
+        virtual_server "10.0.0.100" 80 {
+            lb_kind "DR"; protocol "TCP"
+            real_server "10.0.0.3" 80 { weight 3 }
+            real_server "10.0.0.4" 80 { weight 4; TCP_CHECK { connect_timeout 2 } }
+        }"#;
+    assert_eq!(model(one), model(other));
+    assert_eq!(model(one).instances[0].virtual_addresses[0].dev.as_str(), "eth1");
+}
+
 /// Reads anything in a grammar, shows what is wrong with it, and rewrites it. A second is far more than it takes;
 /// what is quadratic takes minutes.
 fn survive(text: &[u8], grammar: Grammar) {

@@ -111,9 +111,10 @@ impl Directive {
         self.name.span.to(last)
     }
 
-    /// Whether its block has this keyword.
+    /// Whether its block has this keyword, or its line as a property.
     pub(crate) fn has(&self, keyword: &str) -> bool {
         self.children().iter().any(|child| child.name.is(keyword))
+            || self.properties.iter().any(|property| property.name.is(keyword))
     }
 
     /// Where this keyword stands in its block among the words of another one.

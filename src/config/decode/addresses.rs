@@ -109,7 +109,9 @@ impl Decoder<'_> {
     pub(super) fn virtual_addresses(&mut self, directive: &Directive) -> Vec<Draft> {
         let mut addresses = Vec::new();
         for word in &directive.arguments {
-            addresses.extend(self.virtual_address(word));
+            let Some(mut draft) = self.virtual_address(word) else { continue };
+            self.options(&[], &directive.properties, OPTIONS, &mut draft);
+            addresses.push(draft);
         }
         for line in directive.children() {
             if line.name.form == Form::Other {

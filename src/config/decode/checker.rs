@@ -246,7 +246,7 @@ impl Decoder<'_> {
         T: Connects + Keywords + Default,
     {
         let mut draft = T::default();
-        if directive.block.is_some() {
+        if directive.block.is_some() || !directive.properties.is_empty() {
             self.block(directive, &mut draft);
         }
         let (pace, connect) = (mem::take(draft.pace()), mem::take(draft.connect()));

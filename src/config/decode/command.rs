@@ -29,9 +29,7 @@ impl Decoder<'_> {
                 directive.arguments.iter().map(|word| &*word.text).collect::<Vec<_>>().join(" ")
             )));
         }
-        for property in &directive.properties {
-            self.surplus_word(property.name.span.to(property.value.span));
-        }
+        self.surplus_properties(directive);
         self.split(word)
     }
 
@@ -40,6 +38,7 @@ impl Decoder<'_> {
         let word = self.first_word(directive)?;
         let mut user = directive.arguments.get(1);
         let mut group = directive.arguments.get(2);
+        self.properties_read = true;
         for property in &directive.properties {
             match &*property.name.text {
                 "user" => user = Some(&property.value),

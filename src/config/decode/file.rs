@@ -114,7 +114,10 @@ impl FileDraft {
     pub(super) fn spec(self, decoder: &mut Decoder<'_>, keyword: Span) -> Option<FileSpec> {
         let Some(At { value: name, span }) = self.name else {
             let message = "no `track_file` in this checker: it is left out, and the real server not checked by it";
-            decoder.passed_over(Diagnostic::warning("missing-keyword", keyword, message));
+            let told = Diagnostic::warning("missing-keyword", keyword, message);
+            decoder.passed_over(
+                told.help("add: track_file NAME, of a track_file at the outermost level"),
+            );
             return None;
         };
         let Some(tracked) = decoder.track_files.get_mut(&name) else {

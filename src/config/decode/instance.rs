@@ -340,8 +340,10 @@ fn unicast_peers(decoder: &mut Decoder<'_>, directive: &Directive, draft: &mut D
     draft.unicast_peer = Some(directive.name.span);
     for word in &directive.arguments {
         let peer = decoder.address(word);
-        let peer = peer.map(|address| UnicastPeer { address, min_ttl: 0, max_ttl: 255 });
-        draft.unicast_peers.extend(peer.map(|peer| (peer, word.span)));
+        let Some(address) = peer else { continue };
+        let mut peer = UnicastPeer { address, min_ttl: 0, max_ttl: 255 };
+        decoder.options(&[], &directive.properties, TTLS, &mut peer);
+        draft.unicast_peers.push((peer, word.span));
     }
     for line in directive.children() {
         if line.name.form == Form::Other {
@@ -381,7 +383,7 @@ impl Decoder<'_> {
             said_addresses: addresses.iter().any(|keyword| directive.has(keyword)),
             ..Draft::default()
         };
-        if directive.block.is_none() {
+        if directive.block.is_none() && directive.properties.is_empty() {
             (draft.said_interface, draft.said_vrid, draft.said_addresses) = (true, true, true);
         }
         self.block(directive, &mut draft);

@@ -40,7 +40,7 @@ mod virtual_server;
 mod weigh;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use checkers::CheckSpec;
 
@@ -51,7 +51,7 @@ use super::keywords;
 use super::model::{Config, ScriptUser};
 use super::source::{Grammar, Span};
 use super::suggest;
-use super::tree::{Block, Directive, Form};
+use super::tree::{Block, Directive, Form, Property};
 
 /// What decoding gives: the model, unless an error stands in the way, and the words that went unused.
 pub(super) struct Decoded {
@@ -67,6 +67,7 @@ pub(super) fn decode(tree: &Block, host: Host, diagnostics: &mut Diagnostics) ->
         diagnostics,
         host: HostFacts::new(host),
         keyword: ("", ""),
+        properties_read: true,
         ignored: HashSet::new(),
         waiting: BTreeMap::new(),
         script_user: None,
@@ -198,6 +199,13 @@ const BLOCKS: [&str; 6] = [
     "virtual_server",
 ];
 
+/// Whether a keyword's properties are keywords of its block.
+fn takes_properties(name: &str) -> bool {
+    static DRAFTS: LazyLock<HashSet<&str>> =
+        LazyLock::new(|| all_rows().iter().map(|row| row.block).chain(["SSL_GET"]).collect());
+    DRAFTS.contains(name)
+}
+
 /// All keywords that have a table here.
 pub(super) fn all_rows() -> Vec<Row> {
     let mut all = Vec::new();
@@ -233,6 +241,8 @@ struct Decoder<'a> {
     host: HostFacts,
     /// The keyword being taken, and its form.
     keyword: (&'static str, &'static str),
+    /// Whether something has looked at its properties.
+    properties_read: bool,
     ignored: HashSet<Span>,
     /// Keywords that wait for a part of evenkeel that is not there, by what is missing.
     waiting: BTreeMap<&'static str, Vec<Span>>,
@@ -269,8 +279,16 @@ impl Decoder<'_> {
         self.report(Diagnostic { severity, ..diagnostic });
     }
 
-    /// Fills a draft from a directive's block.
+    /// Fills a draft from a directive's block, and in KDL from its properties: `weight=3` is `{ weight 3 }`.
     fn block<T: Keywords>(&mut self, directive: &Directive, draft: &mut T) {
+        self.properties_read = true;
+        if !directive.properties.is_empty() {
+            let given = directive.properties.iter();
+            let given: Vec<Directive> = given
+                .map(|Property { name, value }| Directive::new(name.clone(), vec![value.clone()]))
+                .collect();
+            return self.directives(given.iter().chain(directive.children()), draft);
+        }
         match &directive.block {
             Some(block) => self.directives(&block.directives, draft),
             None => {
@@ -357,7 +375,12 @@ impl Decoder<'_> {
         }
         // The block's keyword is wanted again after its inner ones, for what is said of the whole.
         let outer = std::mem::replace(&mut self.keyword, (name, known.form));
+        let read = std::mem::replace(&mut self.properties_read, directive.properties.is_empty());
         take(self, directive, draft);
+        if !self.properties_read {
+            self.surplus_properties(directive);
+        }
+        self.properties_read = read;
         self.keyword = outer;
     }
 

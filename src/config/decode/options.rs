@@ -53,6 +53,7 @@ impl Decoder<'_> {
         table: &'static [OptionWord<T>],
         draft: &mut T,
     ) {
+        self.properties_read = true;
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let Some(option) = table.iter().find(|option| word.is(option.name)) else {

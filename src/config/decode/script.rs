@@ -77,7 +77,8 @@ impl Decoder<'_> {
     /// Reads one `vrrp_script`.
     pub(super) fn vrrp_script(&mut self, directive: &Directive) -> Option<Named> {
         let name = self.name(directive);
-        let said_command = directive.has("script") || directive.block.is_none();
+        let said_command =
+            directive.has("script") || directive.block.is_none() && directive.properties.is_empty();
         let mut draft = Draft { said_command, ..Draft::default() };
         self.block(directive, &mut draft);
         let name = name?;

@@ -106,7 +106,11 @@ impl Decoder<'_> {
             let name = At { value: word.text.to_string(), span: word.span };
             entries.push(Entry { name, weight });
         };
-        directive.arguments.iter().for_each(|word| add(word, WeightDraft::default()));
+        for word in &directive.arguments {
+            let mut weight = WeightDraft::default();
+            self.weight_options(&[], &directive.properties, &mut weight);
+            add(word, weight);
+        }
         for child in directive.children() {
             if child.name.form == Form::Other {
                 continue;

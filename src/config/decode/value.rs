@@ -65,6 +65,14 @@ impl Decoder<'_> {
         } else {
             line.iter().for_each(|word| self.surplus_word(word.span));
         }
+        if !super::takes_properties(&directive.name.text) {
+            self.surplus_properties(directive);
+        }
+    }
+
+    /// Tells all properties: nothing reads them.
+    pub(super) fn surplus_properties(&mut self, directive: &Directive) {
+        self.properties_read = true;
         for property in &directive.properties {
             self.surplus_word(property.name.span.to(property.value.span));
         }
@@ -263,10 +271,9 @@ impl Decoder<'_> {
                 words.push(&child.name);
                 words.extend(&child.arguments);
             }
-            for property in &child.properties {
-                self.surplus_word(property.name.span.to(property.value.span));
-            }
+            self.surplus_properties(child);
         }
+        self.surplus_properties(directive);
         if words.is_empty() {
             self.empty(directive);
         }

@@ -133,3 +133,30 @@ fn ranges_are_those_that_decoding_takes() {
     assert_eq!(wrong, []);
     assert!(tried > 500, "{tried} values");
 }
+
+/// Nothing that is written is passed over in silence: each keyword tells a property that it does not know.
+#[test]
+fn a_property_that_no_keyword_knows_is_told() {
+    let mut silent = Vec::new();
+    for Row { block, name, form, .. } in decode::all_rows() {
+        let Some(text) = with(block, "LINE") else { continue };
+        // The surroundings in KDL: their words are addresses and names, and need quotes.
+        let text = text
+            .replace("10.0.0.1 80", "\"10.0.0.1\" 80")
+            .replace("10.0.0.2 80", "\"10.0.0.2\" 80")
+            .replace("\n10.0.0.1\n", "\n\"10.0.0.1\"\n")
+            .replace("path /", "path \"/\"")
+            .replace("script true", "script \"true\"");
+        let block = if form.contains('{') { " { }" } else { "" };
+        let text = text.replace("LINE", &format!("{name} \"x\" zzz=\"1\"{block}"));
+        for text in [&text, &text.replace(" \"x\"", "")] {
+            let loaded = load_text("k", text.as_bytes(), Grammar::Kdl, Host::Any);
+            if !loaded.diagnostics.lines().any(|line| {
+                line.contains("zzz") || line.contains("has no effect") || line.contains("[not-yet]")
+            }) {
+                silent.push((name, text.clone()));
+            }
+        }
+    }
+    assert_eq!(silent, []);
+}
