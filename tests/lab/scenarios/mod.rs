@@ -1,5 +1,6 @@
 //! The tests, a file per theme. Each scenario is a promise; its name says which.
 
+mod conformance;
 mod failover;
 mod ill;
 mod interop;
@@ -12,6 +13,7 @@ mod resilience;
 mod sample;
 mod table;
 mod track;
+mod tracked;
 
 use crate::runner::Scenario;
 
@@ -27,6 +29,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         reload::SCENARIOS,
         reload_loop::SCENARIOS,
         track::SCENARIOS,
+        tracked::SCENARIOS,
+        conformance::SCENARIOS,
         ill::SCENARIOS,
         package::SCENARIOS,
     ];
