@@ -33,7 +33,7 @@ pub(super) fn run(
     if system {
         super::system::examine(&mut loaded);
     }
-    let Loaded { config, diagnostics } = &loaded;
+    let Loaded { config, diagnostics, .. } = &loaded;
     let code = ExitCode::from(match (config, diagnostics.count(Severity::Warning)) {
         (None, _) => 2,
         (Some(_), 0) => 0,
@@ -57,7 +57,7 @@ pub(super) fn run(
 
 /// Adds what does not go together with the peer's file, which is read for a host that is not this one.
 fn compare(loaded: &mut Loaded, file: &Path) -> Result<(), ExitCode> {
-    let Loaded { config, diagnostics } = config::load_for(file, Host::Any);
+    let Loaded { config, diagnostics, .. } = config::load_for(file, Host::Any);
     match config {
         Some(peer) => {
             config::compare_with(loaded, &peer, &file.display().to_string());

@@ -8,21 +8,36 @@ use std::process::ExitCode;
 
 use crate::config::{self, Config, Loaded, Style};
 use crate::specs::Specs;
+use crate::supervisor::load_limits;
 
 /// Exit status 0 clean, 1 with warnings, 2 when it cannot run.
 pub(super) fn run(file: &Path, id: Option<&str>) -> ExitCode {
-    let Loaded { config, diagnostics } = config::load_as(file, &config::Asked::to_run(id));
+    if let Err(errno) = load_limits::apply() {
+        eprintln!("reading without limits of memory and time: {errno}");
+    }
+    let loaded = config::load_as(file, &config::Asked::to_run(id));
+    let code = finish(&loaded);
+    // The process ends: giving a hundred thousand small pieces of memory back one by one would take as long as
+    // making the specs.
+    std::mem::forget(loaded);
+    ExitCode::from(code)
+}
+
+fn finish(Loaded { config, diagnostics, .. }: &Loaded) -> u8 {
     eprint!("{}", diagnostics.render(Style::Plain));
-    let Some(config) = config else { return ExitCode::from(2) };
-    match write(&config) {
-        Ok(()) => ExitCode::from(u8::from(!diagnostics.is_empty())),
+    let Some(config) = config else { return 2 };
+    match write(config) {
+        Ok(()) => u8::from(!diagnostics.is_empty()),
         Err(cause) => {
             eprintln!("cannot leave the specs: {cause}");
-            ExitCode::from(2)
+            2
         }
     }
 }
 
 fn write(config: &Config) -> io::Result<()> {
-    Specs::from(config).write(io::stdout().as_fd().try_clone_to_owned()?)
+    let specs = Specs::from(config);
+    let written = specs.write(io::stdout().as_fd().try_clone_to_owned()?);
+    std::mem::forget(specs);
+    written
 }

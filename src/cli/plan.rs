@@ -56,7 +56,7 @@ pub(super) fn show(changes: &[Change], json: bool) {
 
 /// The specs of a file; its mistakes go to standard error.
 pub(super) fn read(file: &Path, id: Option<&str>) -> Option<Specs> {
-    let Loaded { config, diagnostics } = config::load_as(file, &config::Asked::to_run(id));
+    let Loaded { config, diagnostics, .. } = config::load_as(file, &config::Asked::to_run(id));
     if diagnostics.has_errors() {
         eprint!("{}", diagnostics.render(Style::Plain));
     }

@@ -55,6 +55,8 @@ use self::tree::Block;
 pub struct Loaded {
     /// The model; `None` where something keeps it from running.
     pub config: Option<Config>,
+    /// The tree that it was made of, for a caller that ends right away and need not take it apart.
+    pub tree: Option<Block>,
     /// Everything that is wrong, with the texts that it points into.
     pub diagnostics: Diagnostics,
 }
@@ -174,9 +176,9 @@ pub fn convert_text(name: &str, text: &[u8], grammar: Grammar) -> Converted {
 }
 
 fn finish(tree: Option<Block>, host: Host, mut diagnostics: Diagnostics) -> Loaded {
-    let config = tree.and_then(|tree| decode::decode(&tree, host, &mut diagnostics).config);
+    let config = tree.as_ref().and_then(|tree| decode::decode(tree, host, &mut diagnostics).config);
     diagnostics.sort();
-    Loaded { config, diagnostics }
+    Loaded { config, tree, diagnostics }
 }
 
 fn rewrite(tree: Option<Block>, mut diagnostics: Diagnostics) -> Converted {

@@ -30,7 +30,8 @@ fn cases() -> Vec<Case> {
 /// What `check` would say, without the file's name.
 fn says(case: &Case) -> String {
     let grammar = if case.title.starts_with("kdl") { Grammar::Kdl } else { Grammar::Keepalived };
-    let Loaded { config, diagnostics } = load_text("", case.text.as_bytes(), grammar, Host::Any);
+    let Loaded { config, diagnostics, .. } =
+        load_text("", case.text.as_bytes(), grammar, Host::Any);
     assert_eq!(config.is_none(), diagnostics.has_errors(), "{}", case.title);
     let lines: Vec<String> = diagnostics
         .lines()
@@ -77,7 +78,7 @@ fn the_grammar_follows_from_the_ending_or_from_the_text() {
 
 #[test]
 fn a_file_that_is_not_there_is_an_error_with_its_name() {
-    let Loaded { config, diagnostics } = load(Path::new("/nonexistent/keepalived.conf"));
+    let Loaded { config, diagnostics, .. } = load(Path::new("/nonexistent/keepalived.conf"));
     assert_eq!(config, None);
     let told: Vec<String> = diagnostics.lines().collect();
     assert_eq!(
@@ -103,7 +104,7 @@ fn scripts_accounts_and_interfaces_are_those_of_this_host() {
         data.display()
     );
     let text = text.as_bytes();
-    let Loaded { config, diagnostics } = load_text("k", text, Grammar::Keepalived, Host::This);
+    let Loaded { config, diagnostics, .. } = load_text("k", text, Grammar::Keepalived, Host::This);
     assert_eq!(config, None);
     let told: Vec<String> = diagnostics
         .lines()
@@ -170,7 +171,7 @@ fn properties_are_keywords_of_their_block() {
 fn survive(text: &[u8], grammar: Grammar) {
     #[expect(clippy::disallowed_methods, reason = "the promise is about time")]
     let begin = Instant::now();
-    let Loaded { config, diagnostics } = load_text("x", text, grammar, Host::Any);
+    let Loaded { config, diagnostics, .. } = load_text("x", text, grammar, Host::Any);
     assert_eq!(config.is_none(), diagnostics.has_errors());
     let drawn = diagnostics.render(Style::Plain);
     assert!(drawn.len() < 4_000_000, "{} bytes of drawing", drawn.len());

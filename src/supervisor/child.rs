@@ -1,4 +1,5 @@
 //! One worker process: its start, its end of the link, what waits to be sent to it.
+#![expect(clippy::disallowed_methods, reason = "the edge: a load child has a deadline")]
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -7,9 +8,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child as Process, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use sys::passing;
 
+use super::load_limits;
 use crate::link;
 use crate::message::{FRAME_MAX, Role};
 
@@ -17,6 +20,8 @@ use crate::message::{FRAME_MAX, Role};
 /// some 150 parts); when full, further frames are dropped and counted: a worker that reads nothing for that long
 /// is about to be killed by its watch.
 const QUEUE: usize = 1024;
+/// How often a start looks whether its load child has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A running worker.
 #[derive(Debug)]
@@ -114,6 +119,7 @@ impl Loader {
         let process = Command::new("/proc/self/exe")
             .arg0("evenkeel")
             .arg("load")
+            .env(load_limits::ALLOCATOR.0, load_limits::ALLOCATOR.1)
             .args(config_id.iter().flat_map(|id| ["-i", id]))
             .arg(config)
             .stdin(Stdio::from(File::open("/dev/null")?))
@@ -128,9 +134,20 @@ impl Loader {
         self.process.try_wait().ok().flatten()
     }
 
-    /// Waits for the end: at start there is nothing else to do.
-    pub(super) fn wait(&mut self) -> io::Result<ExitStatus> {
-        self.process.wait()
+    /// Waits for the end, at start, when there is nothing else to do. True when it had to be killed for taking longer
+    /// than `within`.
+    pub(super) fn wait(&mut self, within: Duration) -> io::Result<(ExitStatus, bool)> {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(status) = self.process.try_wait()? {
+                return Ok((status, false));
+            }
+            if Instant::now() >= deadline {
+                self.kill();
+                return Ok((self.process.wait()?, true));
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
     }
 
     /// SIGKILL.

@@ -7,6 +7,7 @@
 
 mod child;
 mod guard;
+pub mod load_limits;
 mod reload;
 mod service_manager;
 pub mod status;
@@ -29,7 +30,7 @@ use tracing::{error, info, warn};
 
 use self::child::Child;
 pub use self::guard::{Guard, GuardError};
-use self::reload::{Applying, LOAD_WITHIN, Loading, load_first};
+use self::reload::{Applying, Loading, load_first};
 use self::service_manager::ServiceManager;
 use self::watch::{Due, State, Watch};
 use crate::message::{self, Address, Command, Configure, FRAME_MAX, Message, Role};
@@ -216,7 +217,8 @@ impl Supervisor {
             && let Some(loading) = &mut self.loading
         {
             loading.loader.kill();
-            loading.deadline = now + LOAD_WITHIN;
+            loading.late = true;
+            loading.deadline = now + load_limits::WITHIN;
         }
         if self.applying.as_ref().is_some_and(|applying| now >= applying.deadline)
             && let Some(applying) = &mut self.applying

@@ -10,12 +10,11 @@ use std::time::{Duration, Instant, SystemTime};
 use tracing::{error, info, warn};
 
 use super::child::Loader;
+use super::load_limits::{self, WITHIN};
 use super::{StartError, Supervisor};
 use crate::message::{Configure, Message, Role};
 use crate::spec_file::{self, Header};
 
-/// How long a load child may take.
-pub(super) const LOAD_WITHIN: Duration = Duration::from_secs(60);
 /// How long workers may take to say that a new configuration is in force.
 const CONFIGURED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -24,6 +23,8 @@ const CONFIGURED_WITHIN: Duration = Duration::from_secs(30);
 pub(super) struct Loading {
     pub(super) loader: Loader,
     pub(super) deadline: Instant,
+    /// Killed, since its deadline is over.
+    pub(super) late: bool,
     pub(super) asked_by: Vec<u64>,
     /// Asked for again meanwhile: read once more afterwards.
     pub(super) again: bool,
@@ -54,9 +55,10 @@ impl Supervisor {
         }
         match Loader::start(&self.options.config, self.options.config_id.as_deref()) {
             Ok(loader) => {
-                let deadline = Instant::now() + LOAD_WITHIN;
+                let deadline = Instant::now() + WITHIN;
                 let asked_by = asked_by.into_iter().collect();
-                self.loading = Some(Loading { loader, deadline, asked_by, again: false, drain });
+                let (late, again) = (false, false);
+                self.loading = Some(Loading { loader, deadline, late, asked_by, again, drain });
             }
             Err(cause) => {
                 error!("reload: cannot start the load child: {cause}");
@@ -67,7 +69,7 @@ impl Supervisor {
     }
 
     pub(super) fn handle_loaded(&mut self, status: ExitStatus) {
-        let Some(Loading { loader, asked_by, again, drain, .. }) = self.loading.take() else {
+        let Some(Loading { loader, late, asked_by, again, drain, .. }) = self.loading.take() else {
             return;
         };
         if again {
@@ -79,7 +81,7 @@ impl Supervisor {
             return;
         }
         let (specs, report) = loader.finish();
-        match loaded(status, &specs, &report) {
+        match loaded(&self.options.config, status, late, &specs, &report) {
             Ok(header) => self.apply(specs, header, asked_by, drain),
             Err(report) => {
                 error!("reload refused, the running configuration stays:\n{report}");
@@ -144,13 +146,19 @@ impl Supervisor {
 }
 
 /// What a load child left: the header of its specs, or its report. Warnings are logged.
-fn loaded(status: ExitStatus, specs: &OwnedFd, report: &OwnedFd) -> Result<Header, String> {
+fn loaded(
+    config: &Path,
+    status: ExitStatus,
+    late: bool,
+    specs: &OwnedFd,
+    report: &OwnedFd,
+) -> Result<Header, String> {
     let text = spec_file::read_text(report).unwrap_or_default();
     match status.code() {
         Some(0) => {}
         Some(1) => warn!("the configuration has warnings:\n{text}"),
         Some(_) => return Err(text),
-        None => return Err(format!("the load child died ({status})\n{text}")),
+        None => return Err(load_limits::explain(config, status, late, &text)),
     }
     spec_file::header(specs).map_err(|cause| format!("the load child left no specs: {cause}"))
 }
@@ -161,9 +169,9 @@ pub(super) fn load_first(
     config_id: Option<&str>,
 ) -> Result<(OwnedFd, Header), StartError> {
     let mut loader = Loader::start(config, config_id)?;
-    let status = loader.wait()?;
+    let (status, late) = loader.wait(WITHIN)?;
     let (specs, report) = loader.finish();
-    match loaded(status, &specs, &report) {
+    match loaded(config, status, late, &specs, &report) {
         Ok(header) => Ok((specs, header)),
         Err(report) => {
             error!("the configuration cannot be used:\n{report}");

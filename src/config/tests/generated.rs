@@ -250,7 +250,7 @@ proptest! {
 
     #[test]
     fn what_loads_loads_to_the_same_model_once_converted(text in configuration()) {
-        let Loaded { config, diagnostics } = load_text("k", text.as_bytes(), Grammar::Keepalived, Host::Any);
+        let Loaded { config, diagnostics, .. } = load_text("k", text.as_bytes(), Grammar::Keepalived, Host::Any);
         prop_assert!(config.is_some(), "{}\n{}", diagnostics.render(Style::Plain), text);
         let kdl = convert_text("k", text.as_bytes(), Grammar::Keepalived).kdl.unwrap();
         let again = load_text("k", kdl.as_bytes(), Grammar::Kdl, Host::Any);
