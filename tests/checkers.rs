@@ -11,7 +11,7 @@ use checkers::{Cadence, CheckSpec, Connection, First, ProbeKind};
 use evenkeel::config::{Config, Grammar, Host, Loaded, load_text};
 
 fn load(name: &str, text: &str, grammar: Grammar) -> (Option<Config>, Vec<String>) {
-    let Loaded { config, diagnostics } = load_text(name, text.as_bytes(), grammar, Host::Any);
+    let Loaded { config, diagnostics, .. } = load_text(name, text.as_bytes(), grammar, Host::Any);
     (config, diagnostics.lines().collect())
 }
 

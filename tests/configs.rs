@@ -29,7 +29,7 @@ fn root() -> PathBuf {
 
 /// The model of a file, which must have no error.
 fn model(path: &Path) -> Config {
-    let Loaded { config, diagnostics } = config::load_for(path, Host::Any);
+    let Loaded { config, diagnostics, .. } = config::load_for(path, Host::Any);
     config.unwrap_or_else(|| panic!("{}", diagnostics.render(config::Style::Plain)))
 }
 
@@ -48,7 +48,7 @@ fn twins_have_nothing_to_warn_of_and_give_equal_models() {
     for name in TWINS {
         let [kdl, conf] = ["kdl", "conf"].map(|ending| {
             let path = root().join(format!("configs/{name}.{ending}"));
-            let Loaded { config, diagnostics } = config::load_for(&path, Host::Any);
+            let Loaded { config, diagnostics, .. } = config::load_for(&path, Host::Any);
             assert_eq!(diagnostics.lines().collect::<Vec<_>>(), [""; 0]);
             config.unwrap()
         });
@@ -116,7 +116,7 @@ fn configurations_from_articles_run_with_warnings() {
     ];
     for (path, (name, instances, real_servers, places)) in articles().iter().zip(expect) {
         assert_eq!(path.file_stem().unwrap(), name);
-        let Loaded { config, diagnostics } = config::load_for(path, Host::Any);
+        let Loaded { config, diagnostics, .. } = config::load_for(path, Host::Any);
         let config = config.unwrap();
         let told: Vec<String> = diagnostics
             .iter()
