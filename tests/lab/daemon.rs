@@ -32,6 +32,11 @@ pub(crate) fn evenkeel() -> String {
     std::env::var("EVENKEEL_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_evenkeel").to_owned())
 }
 
+/// The peer: EVENKEEL_PEER, else Debian's.
+fn keepalived() -> String {
+    std::env::var("EVENKEEL_PEER").unwrap_or_else(|_| "keepalived".to_owned())
+}
+
 /// How long a daemon may take to end after SIGTERM.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
@@ -72,6 +77,12 @@ impl Daemon {
     pub(crate) fn start_again(&mut self) {
         assert!(!self.process.is_running(), "{} still runs", self.kind.name());
         self.process = self.host.spawn(&command(self.kind, &self.config, &self.runtime), &self.log);
+    }
+
+    /// Process ids of the parent and its children.
+    pub(crate) fn pids(&self) -> Vec<i32> {
+        let children = self.children().into_iter().map(|(pid, _)| pid);
+        [self.process.pid].into_iter().chain(children).collect()
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -160,7 +171,8 @@ fn command(kind: Kind, config: &std::path::Path, runtime: &std::path::Path) -> V
     let line = match kind {
         Kind::Evenkeel => format!("{} run -c {config} --runtime-dir {runtime}", evenkeel()),
         Kind::Keepalived => format!(
-            "keepalived -n -l -D -f {config} -p {runtime}/k.pid -r {runtime}/v.pid -c {runtime}/c.pid"
+            "{} -n -l -D -f {config} -p {runtime}/k.pid -r {runtime}/v.pid -c {runtime}/c.pid",
+            keepalived()
         ),
     };
     shell_words::split(&line).unwrap()

@@ -5,12 +5,13 @@
 mod burden;
 mod config;
 mod failover;
+mod lvs;
 
 use crate::runner::Scenario;
 
 /// Every bench there is.
 pub(crate) fn all() -> Vec<Scenario> {
-    [config::BENCHES, failover::CUTS, failover::STOPS, burden::BENCHES]
+    [config::BENCHES, failover::CUTS, failover::STOPS, burden::BENCHES, lvs::BENCHES]
         .into_iter()
         .flatten()
         .copied()

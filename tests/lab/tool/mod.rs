@@ -4,6 +4,7 @@
 pub(crate) mod client;
 pub(crate) mod flood;
 pub(crate) mod forger;
+mod prober;
 pub(crate) mod responder;
 
 use std::process::ExitCode;
@@ -15,6 +16,9 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         ["client", target, every, request] => client::serve(target, every, request),
         ["responder", name, control, listen @ ..] => responder::serve(name, control, listen),
         ["flood", group, seconds] => flood::send(group, seconds),
+        ["prober", first, count, period, seconds, kind] => {
+            prober::ask(first, count, period, seconds, kind)
+        }
         ["forge", packet, target, ttl] => forger::send(packet, target, ttl),
         _ => Err(format!("no such tool: {args:?}").into()),
     };

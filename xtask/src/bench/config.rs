@@ -94,7 +94,8 @@ fn keepalived(file: &Path) -> String {
     }
 }
 
-fn target() -> PathBuf {
+/// Where cargo puts what it builds.
+pub(super) fn target() -> PathBuf {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../target");
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| default.into(), PathBuf::from)
 }

@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod failover;
 mod lab;
+mod lvs;
 mod table;
 
 use clap::Subcommand;
@@ -24,11 +25,14 @@ enum Bench {
     Config(config::Options),
     /// How fast and how quietly a VIP moves
     Failover(failover::Options),
+    /// Start, memory, CPU, reload and failures with thousands of real servers
+    Lvs(lvs::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     match &options.bench {
         Bench::Config(options) => config::run(options),
         Bench::Failover(options) => failover::run(options),
+        Bench::Lvs(options) => lvs::run(options),
     }
 }

@@ -1,0 +1,364 @@
+//! `cargo xtask bench lvs`: a table of many real servers, all checked, under evenkeel and keepalived alike.
+//!
+//! One responder answers for all of them (a network of addresses that are local to it). Marks of [`boot::CPU_MARK`] ask
+//! for the CPU time of the whole booted machine, which xtask turns into CPU per check.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::boot;
+use crate::daemon::{Daemon, Kind};
+use crate::host::Host;
+use crate::keeper::Keeper;
+use crate::responder::Responder;
+use crate::runner::Scenario;
+use crate::tool;
+use crate::tool::responder::Mode;
+use crate::topology::{Forwarding, Plan};
+
+pub(super) const BENCHES: &[Scenario] = &[
+    Scenario::alone("bench_lvs_tcp_1000_evenkeel", 900, |k| run(k, Kind::Evenkeel, TCP, 1_000)),
+    Scenario::alone("bench_lvs_tcp_5000_evenkeel", 900, |k| run(k, Kind::Evenkeel, TCP, 5_000)),
+    Scenario::alone("bench_lvs_tcp_20000_evenkeel", 900, |k| run(k, Kind::Evenkeel, TCP, 20_000)),
+    Scenario::alone("bench_lvs_http_1000_evenkeel", 900, |k| run(k, Kind::Evenkeel, HTTP, 1_000)),
+    Scenario::alone("bench_lvs_http_5000_evenkeel", 900, |k| run(k, Kind::Evenkeel, HTTP, 5_000)),
+    Scenario::alone("bench_lvs_http_20000_evenkeel", 900, |k| run(k, Kind::Evenkeel, HTTP, 20_000)),
+    Scenario::alone("bench_lvs_tcp_1000_keepalived", 900, |k| run(k, Kind::Keepalived, TCP, 1_000)),
+    Scenario::alone("bench_lvs_tcp_5000_keepalived", 900, |k| run(k, Kind::Keepalived, TCP, 5_000)),
+    Scenario::alone("bench_lvs_tcp_20000_keepalived", 900, |k| {
+        run(k, Kind::Keepalived, TCP, 20_000);
+    }),
+    Scenario::alone("bench_lvs_http_1000_keepalived", 900, |k| {
+        run(k, Kind::Keepalived, HTTP, 1_000);
+    }),
+    Scenario::alone("bench_lvs_http_5000_keepalived", 900, |k| {
+        run(k, Kind::Keepalived, HTTP, 5_000);
+    }),
+    Scenario::alone("bench_lvs_http_20000_keepalived", 900, |k| {
+        run(k, Kind::Keepalived, HTTP, 20_000);
+    }),
+];
+
+const TCP: &str = "tcp";
+const HTTP: &str = "http";
+/// Seconds between two questions to one real server.
+const DELAY_LOOP: u32 = 10;
+/// What a process takes to start does not belong to its window.
+const PROBER_STARTS: Duration = Duration::from_secs(2);
+/// A drift is found at the next look at the table: every 5 s unless told otherwise.
+const DRIFT_LIMIT: Duration = Duration::from_secs(15);
+
+/// What is measured, and for how long; from the variables that xtask sets.
+struct Wanted {
+    parts: Option<String>,
+    window: Duration,
+    runs: u32,
+}
+
+impl Wanted {
+    fn read() -> Self {
+        let number = |name: &str, default: u64| {
+            std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+        };
+        Self {
+            parts: std::env::var("EVENKEEL_BENCH_PARTS").ok(),
+            window: Duration::from_secs(number("EVENKEEL_BENCH_SECONDS", 10)),
+            runs: u32::try_from(number("EVENKEEL_BENCH_RUNS", 3)).unwrap(),
+        }
+    }
+
+    fn has(&self, part: &str) -> bool {
+        self.parts.as_ref().is_none_or(|parts| parts.split(',').any(|one| one == part))
+    }
+}
+
+fn run(keeper: &Arc<Keeper>, kind: Kind, check: &'static str, servers: u32) {
+    let wanted = Wanted::read();
+    let net = Plan::new().directors(1).servers(1, Forwarding::Direct).build(keeper);
+    let (d1, r1) = (net.host("d1"), net.host("r1"));
+    r1.run("ip route add local 10.2.0.0/16 dev lo");
+    r1.sysctl(&["net.ipv4.tcp_max_syn_backlog=65536", "net.core.somaxconn=65536"]);
+    d1.run("ip route add 10.2.0.0/16 via 10.0.0.11");
+    let responder = Responder::start(r1);
+    let bench = Bench { keeper, d1, responder, check, servers, wanted };
+    if bench.wanted.has("cpu") {
+        bench.floor();
+    }
+    let start = Instant::now();
+    let daemon = Daemon::start(kind, d1, &bench.config(1));
+    let pid = daemon.pids()[0];
+    bench.wait_rows(pid, servers as usize, Duration::from_secs(300));
+    bench.figure("full table", "s", start.elapsed().as_secs_f64());
+    // The first round is over, and whatever was loaded for the start has been given back.
+    thread::sleep(Duration::from_secs(u64::from(DELAY_LOOP) + 4));
+    if bench.wanted.has("memory") {
+        bench.memory(&daemon);
+    }
+    if bench.wanted.has("cpu") {
+        bench.cpu();
+    }
+    if bench.wanted.has("syscalls") {
+        bench.syscalls(&daemon);
+    }
+    if bench.wanted.has("reload") {
+        bench.reload(&daemon);
+    }
+    if bench.wanted.has("drift") && kind == Kind::Evenkeel {
+        bench.drift(pid);
+    }
+    if bench.wanted.has("death") {
+        bench.death(pid);
+    }
+    assert!(daemon.is_running());
+}
+
+struct Bench<'a> {
+    keeper: &'a Arc<Keeper>,
+    d1: &'a Host,
+    responder: Responder,
+    check: &'static str,
+    servers: u32,
+    wanted: Wanted,
+}
+
+/// Address of real server `at`; 250 in each /24.
+fn address(at: u32) -> String {
+    format!("10.2.{}.{}", at / 250, 1 + at % 250)
+}
+
+impl Bench<'_> {
+    fn figure(&self, what: &str, unit: &str, value: f64) {
+        self.keeper.figure(&format!("{what} = {value:.4} {unit}"));
+    }
+
+    /// Ten real servers in each virtual server; the first one of the middle has this weight.
+    fn config(&self, weight: u32) -> String {
+        let checker = match self.check {
+            HTTP => "HTTP_GET {\n   url {\n    path /health\n    status_code 200\n   }\n",
+            _ => "TCP_CHECK {\n",
+        };
+        let mut text = String::new();
+        for service in 0..self.servers / 10 {
+            let vip = vip(service);
+            let _ = writeln!(text, "virtual_server {vip} 80 {{\n delay_loop {DELAY_LOOP}");
+            text.push_str(" lb_algo wlc\n lb_kind DR\n protocol TCP\n");
+            for at in service * 10..service * 10 + 10 {
+                let weight = if at == self.servers / 2 { weight } else { 1 };
+                let _ = writeln!(text, " real_server {} 80 {{\n  weight {weight}", address(at));
+                let _ = writeln!(text, "  {checker}   connect_timeout 3\n   retry 0\n  }}\n }}");
+            }
+            text.push_str("}\n");
+        }
+        text
+    }
+
+    fn wait_rows(&self, pid: i32, count: usize, limit: Duration) {
+        let start = Instant::now();
+        while rows(pid).len() != count {
+            assert!(start.elapsed() < limit, "{} rows after {limit:?}", rows(pid).len());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Asks for the machine's CPU time around `during`, and tells how many questions were answered meanwhile.
+    fn window(&self, label: &str, during: impl FnOnce()) {
+        let before = self.responder.count().connections;
+        println!("{}{label} begin", boot::CPU_MARK);
+        during();
+        println!("{}{label} end", boot::CPU_MARK);
+        let asked = self.responder.count().connections - before;
+        self.keeper.figure(&format!("{label} checks = {asked}"));
+    }
+
+    /// The idle machine, and the smallest prober that asks as many questions.
+    fn floor(&self) {
+        for run in 0..self.wanted.runs {
+            self.window(&format!("idle {run}"), || thread::sleep(self.wanted.window));
+            let seconds = (self.wanted.window + PROBER_STARTS * 2).as_secs().to_string();
+            let (count, period) = (self.servers.to_string(), DELAY_LOOP.to_string());
+            let words = ["prober", "10.2.0.1", &count, &period, &seconds, self.check];
+            let log = self.keeper.log("prober");
+            let prober = self.d1.spawn(&tool::command(&words), &log);
+            thread::sleep(PROBER_STARTS);
+            self.window(&format!("prober {run}"), || thread::sleep(self.wanted.window));
+            assert!(prober.ends_within(PROBER_STARTS * 10), "the prober does not end");
+            let answered = fs::read_to_string(&log).unwrap();
+            assert!(answered.trim().parse::<u32>().is_ok_and(|n| n > 0), "{answered:?}");
+        }
+    }
+
+    fn cpu(&self) {
+        for run in 0..self.wanted.runs {
+            // Another phase of the director's own periods each time.
+            let phase = std::process::id().wrapping_mul(7919).wrapping_add(run * 1237) % 1000;
+            thread::sleep(Duration::from_millis(phase.into()));
+            self.window(&format!("daemon {run}"), || thread::sleep(self.wanted.window));
+        }
+    }
+
+    fn memory(&self, daemon: &Daemon) {
+        let mut total = 0;
+        for pid in daemon.pids() {
+            let pss = pss_kib(pid);
+            total += pss;
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            let name = line.split(" --").next().unwrap_or("").rsplit('/').next().unwrap_or("");
+            self.keeper.figure(&format!("  {pss} KiB: {name}"));
+        }
+        self.figure("PSS of all processes", "MB", f64::from(total) / 1000.0 * 1.024);
+    }
+
+    /// `strace -c -f` over all processes.
+    fn syscalls(&self, daemon: &Daemon) {
+        let report = self.keeper.folder().join("strace");
+        let pids: Vec<String> = daemon.pids().iter().map(|pid| format!("-p {pid}")).collect();
+        let line = format!(
+            "timeout -s INT {} strace -c -f -o {} {}",
+            self.wanted.window.as_secs(),
+            report.display(),
+            pids.join(" ")
+        );
+        let before = self.responder.count().connections;
+        let _ = self.d1.try_run(&line);
+        let asked = self.responder.count().connections - before;
+        let text = fs::read_to_string(&report).unwrap_or_default();
+        let call = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            Some((words.last()?.to_string(), words.get(3)?.parse::<u64>().ok()?))
+        };
+        let mut calls: Vec<(String, u64)> =
+            text.lines().filter_map(call).filter(|(name, _)| name != "total").collect();
+        calls.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let total: u64 = calls.iter().map(|(_, count)| count).sum();
+        let most: Vec<String> = calls
+            .iter()
+            .take(12)
+            .map(|(name, count)| format!("{name} {:.2}", *count as f64 / asked.max(1) as f64))
+            .collect();
+        self.keeper.figure(&format!("  {}", most.join(", ")));
+        self.figure("system calls per check", "", total as f64 / asked.max(1) as f64);
+    }
+
+    fn reload(&self, daemon: &Daemon) {
+        let pid = daemon.pids()[0];
+        let changed = key(self.servers / 2);
+        fs::write(&daemon.config, self.config(7)).unwrap();
+        let start = Instant::now();
+        daemon.hang_up();
+        let mut least = usize::MAX;
+        loop {
+            let asked = Instant::now();
+            let rows = rows(pid);
+            least = least.min(rows.len());
+            if rows.get(&changed) == Some(&7) {
+                break;
+            }
+            assert!(start.elapsed() < Duration::from_secs(300), "no reload");
+            // Looking costs what is measured, so it takes a fifth of the time at most.
+            thread::sleep((asked.elapsed() * 4).max(Duration::from_millis(10)));
+        }
+        self.figure("reload of one weight", "s", start.elapsed().as_secs_f64());
+        self.figure("rows missing meanwhile", "", f64::from(self.servers) - least as f64);
+        thread::sleep(Duration::from_secs(2));
+    }
+
+    fn drift(&self, pid: i32) {
+        self.d1.run(&format!("ipvsadm -d -t {}:80 -r {}:80", vip(0), address(0)));
+        let start = Instant::now();
+        while !rows(pid).contains_key(&key(0)) {
+            assert!(start.elapsed() < DRIFT_LIMIT, "the drift is not repaired");
+            thread::sleep(Duration::from_millis(50));
+        }
+        self.figure("drift repaired after", "s", start.elapsed().as_secs_f64());
+    }
+
+    /// All real servers die at once: from the reset that answers the last question to the row that goes.
+    fn death(&self, pid: i32) {
+        let capture = self.keeper.log("resets");
+        let line = format!(
+            "tcpdump -i eth0 -nn -tt -l -s 96 -B 8192 tcp and src port 80 and tcp[13]&4!=0"
+        );
+        let words = shell_words::split(&line).unwrap();
+        let tcpdump = self.d1.spawn(&words, &capture);
+        thread::sleep(Duration::from_secs(2));
+        self.responder.switch(Mode::Refuse);
+        let start = Instant::now();
+        let mut gone: BTreeMap<String, f64> = BTreeMap::new();
+        let mut standing: BTreeSet<String> = rows(pid).into_keys().collect();
+        while !standing.is_empty() {
+            assert!(start.elapsed() < Duration::from_secs(120), "{} left", standing.len());
+            let asked = Instant::now();
+            let rows = rows(pid);
+            let now = clock();
+            standing.retain(|row| {
+                let stands = rows.contains_key(row);
+                if !stands {
+                    gone.insert(row.clone(), now);
+                }
+                stands
+            });
+            thread::sleep((asked.elapsed() * 2).max(Duration::from_millis(10)));
+        }
+        self.figure("all dead: table empty after", "s", start.elapsed().as_secs_f64());
+        thread::sleep(Duration::from_millis(500));
+        tcpdump.signal(nix::sys::signal::Signal::SIGTERM);
+        let mut reset: BTreeMap<String, f64> = BTreeMap::new();
+        for line in fs::read_to_string(&capture).unwrap_or_default().lines() {
+            // "1790000000.123456 IP 10.2.0.1.80 > 10.0.0.1.41234: Flags [R.], ..."
+            let mut words = line.split_whitespace();
+            let (Some(at), Some(source)) = (words.next(), words.nth(1)) else { continue };
+            let (Some(source), Ok(at)) = (source.strip_suffix(".80"), at.parse()) else { continue };
+            if let Some(key) = source.parse().ok().map(hex) {
+                reset.entry(key).or_insert(at);
+            }
+        }
+        let mut lags: Vec<f64> =
+            gone.iter().filter_map(|(row, at)| Some(at - reset.get(row)?)).collect();
+        lags.sort_by(f64::total_cmp);
+        if let (Some(most), Some(middle)) = (lags.last(), lags.get(lags.len() / 2)) {
+            self.figure("all dead: last failing probe to removal, median", "s", *middle);
+            self.figure("all dead: last failing probe to removal, most", "s", *most);
+        }
+    }
+}
+
+fn vip(service: u32) -> String {
+    format!("10.1.{}.{}", service / 250, 1 + service % 250)
+}
+
+fn key(at: u32) -> String {
+    hex(address(at).parse().unwrap())
+}
+
+/// As /proc/net/ip_vs has it.
+fn hex(address: std::net::Ipv4Addr) -> String {
+    format!("{:08X}:0050", u32::from(address))
+}
+
+/// Weight by real server, from /proc: cheaper than a process, and the same for whoever runs.
+fn rows(pid: i32) -> BTreeMap<String, u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/net/ip_vs")).unwrap_or_default();
+    let row = |line: &str| {
+        let mut words = line.trim_start().strip_prefix("-> ")?.split_whitespace();
+        Some((words.next()?.to_owned(), words.nth(1)?.parse().ok()?))
+    };
+    text.lines().filter_map(row).collect()
+}
+
+fn pss_kib(pid: i32) -> u32 {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// Wall clock, as tcpdump stamps its packets.
+fn clock() -> f64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}
