@@ -164,8 +164,8 @@ fn router(config: &Config, instance: &VrrpInstance) -> RouterWork {
         true => ChecksumForm::Plain,
         false => ChecksumForm::PseudoHeader,
     };
-    router.addresses = instance.virtual_addresses.iter().map(|vip| vip.address).collect();
-    router.announced = held.clone().map(|vip| vip.address).collect();
+    router.addresses = once(instance.virtual_addresses.iter());
+    router.announced = once(held.clone());
     router.announce = announce(instance.announce, interval);
     router.skip_check_adv_addr = instance.skip_check_adv_addr;
     router.lower_prio_no_advert = instance.lower_prio_no_advert;
@@ -180,6 +180,12 @@ fn router(config: &Config, instance: &VrrpInstance) -> RouterWork {
         trackers: trackers(instance, group),
         notify: notify(config, &instance.notify),
     }
+}
+
+/// The addresses in order, each once (RFC 9568 section 5.2.9): one may stand on two interfaces.
+fn once<'a>(addresses: impl Iterator<Item = &'a VirtualAddress>) -> Vec<IpAddr> {
+    let mut seen = BTreeSet::new();
+    addresses.map(|vip| vip.address).filter(|address| seen.insert(*address)).collect()
 }
 
 fn transport(config: &Config, instance: &VrrpInstance) -> Transport {
@@ -392,6 +398,20 @@ mod tests {
         );
         assert_eq!(addresses[1].interface.as_str(), "eth1");
         assert_eq!(trackers[0].weight.weight, -30, "the group's counts for its members");
+    }
+
+    #[test]
+    fn an_address_given_twice_is_advertised_once() {
+        let twice = PAIR.replace(
+            "10.0.0.100/24 brd + label eth0:1",
+            "\n10.0.0.101\n10.0.0.100\n10.0.0.101 dev eth1\n",
+        );
+        let grammar = crate::config::Grammar::Keepalived;
+        let host = crate::config::Host::Any;
+        let loaded = crate::config::load_text("p.conf", twice.as_bytes(), grammar, host);
+        let spec = RouterWorkerSpec::from(&loaded.config.unwrap());
+        let addresses = spec.routers[0].router.addresses.iter().map(ToString::to_string);
+        assert_eq!(addresses.collect::<Vec<_>>(), ["10.0.0.101", "10.0.0.100"]);
     }
 
     #[test]

@@ -13,8 +13,68 @@ use crate::kernel_view;
 use crate::runner::Scenario;
 use crate::topology::Plan;
 
-pub(super) const SCENARIOS: &[Scenario] =
-    &[Scenario::together("conformance_the_dissector_finds_no_fault_in_any_packet", 90, no_fault)];
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario::together("conformance_the_dissector_finds_no_fault_in_any_packet", 90, no_fault),
+    Scenario::together("conformance_a_backup_answers_nobody", 60, backup_is_silent),
+];
+
+/// RFC 9568 section 6.4.2: whoever asks a Backup for the addresses, by ARP, by neighbour solicitation or by a packet
+/// sent to it, gets no answer from it; the Master answers.
+fn backup_is_silent(keeper: &Arc<Keeper>) {
+    let net = Plan::new().directors(2).clients(1).build(keeper);
+    let (d1, d2, client) = (net.host("d1"), net.host("d2"), net.host("c1"));
+    let config = |priority: u8| {
+        let one = |vrid: u8, addresses: &str| {
+            format!(
+                "vrrp_instance v{vrid} {{\ninterface eth0\nvirtual_router_id {vrid}\npriority {priority}\n\
+                 version 3\nadvert_int 0.1\nvirtual_ipaddress {{\n    {addresses}\n}}\n}}\n"
+            )
+        };
+        one(1, "10.0.0.100") + &one(2, "fe80::100/64\n    fd00::100")
+    };
+    let _first = Daemon::start(Evenkeel, d1, &config(150));
+    let _second = Daemon::start(Evenkeel, d2, &config(100));
+    let has_both =
+        |host| kernel_view::holds(host, "10.0.0.100") && kernel_view::holds(host, "fd00::100");
+    wait_for(Duration::from_secs(10), "d1 to hold both", || has_both(d1));
+    thread::sleep(Duration::from_secs(1));
+    // A packet that is not theirs they would send on to the one whose it is.
+    for host in [d1, d2] {
+        host.sysctl(&["net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0"]);
+    }
+    // Nobody listens on that port: whoever has the address says so, nobody else says anything.
+    let refuses = |address: &str| {
+        let address =
+            if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+        let asked = client.try_run(&format!("curl -gsS -m 1 http://{address}:9/"));
+        asked.is_err_and(|error| error.contains("curl: (7)"))
+    };
+    // Whether a host of this hardware address answers a packet sent straight to it, as a switch behind the times would.
+    let answers = |host: &Host| {
+        let mac = host.run("cat /sys/class/net/eth0/address").trim().to_owned();
+        let mut answered = Vec::new();
+        for (address, family) in [("10.0.0.100", "-4"), ("fd00::100", "-6")] {
+            client.run(&format!(
+                "ip {family} neigh replace {address} lladdr {mac} nud permanent dev eth0"
+            ));
+            answered.push(refuses(address));
+            client.run(&format!("ip {family} neigh del {address} dev eth0"));
+        }
+        answered
+    };
+    assert_eq!(answers(d2), [false; 2], "the backup takes nothing");
+    assert_eq!(answers(d1), [true; 2], "the master does");
+    // And whoever asks whose address it is hears the Master alone.
+    let asked = |address: &str, family: &str| {
+        assert!(refuses(address));
+        client.run(&format!("ip {family} neigh show {address} dev eth0"))
+    };
+    let mac = d1.run("cat /sys/class/net/eth0/address").trim().to_owned();
+    for (address, family) in [("10.0.0.100", "-4"), ("fd00::100", "-6")] {
+        let known = asked(address, family);
+        assert!(known.contains(&mac), "{known}");
+    }
+}
 
 /// A router in every form that we speak, by its number.
 const FORMS: &[(u8, &str, &str)] = &[

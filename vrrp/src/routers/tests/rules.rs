@@ -771,3 +771,22 @@ fn resuming_into_a_fault_releases() {
     let lines = bench.link(id(1), up());
     expect(&lines, "1 FAULT -> BACKUP, priority 100: Recovered");
 }
+
+// Identity
+
+#[test]
+fn one_number_in_both_families_is_two_routers() {
+    // RFC 9568 section 5.2.3
+    let six = RouterId { family: Family::V6, ..id(1) };
+    let link_local: IpAddr = "fe80::100".parse().unwrap();
+    let v6 = RouterSpec::new(six, "six", Version::V3).with_addresses(vec![link_local]);
+    let mut bench = Bench::new(vec![spec(1), v6], vec![]);
+    bench.link(id(1), up());
+    let source = Some("fe80::a".parse().unwrap());
+    bench.link(six, Link { up: true, source });
+    bench.hear(id(1), LESSER, 150);
+    bench.advance(SECOND * 3);
+    bench.hear(id(1), LESSER, 150);
+    bench.advance(SECOND);
+    assert_eq!((bench.state(id(1)), bench.state(six)), (State::Backup, State::Master));
+}
