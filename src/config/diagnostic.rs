@@ -161,6 +161,14 @@ impl Diagnostics {
         self.list.dedup();
     }
 
+    /// One of each, where a text was read several times.
+    pub(super) fn unite(&mut self) {
+        let lines: Vec<String> = self.list.iter().map(|one| self.line(one)).collect();
+        let mut seen = HashSet::new();
+        let mut fresh = lines.into_iter().map(|line| seen.insert(line));
+        self.list.retain(|_| fresh.next().unwrap_or(true));
+    }
+
     /// Every mistake, in the order of the text.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.list.iter()

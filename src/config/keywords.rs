@@ -39,6 +39,29 @@ static BLOCKS: LazyLock<BTreeMap<&'static str, Vec<&'static str>>> = LazyLock::n
     blocks
 });
 
+/// Keywords that do here something else than in keepalived, on purpose; `docs/migration.md` has the reasons.
+pub(super) const DIFFERS: [(&str, &str); 10] = [
+    (
+        "vrrp_instance",
+        "a stop hands over: the addresses stay until the peer has announced them (hand_over off ends that)",
+    ),
+    (
+        "virtual_server",
+        "the kernel's table is read again every lvs_resync seconds, and what was changed by hand is repaired",
+    ),
+    ("skip_check_adv_addr", "off means off; keepalived turns it on"),
+    ("retry", "0 is taken at every level; keepalived takes it in checkers alone"),
+    ("connect_timeout", "the deadline of the whole probe; keepalived's is for each read anew"),
+    ("regex", "an engine of linear time: no look-around, no back references"),
+    (
+        "DNS_CHECK",
+        "an answer that may be forged is waited out; one that is cut off is asked for again over TCP",
+    ),
+    ("UDP_CHECK", "lengths are judged only with require_reply"),
+    ("PING_CHECK", "net.ipv4.ping_group_range is left as it is"),
+    ("unicast_peer", "under vrrp_strict it goes on working, with a warning"),
+];
+
 /// What takes effect before keywords are looked at, in any block.
 const ANYWHERE: [(&str, &str, &str); 6] = [
     ("include", "PATTERN", "what is missing is a warning; in KDL an error unless it has wildcards"),
@@ -139,6 +162,9 @@ pub fn explain(word: Option<&str>) -> Result<String, Option<String>> {
             if !said.is_empty() {
                 let _ = writeln!(text, "    {:<8} {said}", format!("{what}:"));
             }
+        }
+        for (_, how) in DIFFERS.iter().filter(|(keyword, _)| keyword == name) {
+            let _ = writeln!(text, "    differs: {how}");
         }
         let note = if note.is_empty() { String::new() } else { format!(": {note}") };
         let _ = writeln!(text, "    support: {support}{note}");

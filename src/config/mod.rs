@@ -20,10 +20,12 @@
 //! | `pair` | what two directors say that does not go together |
 //! | `keywords`, `suggest` | the keyword reference; "did you mean" |
 //! | `render` | tree -> KDL |
+//! | `convert`, `merge` | a text as KDL; the trees of several directors -> one with conditions |
 //!
 //! It reads files and asks the host for accounts, interfaces and programs; it changes nothing and starts nothing.
 
 mod context;
+pub mod convert;
 mod decode;
 pub mod diagnostic;
 mod expand;
@@ -33,6 +35,7 @@ mod keepalived;
 pub mod keywords;
 pub mod landmarks;
 mod lexer;
+mod merge;
 pub mod model;
 mod pair;
 mod render;
@@ -44,6 +47,7 @@ pub mod tree;
 use std::path::Path;
 
 use self::context::Context;
+pub use self::convert::{Converted, convert, convert_as, convert_text};
 pub use self::decode::Host;
 pub use self::diagnostic::{Diagnostic, Diagnostics, Severity, Style};
 pub use self::model::Config;
@@ -58,15 +62,6 @@ pub struct Loaded {
     /// The tree that it was made of, for a caller that ends right away and need not take it apart.
     pub tree: Option<Block>,
     /// Everything that is wrong, with the texts that it points into.
-    pub diagnostics: Diagnostics,
-}
-
-/// A configuration rewritten as KDL.
-#[derive(Debug)]
-pub struct Converted {
-    /// The KDL; `None` where the file cannot be read at all.
-    pub kdl: Option<String>,
-    /// Everything that is wrong with the original.
     pub diagnostics: Diagnostics,
 }
 
@@ -154,40 +149,10 @@ pub fn load_with_peers(path: &Path, asked: &Asked) -> Loaded {
     loaded
 }
 
-/// Rewrites a file as KDL: the same directives in the same order with their comments, without what is passed over.
-pub fn convert(path: &Path) -> Converted {
-    convert_as(path, None)
-}
-
-/// Rewrites a file as KDL, where conditions that cannot stay are decided for an id.
-pub fn convert_as(path: &Path, id: Option<&str>) -> Converted {
-    let mut diagnostics = Diagnostics::default();
-    let context = Asked { host: Host::Any, id: id.map(str::to_owned) }.context(path);
-    let tree = read(path, &context, &mut diagnostics);
-    rewrite(tree, diagnostics)
-}
-
-/// Rewrites a text as KDL.
-pub fn convert_text(name: &str, text: &[u8], grammar: Grammar) -> Converted {
-    let mut diagnostics = Diagnostics::default();
-    let context = Asked { host: Host::Any, id: None }.context(Path::new(name));
-    let tree = parse(name, text, grammar, &context, &mut diagnostics);
-    rewrite(tree, diagnostics)
-}
-
 fn finish(tree: Option<Block>, host: Host, mut diagnostics: Diagnostics) -> Loaded {
     let config = tree.as_ref().and_then(|tree| decode::decode(tree, host, &mut diagnostics).config);
     diagnostics.sort();
     Loaded { config, tree, diagnostics }
-}
-
-fn rewrite(tree: Option<Block>, mut diagnostics: Diagnostics) -> Converted {
-    let kdl = tree.filter(|_| !diagnostics.has_errors()).map(|tree| {
-        let ignored = decode::decode(&tree, Host::Any, &mut diagnostics).ignored;
-        render::render(&tree, &ignored, diagnostics.sources())
-    });
-    diagnostics.sort();
-    Converted { kdl, diagnostics }
 }
 
 fn read(path: &Path, context: &Context, diagnostics: &mut Diagnostics) -> Option<Block> {

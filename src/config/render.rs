@@ -88,7 +88,7 @@ impl Writer<'_> {
             if directive.comments.spaced && !comments.is_empty() {
                 self.text.push('\n');
             }
-            if LISTS.contains(&owner) {
+            if LISTS.contains(&owner) && directive.name.form != Form::Made {
                 self.list_line(directive);
             } else {
                 self.directive(directive, owner);
@@ -145,12 +145,18 @@ impl Writer<'_> {
         let Some(block) = block.filter(|block| !emptied(block)) else {
             return self.line(format!("{head}{after}").trim_end());
         };
-        if let Some(inner) = self.folded(block, &directive.name.text, head.len()) {
+        if block.directives.is_empty() && block.closing.is_empty() {
+            return self.line(format!("{head} {{ }}{after}").trim_end());
+        }
+        let inner = if directive.name.form == Form::Made { owner } else { &directive.name.text };
+        if let Some(inner) = self.folded(block, inner, head.len()) {
             return self.line(format!("{head} {{ {inner} }}{after}").trim_end());
         }
         self.line(format!("{head} {{{after}").trim_end());
         self.depth += 1;
-        self.block(block, &directive.name.text);
+        // What stands under a condition belongs to the block around it.
+        let inner = if directive.name.form == Form::Made { owner } else { &directive.name.text };
+        self.block(block, inner);
         self.depth -= 1;
         self.line("}");
     }
@@ -159,7 +165,13 @@ impl Writer<'_> {
     fn folded(&self, block: &Block, owner: &str, before: usize) -> Option<String> {
         let [only] = &block.directives[..] else { return None };
         let comments = &only.comments;
-        let plain = only.block.is_none() && comments.before.is_empty() && comments.after.is_none();
+        let empty = |block: &Block| {
+            let left = block.directives.len() - usize::from(self.hoisted(only).is_some());
+            left == 0 && block.closing.is_empty()
+        };
+        let plain = only.block.as_ref().is_none_or(empty)
+            && comments.before.is_empty()
+            && comments.after.is_none();
         if !plain || !block.closing.is_empty() || owner.is_empty() || self.depth == 0 {
             return None;
         }
@@ -204,6 +216,8 @@ impl Writer<'_> {
         let arguments: Vec<&Word> = directive.arguments.iter().filter(kept).collect();
         let plain_first =
             OPTION_KEYWORDS.iter().find(|(keyword, _)| *keyword == name).map(|(_, plain)| *plain);
+        let made = directive.name.form == Form::Made;
+        let owner = if made { "" } else { owner };
         let mut head = if OPTION_BLOCKS.contains(&owner) { quoted(name) } else { node_name(name) };
         let mut push = |text: String| {
             head.push(' ');
@@ -268,7 +282,7 @@ fn value(word: &Word) -> String {
     match word.form {
         Form::Boolean => format!("#{}", word.text),
         Form::Bare if is_number(&word.text) => word.text.to_string(),
-        Form::Bare | Form::Quoted | Form::Other => quoted(&word.text),
+        Form::Bare | Form::Quoted | Form::Made | Form::Other => quoted(&word.text),
     }
 }
 

@@ -182,6 +182,11 @@ impl Sources {
         &self.files[usize::from(id.0)]
     }
 
+    /// The file that was read first.
+    pub(super) fn first(&self) -> Option<FileId> {
+        (!self.files.is_empty()).then_some(FileId(0))
+    }
+
     /// Notes an expansion.
     pub(super) fn note(&mut self, what: impl Into<Box<str>>, at: Span) -> Via {
         self.trails.push(Trail { what: what.into(), at });

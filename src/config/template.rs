@@ -76,6 +76,16 @@ fn is_ours(directive: &Directive) -> bool {
     directive.name.form == Form::Bare && FORMS.iter().any(|(name, _)| directive.name.is(name))
 }
 
+/// Marks the nodes that are read here, for who writes a tree that is not filled in.
+pub(super) fn mark(block: &mut Block) {
+    for directive in &mut block.directives {
+        if is_ours(directive) {
+            directive.name.form = Form::Made;
+        }
+        directive.block.iter_mut().for_each(mark);
+    }
+}
+
 /// What a name stands for.
 #[derive(Clone)]
 enum Meaning {

@@ -56,6 +56,8 @@ pub enum Form {
     Quoted,
     /// `#true` or `#false` (KDL).
     Boolean,
+    /// A node of the template kind (`when`, `define`), for a conversion.
+    Made,
     /// `#null`, `#inf` and their like (KDL): no keyword takes them.
     Other,
 }

@@ -151,7 +151,7 @@ impl<'a> Text<'a> {
         match word.form {
             Form::Quoted => Ok(word),
             Form::Bare if number(written).is_none() => Ok(word),
-            Form::Bare | Form::Boolean | Form::Other => {
+            Form::Bare | Form::Boolean | Form::Made | Form::Other => {
                 let message = format!("`{written}` needs quotes to be a name");
                 let help = format!("write \"{written}\"");
                 Err(Diagnostic::error("syntax", word.span, message).help(help))
