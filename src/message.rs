@@ -149,6 +149,10 @@ pub enum Message {
     TellQuorums(Vec<ipvs::ServiceKey>),
     /// Lvs to vrrp: which virtual servers have their quorum. One that is not configured is left out.
     Quorums(Vec<(ipvs::ServiceKey, bool)>),
+    /// Lvs to vrrp: say with [`Message::Paths`] how the BFD sessions stand.
+    TellPaths,
+    /// Vrrp to lvs: BFD sessions that checkers may follow, by name, and whether they are up. Told at each change too.
+    Paths(Vec<(String, bool)>),
     /// Worker to ops: something changed. Dropped and counted when ops cannot keep up.
     Event(Event),
 }

@@ -23,7 +23,7 @@ pub struct Specs {
 
 impl From<&Config> for Specs {
     fn from(config: &Config) -> Self {
-        let has_routers = !config.instances.is_empty();
+        let has_routers = !config.instances.is_empty() || !config.bfd_instances.is_empty();
         let has_services = !config.virtual_servers.is_empty();
         Self {
             vrrp: has_routers.then(|| RouterWorkerSpec::from(config)),

@@ -159,6 +159,8 @@ pub enum Failure {
         /// Its beginning, escaped.
         seen: String,
     },
+    /// The BFD session that was asked about is not up.
+    SessionDown,
     /// A connection that is only held brought more than we are ready to throw away.
     Unasked {
         /// The limit in bytes.
@@ -239,6 +241,7 @@ impl Failure {
             Self::Agent { .. } => "agent",
             Self::NotAgent { .. } => "not-agent",
             Self::Unasked { .. } => "unasked",
+            Self::SessionDown => "session-down",
             Self::Exit { .. } => "exit",
             Self::Killed { .. } => "killed",
             Self::TimedOut { .. } => "timed-out",
@@ -298,6 +301,7 @@ impl fmt::Display for Failure {
             Self::Agent { word, text } if text.is_empty() => write!(f, "the agent says {word}"),
             Self::Agent { word, text } => write!(f, "the agent says {word}: \"{text}\""),
             Self::NotAgent { seen } => write!(f, "not an agent: \"{seen}\""),
+            Self::SessionDown => f.write_str("the BFD session is not up"),
             Self::Unasked { limit } => write!(f, "over {limit} bytes without being asked"),
             Self::Exit { code } => write!(f, "exit {code}"),
             Self::Killed { signal } => write!(f, "killed by signal {signal}"),

@@ -7,20 +7,22 @@ use std::collections::HashMap;
 use std::future::pending;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::checkers::RunId;
 use crate::failure::LocalFault;
 use crate::outcome::{Outcome, Weight};
-use crate::probe::{self, Ended, Held};
-use crate::spec::{CheckSpec, Step, Target};
+use crate::probe::{self, Ended, Held, told};
+use crate::spec::{CheckSpec, ProbeKind, Step, Target};
 
 /// Performs what the engine asks for.
 #[derive(Debug, Default)]
 pub struct Runner {
     tasks: JoinSet<(RunId, Ended)>,
     runs: HashMap<RunId, Run>,
+    /// What BFD sessions say, by name.
+    told: HashMap<Box<str>, watch::Sender<Option<bool>>>,
 }
 
 /// A task and how to stop it.
@@ -42,9 +44,24 @@ impl Runner {
     pub fn start(&mut self, run: RunId, target: Target, spec: Arc<CheckSpec>, step: Step) {
         let (ask, cancelled) = oneshot::channel();
         let ask = spec.kind.forks().then_some(ask);
-        let probe = async move { (run, probe::run(target, &spec, step, cancelled).await) };
+        let signal = match &spec.kind {
+            ProbeKind::Bfd(name) => Some(self.told.entry(name.clone()).or_default().subscribe()),
+            _ => None,
+        };
+        let probe = async move {
+            let ended = match signal {
+                Some(signal) => Box::pin(told::run(signal)).await,
+                None => probe::run(target, &spec, step, cancelled).await,
+            };
+            (run, ended)
+        };
         let task = self.tasks.spawn(probe);
         self.runs.insert(run, Run { task, ask });
+    }
+
+    /// A BFD session is (now) up or down; `BFD_CHECK`s of it hear that at once.
+    pub fn tell(&mut self, session: &str, up: bool) {
+        self.told.entry(session.into()).or_default().send_replace(Some(up));
     }
 
     /// Stops a probe: its outcome will not be given out.

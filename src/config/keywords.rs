@@ -13,15 +13,9 @@ use super::decode::{self, Row};
 /// Blocks that keepalived has and this version does not read: their keywords, so that one that strays is recognised.
 const UNREAD: &[(&str, &str)] = &[
     ("garp_group", "garp_interval gna_interval interface interfaces"),
-    (
-        "bfd_instance",
-        "neighbor_ip neighbour_ip source_ip min_rx min_tx idle_tx multiplier passive ttl hoplimit max_hops multihop \
-         weight vrrp checker",
-    ),
     ("track_group", "group"),
     ("SSL", "password ca certificate key"),
     ("auth_hmac", "key active_key anti_replay time_window mode"),
-    ("BFD_CHECK", "name alpha"),
 ];
 
 /// Stands for all blocks.

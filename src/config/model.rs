@@ -23,6 +23,8 @@ pub struct Config {
     pub track_files: Vec<TrackFile>,
     /// `vrrp_track_process` blocks, in file order.
     pub track_processes: Vec<TrackProcess>,
+    /// `bfd_instance` blocks, in file order.
+    pub bfd_instances: Vec<BfdInstance>,
     /// `vrrp_instance` blocks, in file order.
     pub instances: Vec<VrrpInstance>,
     /// `vrrp_sync_group` blocks, in file order.
@@ -292,6 +294,19 @@ pub enum ProcessMatch {
     Partial,
 }
 
+/// `bfd_instance NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BfdInstance {
+    /// Name, addresses and times, with defaults filled in.
+    pub session: bfd::SessionSpec,
+    /// `weight`, 0: for instances that track it without one of their own.
+    pub weight: TrackWeight,
+    /// `vrrp`: instances hear of it. Both, if neither is given.
+    pub for_vrrp: bool,
+    /// `checker`: `BFD_CHECK` hears of it.
+    pub for_checkers: bool,
+}
+
 /// A weight that a tracked object adds to a priority.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackWeight {
@@ -408,6 +423,8 @@ pub struct VrrpInstance {
     pub track_processes: Vec<Tracked>,
     /// `track_virtual_server`: names are those of [`ipvs::ServiceKey`].
     pub track_virtual_servers: Vec<Tracked>,
+    /// `track_bfd`.
+    pub track_bfd: Vec<Tracked>,
     /// Notify scripts.
     pub notify: Notify,
     /// `smtp_alert`.
@@ -506,6 +523,8 @@ pub struct SyncGroup {
     pub track_processes: Vec<Tracked>,
     /// `track_virtual_server`, applied to all members.
     pub track_virtual_servers: Vec<Tracked>,
+    /// `track_bfd`.
+    pub track_bfd: Vec<Tracked>,
     /// Notify scripts.
     pub notify: Notify,
     /// `smtp_alert`.

@@ -296,6 +296,10 @@ impl Worker {
                 self.tell_quorums(self.watched.iter().copied());
                 Ok(())
             }
+            Message::Paths(paths) => {
+                paths.iter().for_each(|(session, up)| self.runner.tell(session, *up));
+                Ok(())
+            }
             Message::LinkRecovered => {
                 // Their failures may have been ours. A backup that preempts in a moment needs its table whole.
                 info!(
@@ -313,6 +317,7 @@ impl Worker {
             | Message::Answer { .. }
             | Message::Operate { .. }
             | Message::Quorums(_)
+            | Message::TellPaths
             | Message::Event(_) => {
                 warn!(from = %incoming.from, "unexpected message");
                 Ok(())

@@ -153,6 +153,8 @@ impl Desk {
             | Message::Operate { .. }
             | Message::TellQuorums(_)
             | Message::Quorums(_)
+            | Message::TellPaths
+            | Message::Paths(_)
             | Message::Query { .. } => warn!(from = %incoming.from, "unexpected message"),
         }
         Ok(())

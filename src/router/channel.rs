@@ -251,7 +251,14 @@ impl AsFd for CoreEnd {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct DeskGone;
 
-impl DeskEnd {
+/// Leaves orders too: for a thread that has news which must not wait for the desk.
+#[derive(Debug, Clone)]
+pub(super) struct Orders {
+    orders: SyncSender<Order>,
+    ordered: Arc<EventFd>,
+}
+
+impl Orders {
     /// Leaves an order; gives it back when the queue is full or the thread has ended.
     pub(super) fn order(&self, order: Order) -> Result<(), Order> {
         self.orders.try_send(order).map_err(|refused| match refused {
@@ -260,6 +267,18 @@ impl DeskEnd {
         // The counter cannot overflow before it is read.
         let _ = self.ordered.write(1);
         Ok(())
+    }
+}
+
+impl DeskEnd {
+    /// For another thread.
+    pub(super) fn orders(&self) -> Orders {
+        Orders { orders: self.orders.clone(), ordered: Arc::clone(&self.ordered) }
+    }
+
+    /// Leaves an order; gives it back when the queue is full or the thread has ended.
+    pub(super) fn order(&self, order: Order) -> Result<(), Order> {
+        self.orders().order(order)
     }
 
     /// The next report, if one waits.

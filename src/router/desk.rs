@@ -3,11 +3,13 @@
 //!
 //! - `supervisor`: messages of other processes, and orders to the real-time thread
 //! - `record`: logs, events, notifications, the state file
+//! - `bfd`: BFD sessions
 //! - `trackers`: tracked scripts, files, processes and virtual servers
 //!
 //! Its inputs by rank: reports (the state file must not lag behind the addresses), the supervisor, verdicts of
 //! scripts, findings about files and processes, the end of notify scripts.
 
+mod bfd;
 mod record;
 mod supervisor;
 mod trackers;
@@ -62,6 +64,8 @@ pub(super) struct Desk<'a> {
     /// What watches files and processes, and what they last found.
     watches: Watches,
     found: mpsc::Receiver<Found>,
+    /// BFD sessions.
+    paths: bfd::Paths,
     notifier: Notifier,
     queries: BTreeMap<u64, (Role, u64)>,
     next_query: u64,
@@ -140,6 +144,7 @@ impl<'a> Desk<'a> {
             verdict_to,
             watches: Watches::new(found_to),
             found,
+            paths: bfd::Paths::default(),
             notifier: Notifier::default(),
             queries: BTreeMap::new(),
             next_query: 0,
@@ -200,6 +205,11 @@ impl<'a> Desk<'a> {
                 },
                 Some(verdict) = self.verdicts.recv() => self.handle_verdict(verdict),
                 Some(found) = self.found.recv() => self.handle_found(found),
+                report = self.paths.next_report() => {
+                    if let Some(end) = self.handle_bfd(report) {
+                        return Ok(end);
+                    }
+                }
                 () = self.watches.ask_again() => self.ask_quorums(),
                 () = self.notifier.step() => {}
                 () = tokio::time::sleep(ORDER_AGAIN), if retry => self.retry_orders(),
@@ -285,6 +295,7 @@ impl<'a> Desk<'a> {
     async fn answer(&mut self, query: u64, mut status: VrrpStatus) {
         let Some((role, id)) = self.queries.remove(&query) else { return };
         self.complete(&mut status);
+        self.complete_bfd(&mut status).await;
         // Strings and numbers only: it always serialises.
         let json = serde_json::to_vec(&status).unwrap_or_default();
         for part in message::answer(id, &json) {

@@ -9,9 +9,11 @@
 //! - `sockets`, `holdings`: what it keeps open, and which addresses stand where
 //! - `facts`, [`priority`]: PURE: what interfaces and tracked objects mean for a router
 //! - `script`, `file`, `process`: what watches tracked objects
+//! - `bfd`: the thread of the BFD sessions
 //! - `desk`, `notify`, `state_file`, `words`: the ordinary thread
 //! - [`status`]: what the worker tells of itself
 
+mod bfd;
 mod channel;
 mod core_loop;
 mod desk;

@@ -22,6 +22,8 @@ pub enum TrackerKind {
     Process,
     /// `track_virtual_server`: has its quorum or not.
     VirtualServer,
+    /// `track_bfd`: a BFD session is up or not.
+    Bfd,
 }
 
 /// What identifies a tracked object.

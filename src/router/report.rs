@@ -43,6 +43,7 @@ impl CoreLoop {
                 .map(|(name, state)| GroupStatus { name: name.to_owned(), state })
                 .collect(),
             scripts: Vec::new(),
+            bfd: Vec::new(),
             counters: LoopCounters {
                 refused: self.routers.refused().total(),
                 link_resyncs: self.links.resyncs(),

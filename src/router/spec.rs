@@ -15,8 +15,8 @@ use vrrp::{
 
 use super::priority::{Tracker, TrackerKind};
 use crate::config::model::{
-    Announce, Authentication, Broadcast, Config, InitialState, Notify, Script, SyncGroup,
-    TrackFile, TrackProcess, Tracked, VirtualAddress, VrrpInstance, VrrpScript,
+    Announce, Authentication, BfdInstance, Broadcast, Config, InitialState, Notify, Script,
+    SyncGroup, TrackFile, TrackProcess, Tracked, VirtualAddress, VrrpInstance, VrrpScript,
 };
 
 /// Everything the worker acts on.
@@ -34,6 +34,8 @@ pub struct RouterWorkerSpec {
     pub processes: Vec<TrackProcess>,
     /// Virtual servers that at least one router follows.
     pub virtual_servers: Vec<ipvs::ServiceKey>,
+    /// BFD sessions, whoever hears of them.
+    pub bfd: Vec<BfdInstance>,
     /// `vrrp_startup_delay`.
     pub startup_delay: Duration,
     /// `vrrp_rt_priority`, 1 to 99; `None`: evenkeel's own where it is permitted.
@@ -125,6 +127,7 @@ impl From<&Config> for RouterWorkerSpec {
             files: files.cloned().collect(),
             processes: processes.cloned().collect(),
             virtual_servers: services.into_iter().collect(),
+            bfd: config.bfd_instances.clone(),
             groups: config.sync_groups.iter().map(|it| group(config, it)).collect(),
             startup_delay: config.global.vrrp_startup_delay,
             real_time_priority: config.global.vrrp_rt_priority,
@@ -246,6 +249,7 @@ fn trackers(instance: &VrrpInstance, group: Option<&SyncGroup>) -> Vec<Tracker> 
             &instance.track_virtual_servers,
             group.map(|it| &it.track_virtual_servers),
         ),
+        of_kind(TrackerKind::Bfd, &instance.track_bfd, group.map(|it| &it.track_bfd)),
     ]
     .concat()
 }

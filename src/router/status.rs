@@ -18,6 +18,8 @@ pub struct VrrpStatus {
     pub sync_groups: Vec<GroupStatus>,
     /// Tracked scripts, by name.
     pub scripts: Vec<ScriptStatus>,
+    /// BFD sessions, by name.
+    pub bfd: Vec<bfd::SessionView>,
     /// What the thread itself has counted.
     pub counters: LoopCounters,
 }

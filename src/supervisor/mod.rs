@@ -347,6 +347,8 @@ impl Supervisor {
             | Message::Operate { .. }
             | Message::TellQuorums(_)
             | Message::Quorums(_)
+            | Message::TellPaths
+            | Message::Paths(_)
             | Message::Event(_) => warn!(worker = %from, "unexpected message"),
         }
     }

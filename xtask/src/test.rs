@@ -16,8 +16,17 @@ pub(crate) struct Options {
 }
 
 /// Crates whose pure core must build alone.
-const CORES: &[&str] =
-    &["--package", "checkers", "--package", "ipvs", "--package", "vrrp", "--no-default-features"];
+const CORES: &[&str] = &[
+    "--package",
+    "bfd",
+    "--package",
+    "checkers",
+    "--package",
+    "ipvs",
+    "--package",
+    "vrrp",
+    "--no-default-features",
+];
 
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     components()?;

@@ -111,6 +111,7 @@ fn each_failure_has_words_and_a_reason() {
             "the agent says maint: \"disk\"",
         ),
         (Failure::NotAgent { seen: "hi".into() }, "not-agent", "not an agent: \"hi\""),
+        (Failure::SessionDown, "session-down", "the BFD session is not up"),
         (Failure::Unasked { limit: 9 }, "unasked", "over 9 bytes without being asked"),
         (Failure::Exit { code: 1 }, "exit", "exit 1"),
         (Failure::Killed { signal: 9 }, "killed", "killed by signal 9"),

@@ -50,7 +50,7 @@ impl Held {
     }
 
     /// Waits for its end. May be dropped at any point.
-    pub(crate) async fn end(&mut self) -> Failure {
+    pub(super) async fn end(&mut self) -> Failure {
         loop {
             let failure = match self.stream.readable().await {
                 Ok(()) => self.read(),

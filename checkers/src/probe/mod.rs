@@ -20,11 +20,10 @@ mod socket;
 mod tcp;
 mod tls;
 mod tls_check;
+pub(crate) mod told;
 mod udp;
 
 use tokio::sync::oneshot;
-
-pub(crate) use self::idle::Held;
 
 use crate::failure::{Failure, LocalFault};
 use crate::outcome::{Outcome, Weight};
@@ -37,6 +36,25 @@ pub(crate) enum Ended {
     With(Outcome),
     /// It passed, and what it holds will report its own end.
     Held(Held),
+}
+
+/// What a probe that passed holds.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// A connection.
+    Idle(idle::Held),
+    /// A session's good word.
+    Told(told::Signal),
+}
+
+impl Held {
+    /// Waits for its end. May be dropped at any point.
+    pub(crate) async fn end(&mut self) -> Failure {
+        match self {
+            Self::Idle(held) => held.end().await,
+            Self::Told(signal) => told::end(signal).await,
+        }
+    }
 }
 
 /// Why a probe did not pass.
@@ -68,11 +86,13 @@ pub(crate) async fn run(
         ProbeKind::Grpc(grpc) => Box::pin(grpc::run(target, grpc, &mut certificate)).await,
         ProbeKind::File(spec) => file::run(spec),
         ProbeKind::Idle(connection) => {
-            match Box::pin(Held::open(target, connection, &spec.cadence)).await {
-                Ok(held) => return Ended::Held(held),
+            match Box::pin(idle::Held::open(target, connection, &spec.cadence)).await {
+                Ok(held) => return Ended::Held(Held::Idle(held)),
                 Err(miss) => Err(miss),
             }
         }
+        // The runner asks by itself: it has been told.
+        ProbeKind::Bfd(_) => Err(Miss::Failed(Failure::SessionDown)),
     };
     Ended::With(match asked {
         Ok(weight) => match certificate {

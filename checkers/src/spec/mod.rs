@@ -83,6 +83,8 @@ pub enum ProbeKind {
     Idle(Connection),
     /// `FILE_CHECK`: the number in a file says so.
     File(FileSpec),
+    /// `BFD_CHECK`: the session of this name is up, as [`crate::Runner::tell`] was told.
+    Bfd(Box<str>),
 }
 
 /// Identity of a probe, by value: equal keys are asked once, however many want to know.
@@ -118,6 +120,7 @@ impl ProbeKind {
             Self::Grpc(_) => "GRPC_CHECK",
             Self::Idle(_) => "IDLE_CHECK",
             Self::File(_) => "FILE_CHECK",
+            Self::Bfd(_) => "BFD_CHECK",
         }
     }
 
@@ -143,13 +146,13 @@ impl ProbeKind {
     /// Whether a good answer lasts until the probe itself reports its end, so that it need not be asked again.
     #[must_use]
     pub fn holds(&self) -> bool {
-        matches!(self, Self::Idle(_))
+        matches!(self, Self::Idle(_) | Self::Bfd(_))
     }
 
     /// Whether the target's port means something.
     #[must_use]
     pub fn has_port(&self) -> bool {
-        !matches!(self, Self::Script(_) | Self::Ping(_) | Self::File(_))
+        !matches!(self, Self::Script(_) | Self::Ping(_) | Self::File(_) | Self::Bfd(_))
     }
 
     /// How long one probe may take before it counts as failed.
@@ -168,6 +171,8 @@ impl ProbeKind {
             Self::Agent(agent) => agent.connection.timeout,
             Self::Grpc(grpc) => grpc.connection.timeout,
             Self::File(_) => Duration::ZERO,
+            // It has no deadline that could be set.
+            Self::Bfd(_) => Duration::ZERO,
         }
     }
 

@@ -6,6 +6,7 @@
 )]
 
 mod agent;
+mod bfd;
 mod dns;
 mod grpc;
 mod http;

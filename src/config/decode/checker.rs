@@ -20,7 +20,7 @@ use super::ping::PingDraft;
 use super::smtp::SmtpDraft;
 use super::tls::TlsCheckDraft;
 use super::udp::UdpDraft;
-use super::{At, Decoder, Keyword, Keywords, acts};
+use super::{At, Decoder, Keyword, Keywords, acts, bfd};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
 use crate::config::model::{Checker, Command, ScriptUser};
@@ -64,6 +64,7 @@ enum Kind {
     Grpc(GrpcDraft),
     Idle,
     File(FileDraft),
+    Bfd(At<String>),
 }
 
 /// Where and from where to connect.
@@ -240,6 +241,19 @@ impl Decoder<'_> {
         Draft { keyword: directive.head(), pace, connect, kind: Kind::File(file) }
     }
 
+    /// Reads a `BFD_CHECK`.
+    pub(super) fn bfd_check(&mut self, directive: &Directive) -> Option<Draft> {
+        let mut draft = bfd::CheckDraft::default();
+        self.block(directive, &mut draft);
+        let Some(name) = draft.name else {
+            self.missing(directive.name.span);
+            return None;
+        };
+        let pace = Pace { alpha: draft.alpha, ..Pace::default() };
+        let connect = ConnectDraft::default();
+        Some(Draft { keyword: directive.head(), pace, connect, kind: Kind::Bfd(name) })
+    }
+
     /// One whose options all have defaults, so that it needs no block.
     fn connecting<T>(&mut self, directive: &Directive, kind: impl FnOnce(T) -> Kind) -> Draft
     where
@@ -303,6 +317,11 @@ impl Decoder<'_> {
             Kind::Grpc(grpc) => {
                 let spec = grpc.spec(self, connection, levels.virtualhost.as_ref());
                 (ProbeKind::Grpc(spec), pace.cadence(1, DELAY_BEFORE_RETRY))
+            }
+            Kind::Bfd(name) => {
+                let kind = ProbeKind::Bfd(name.value.as_str().into());
+                self.followed.push(name);
+                (kind, bfd::CheckDraft::cadence(&pace))
             }
             Kind::Idle => (ProbeKind::Idle(connection), IdleDraft::cadence(&pace)),
             Kind::File(file) => {

@@ -108,6 +108,7 @@ impl Decoder<'_> {
             track_files: Vec::new(),
             track_processes: Vec::new(),
             track_virtual_servers: Vec::new(),
+            track_bfd: Vec::new(),
             notify: draft.notify,
             smtp_alert: draft.smtp_alert,
         };

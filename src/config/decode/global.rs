@@ -308,26 +308,27 @@ const OWN_LIMITS: &str = "the worker has scheduling of its own";
 const OWN_NAME: &str = "workers name themselves";
 const OWN_BUFFERS: &str = "netlink buffers have a size that fits";
 const LOCKED: &str = "memory is locked where a late answer would matter";
+const BFD_THREAD: &str = "BFD runs at the vrrp worker's real-time priority";
 const PROCESS: &[Keyword<Draft>] = &[
     not_yet("max_auto_priority", "-1..99", OWN_LIMITS),
     not_yet("min_auto_priority_delay", "MICROSECONDS", OWN_LIMITS),
     not_yet("vrrp_priority", "-20..19", OWN_LIMITS),
     not_yet("checker_priority", "-20..19", OWN_LIMITS),
-    not_yet("bfd_priority", "-20..19", "there is no BFD"),
+    not_yet("bfd_priority", "-20..19", BFD_THREAD),
     no_effect("vrrp_no_swap", "", LOCKED),
     no_effect("checker_no_swap", "", LOCKED),
     no_effect("bfd_no_swap", "", LOCKED),
     not_yet("checker_rt_priority", "1..99", OWN_LIMITS),
-    not_yet("bfd_rt_priority", "1..99", "there is no BFD"),
+    not_yet("bfd_rt_priority", "1..99", BFD_THREAD),
     not_yet("vrrp_cpu_affinity", "CPU ...", "the kernel places the workers"),
     not_yet("checker_cpu_affinity", "CPU ...", "the kernel places the workers"),
-    not_yet("bfd_cpu_affinity", "CPU ...", "there is no BFD"),
+    not_yet("bfd_cpu_affinity", "CPU ...", "the kernel places the workers"),
     not_yet("vrrp_rlimit_rttime", "MICROSECONDS", OWN_LIMITS),
     not_yet("checker_rlimit_rttime", "MICROSECONDS", OWN_LIMITS),
-    not_yet("bfd_rlimit_rttime", "MICROSECONDS", "there is no BFD"),
+    not_yet("bfd_rlimit_rttime", "MICROSECONDS", OWN_LIMITS),
     not_yet("vrrp_rlimit_rtime", "MICROSECONDS", OWN_LIMITS),
     not_yet("checker_rlimit_rtime", "MICROSECONDS", OWN_LIMITS),
-    not_yet("bfd_rlimit_rtime", "MICROSECONDS", "there is no BFD"),
+    not_yet("bfd_rlimit_rtime", "MICROSECONDS", OWN_LIMITS),
     no_effect("process_names", "", OWN_NAME),
     no_effect("process_name", "NAME", OWN_NAME),
     no_effect("vrrp_process_name", "NAME", OWN_NAME),

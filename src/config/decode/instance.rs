@@ -324,7 +324,6 @@ const TRACKING: &[Keyword<Draft>] = &[
     kept("smtp_alert", "[BOOL]", NO_MAIL, |decoder, directive, draft| {
         draft.smtp_alert = decoder.switch(directive);
     }),
-    not_yet("track_bfd", "{ NAME [weight N [reverse]] ... }", "there is no BFD"),
 ];
 
 const TTLS: &[OptionWord<UnicastPeer>] = &[

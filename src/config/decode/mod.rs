@@ -6,6 +6,7 @@
 
 mod addresses;
 mod agent;
+mod bfd;
 mod checker;
 mod command;
 mod complete;
@@ -77,6 +78,7 @@ pub(super) fn decode(tree: &Block, host: Host, diagnostics: &mut Diagnostics) ->
         specs: HashSet::new(),
         log_failures: false,
         track_files: BTreeMap::new(),
+        followed: Vec::new(),
     };
     let config = root::decode(&mut decoder, tree);
     decoder.tell_what_waits();
@@ -213,6 +215,8 @@ pub(super) fn all_rows() -> Vec<Row> {
     rows::<global::Draft>(&mut all);
     rows::<script::Draft>(&mut all);
     rows::<track_process::Draft>(&mut all);
+    rows::<bfd::Draft>(&mut all);
+    rows::<bfd::CheckDraft>(&mut all);
     rows::<sync_group::Draft>(&mut all);
     rows::<instance::Draft>(&mut all);
     rows::<instance::Authentication>(&mut all);
@@ -260,6 +264,8 @@ struct Decoder<'a> {
     log_failures: bool,
     /// `track_file` blocks by name.
     track_files: BTreeMap<String, file::TrackFile>,
+    /// Sessions that a `BFD_CHECK` follows.
+    followed: Vec<At<String>>,
 }
 
 impl Decoder<'_> {

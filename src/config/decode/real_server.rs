@@ -77,7 +77,6 @@ const OWN: &[Keyword<Draft>] = &[
     not_yet("snmp_name", "NAME", "there is no SNMP agent"),
 ];
 
-const UNCHECKED: &str = "the real server is not checked by it";
 const CHECKERS: &[Keyword<Draft>] = &[
     many("TCP_CHECK", "{ ... }", |decoder, directive, draft| {
         draft.checkers.push(decoder.tcp_check(directive));
@@ -118,7 +117,9 @@ const CHECKERS: &[Keyword<Draft>] = &[
     many("FILE_CHECK", "{ ... }", |decoder, directive, draft| {
         draft.checkers.push(decoder.file_check(directive));
     }),
-    not_yet("BFD_CHECK", "{ ... }", UNCHECKED),
+    many("BFD_CHECK", "{ ... }", |decoder, directive, draft| {
+        draft.checkers.extend(decoder.bfd_check(directive));
+    }),
 ];
 
 impl Decoder<'_> {

@@ -23,6 +23,7 @@ pub(super) struct Draft {
     scripts: Vec<Named>,
     files: Vec<Object<TrackFile>>,
     processes: Vec<Object<TrackProcess>>,
+    bfd_instances: Vec<super::bfd::Named>,
     instances: Vec<instance::Draft>,
     sync_groups: Vec<sync_group::Draft>,
     groups: Vec<Group>,
@@ -96,7 +97,10 @@ impl Keywords for Draft {
             draft.files.extend(file);
         }),
         not_yet("garp_group", "{ ... }", "vrrp_garp_interval holds for each interface"),
-        not_yet("bfd_instance", "NAME { ... }", "there is no BFD"),
+        many("bfd_instance", "NAME { ... }", |decoder, directive, draft| {
+            let session = decoder.bfd_instance(directive);
+            draft.bfd_instances.extend(session);
+        }),
         many(
             "virtual_server_group",
             "NAME { ADDRESS | FIRST-LAST | PREFIX [PORT] ... }",
@@ -152,6 +156,7 @@ impl Decoder<'_> {
             scripts,
             files,
             processes,
+            bfd_instances,
             instances,
             sync_groups,
             groups,
@@ -164,6 +169,7 @@ impl Decoder<'_> {
             "vrrp_script",
         );
         self.unique(processes.iter().map(Object::name_and_place), "vrrp_track_process");
+        self.bfd_instances_fit(&bfd_instances);
         let named = instances.iter().filter_map(|one| Some((one.name.as_str(), one.keyword?)));
         self.unique(named, "vrrp_instance");
         self.unique(sync_groups.iter().filter_map(|one| one.name_and_place()), "vrrp_sync_group");
@@ -171,7 +177,8 @@ impl Decoder<'_> {
             instances.into_iter().filter_map(|draft| self.finish_instance(draft, &global));
         let mut finished: Vec<Finished> = finished.collect();
         self.one_router_each(&finished);
-        let mut objects = Objects::new(&scripts, &files, &processes, &virtual_servers);
+        let mut objects =
+            Objects::new(&scripts, &files, &processes, &bfd_instances, &virtual_servers);
         let sync_groups = self.finish_groups(sync_groups, &mut finished, &mut objects);
         for instance in &mut finished {
             self.finish_trackers(instance, &mut objects);
@@ -189,12 +196,14 @@ impl Decoder<'_> {
             scripts: scripts.into_iter().filter_map(|one| one.script).collect(),
             track_files: files.into_iter().filter_map(|one| one.object).collect(),
             track_processes: processes.into_iter().filter_map(|one| one.object).collect(),
+            bfd_instances: bfd_instances.into_iter().filter_map(|one| one.instance).collect(),
             instances: finished.into_iter().map(|one| one.instance).collect(),
             sync_groups,
             virtual_servers: virtual_servers.into_iter().map(|server| server.value).collect(),
         };
         if config.instances.is_empty()
             && config.virtual_servers.is_empty()
+            && config.bfd_instances.is_empty()
             && !self.diagnostics.has_errors()
         {
             let message = "neither a vrrp_instance nor a virtual_server: there is nothing to do";
@@ -223,7 +232,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn unique<'n>(&mut self, named: impl Iterator<Item = (&'n str, Span)>, block: &str) {
+    pub(super) fn unique<'n>(&mut self, named: impl Iterator<Item = (&'n str, Span)>, block: &str) {
         let mut seen: HashMap<&str, Span> = HashMap::new();
         for (name, span) in named {
             if let Some(first) = seen.get(name) {

@@ -70,7 +70,6 @@ const GROUP: &[Keyword<Draft>] = &[
         draft.tracking_weight = decoder.flag(directive);
     }),
     not_yet("notify_priority_changes", "[BOOL]", "a change of priority is logged only"),
-    not_yet("track_bfd", "{ NAME [weight N [reverse]] ... }", "there is no BFD"),
 ];
 
 impl Draft {
@@ -151,6 +150,7 @@ impl Decoder<'_> {
                 track_files: resolved.files,
                 track_processes: resolved.processes,
                 track_virtual_servers: resolved.virtual_servers,
+                track_bfd: resolved.bfd,
                 notify: draft.notify,
                 smtp_alert: draft.smtp_alert,
             });

@@ -49,13 +49,14 @@ pub(super) struct Trackers {
     pub(super) files: Vec<Entry>,
     pub(super) processes: Vec<Entry>,
     pub(super) virtual_servers: Vec<Entry>,
+    pub(super) bfd: Vec<Entry>,
 }
 
 impl Trackers {
     /// Everything that is tracked.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        let Self { interfaces, scripts, files, processes, virtual_servers } = self;
-        [interfaces, scripts, files, processes, virtual_servers].into_iter().flatten()
+        let Self { interfaces, scripts, files, processes, virtual_servers, bfd } = self;
+        [interfaces, scripts, files, processes, virtual_servers, bfd].into_iter().flatten()
     }
 }
 
@@ -89,6 +90,9 @@ pub(super) trait Tracks: Sized + 'static {
                 draft.trackers().virtual_servers.extend(decoder.tracked(directive));
             },
         ),
+        many("track_bfd", "{ NAME [weight N [reverse]] ... }", |decoder, directive, draft| {
+            draft.trackers().bfd.extend(decoder.tracked(directive));
+        }),
     ];
 }
 

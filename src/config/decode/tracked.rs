@@ -9,7 +9,7 @@ use ipvs::{Protocol, ServiceKey};
 use super::complete::Finished;
 use super::script::Named;
 use super::track::{Entry, Trackers, WeightDraft};
-use super::{At, Decoder};
+use super::{At, Decoder, bfd};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{TrackFile, TrackProcess, TrackWeight, Tracked, VirtualServer};
 use crate::config::source::Span;
@@ -64,6 +64,7 @@ pub(super) struct Objects<'a> {
     scripts: Known<'a>,
     files: Known<'a>,
     processes: Known<'a>,
+    bfd: Known<'a>,
     services: &'a [At<VirtualServer>],
 }
 
@@ -75,8 +76,12 @@ impl<'a> Objects<'a> {
         scripts: &'a [Named],
         files: &'a [Object<TrackFile>],
         processes: &'a [Object<TrackProcess>],
+        bfd: &'a [bfd::Named],
         services: &'a [At<VirtualServer>],
     ) -> Self {
+        // Those for checkers only are none of ours.
+        let for_us = |one: &&'a bfd::Named| one.instance.as_ref().is_none_or(|it| it.for_vrrp);
+        let session = |one: &'a bfd::Named| (&one.name, one.instance.as_ref().map(|it| it.weight));
         let script = |one: &'a Named| (&one.name, one.script.as_ref().map(|it| it.weight));
         let file =
             |one: &'a Object<TrackFile>| (&one.name, one.object.as_ref().map(|it| it.weight));
@@ -90,6 +95,7 @@ impl<'a> Objects<'a> {
                 "track_process",
                 processes.iter().map(process),
             ),
+            bfd: Known::new("bfd_instance", "track_bfd", bfd.iter().filter(for_us).map(session)),
             services,
         }
     }
@@ -115,6 +121,7 @@ pub(super) struct Resolved {
     pub(super) files: Vec<Tracked>,
     pub(super) processes: Vec<Tracked>,
     pub(super) virtual_servers: Vec<Tracked>,
+    pub(super) bfd: Vec<Tracked>,
 }
 
 impl Decoder<'_> {
@@ -157,13 +164,17 @@ impl Decoder<'_> {
         if in_group {
             trackers.interfaces.iter_mut().for_each(|entry| self.unweight_interface(entry));
         }
-        let entries = [&trackers.scripts, &trackers.processes, &trackers.virtual_servers];
+        let entries =
+            [&trackers.scripts, &trackers.processes, &trackers.virtual_servers, &trackers.bfd];
         let entries: Vec<Entry> = entries.into_iter().flatten().cloned().collect();
         let file_entries = trackers.files.clone();
         let mut resolved = self.resolve(trackers, objects);
-        for tracked in
-            [&mut resolved.scripts, &mut resolved.processes, &mut resolved.virtual_servers]
-        {
+        for tracked in [
+            &mut resolved.scripts,
+            &mut resolved.processes,
+            &mut resolved.virtual_servers,
+            &mut resolved.bfd,
+        ] {
             tracked.retain(|one| {
                 let Some(entry) = entries.iter().find(|entry| entry.is_for(&one.name)) else {
                     return true;
@@ -194,25 +205,27 @@ impl Decoder<'_> {
                 }
             });
         }
-        let Resolved { interfaces, scripts, files, processes, virtual_servers } = resolved;
+        let Resolved { interfaces, scripts, files, processes, virtual_servers, bfd } = resolved;
         let instance = &mut finished.instance;
         instance.track_interfaces = interfaces;
         instance.track_scripts = scripts;
         instance.track_files = files;
         instance.track_processes = processes;
         instance.track_virtual_servers = virtual_servers;
+        instance.track_bfd = bfd;
         self.weights_count(finished);
     }
 
     /// Looks up what is tracked.
     pub(super) fn resolve(&mut self, trackers: Trackers, objects: &mut Objects<'_>) -> Resolved {
-        let Trackers { interfaces, scripts, files, processes, virtual_servers } = trackers;
+        let Trackers { interfaces, scripts, files, processes, virtual_servers, bfd } = trackers;
         Resolved {
             interfaces: self.interfaces(interfaces),
             scripts: self.named(scripts, &mut objects.scripts),
             files: self.named(files, &mut objects.files),
             processes: self.named(processes, &mut objects.processes),
             virtual_servers: self.services(virtual_servers, objects.services),
+            bfd: self.named(bfd, &mut objects.bfd),
         }
     }
 

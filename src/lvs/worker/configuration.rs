@@ -13,6 +13,7 @@ use crate::lvs::served::Served;
 use crate::lvs::spec::{LvsSpec, ServerSpec};
 use crate::lvs::state_file::Remembered;
 use crate::lvs::tidings;
+use crate::message::{Message, Role};
 use crate::notify::Job;
 
 impl Worker {
@@ -33,6 +34,10 @@ impl Worker {
         }
         self.applier.set_resync(spec.resync, now);
         self.checks = share(&spec.checks, &self.checks);
+        if self.checks.iter().any(|check| matches!(check.kind, checkers::ProbeKind::Bfd(_))) {
+            // Full: whoever has the sessions tells each change.
+            let _ = self.link.offer(Role::Vrrp, &Message::TellPaths);
+        }
         let subjects = subjects(&spec, &self.checks);
         let limits = limits::of(&spec);
         self.checkers.set_limits(limits);

@@ -45,6 +45,7 @@ impl Desk<'_> {
                 self.order(Order::Operate(operation, order));
             }
             Message::Quorums(quorums) => self.handle_quorums(quorums),
+            Message::TellPaths => self.tell_paths(),
             Message::Query { id } => {
                 let query = self.next_query;
                 self.next_query += 1;
@@ -61,6 +62,7 @@ impl Desk<'_> {
             | Message::Order { .. }
             | Message::Count { .. }
             | Message::TellQuorums(_)
+            | Message::Paths(_)
             | Message::Event(_) => {
                 warn!(from = %incoming.from, "a message that is not for this worker")
             }
@@ -82,7 +84,9 @@ impl Desk<'_> {
         self.pending = Some(spec.clone());
         self.start_scripts(&spec.scripts, &resumed);
         self.watch(&spec);
+        let sessions = spec.clone();
         self.order(Order::Configure(Box::new(Configuration { spec, start })));
+        self.configure_bfd(&sessions);
     }
 
     pub(super) fn refuse(&self, why: String) {

@@ -157,6 +157,7 @@ impl Desk<'_> {
             TrackerKind::File => "file",
             TrackerKind::Process => "process",
             TrackerKind::VirtualServer => "virtual server",
+            TrackerKind::Bfd => "bfd_instance",
         };
         match finding {
             Finding::Is(Condition::Bad) => warn!(kind, name, "tracked: {words}"),

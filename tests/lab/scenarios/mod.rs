@@ -1,5 +1,6 @@
 //! The tests, a file per theme. Each scenario is a promise; its name says which.
 
+mod bfd;
 mod conformance;
 mod failover;
 mod ill;
@@ -21,6 +22,7 @@ use crate::runner::Scenario;
 pub(crate) fn all() -> Vec<Scenario> {
     let themes = [
         lab::SCENARIOS,
+        bfd::SCENARIOS,
         table::SCENARIOS,
         sample::SCENARIOS,
         interop::SCENARIOS,
