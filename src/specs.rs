@@ -56,7 +56,9 @@ impl Specs {
         })
     }
 
+    /// `child_wait_time`, or longer where a hand-over asks for it.
     fn child_wait(&self) -> Duration {
-        self.ops.child_wait_time
+        let vrrp = self.vrrp.as_ref().map_or(Duration::ZERO, |vrrp| vrrp.stop_within);
+        self.ops.child_wait_time.max(vrrp)
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 use vrrp::io::{Applied, Links, PresentAddress, Requests, VRRP_PROTOCOL, VirtualAddress};
@@ -26,6 +26,20 @@ pub(super) struct Place {
     pub prefix_length: u8,
 }
 
+/// What of an address the kernel changes only by removing and adding it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Form {
+    label: Option<String>,
+    broadcast: Option<Ipv4Addr>,
+    scope: u8,
+}
+
+impl From<&AddressSpec> for Form {
+    fn from(AddressSpec { label, broadcast, scope, .. }: &AddressSpec) -> Self {
+        Self { label: label.clone(), broadcast: *broadcast, scope: *scope }
+    }
+}
+
 /// What came of applying the difference.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
@@ -42,8 +56,8 @@ pub(super) struct Outcome {
 pub(super) struct Holdings {
     /// What each router that holds wants.
     wanted: BTreeMap<RouterId, Vec<AddressSpec>>,
-    /// What we put there, or took over from our previous process.
-    owned: BTreeSet<Place>,
+    /// What we put there, or took over from our previous process; and in which form, where we know.
+    owned: BTreeMap<Place, Option<Form>>,
 }
 
 impl From<&AddressSpec> for Place {
@@ -62,7 +76,7 @@ impl Holdings {
             present(links, place)
                 .is_some_and(|there| !told_apart || there.protocol == VRRP_PROTOCOL)
         });
-        self.owned.extend(ours);
+        self.owned.extend(ours.map(|place| (place, None)));
     }
 
     /// From now on a router wants these addresses. [`Holdings::apply`] puts them there.
@@ -87,7 +101,7 @@ impl Holdings {
 
     /// What is ours on the interfaces now.
     pub(super) fn owned(&self) -> impl Iterator<Item = Place> {
-        self.owned.iter().copied()
+        self.owned.keys().copied()
     }
 
     /// Whether anything is not as it should be.
@@ -113,7 +127,7 @@ impl Holdings {
         let (missing, surplus) = {
             let now = by_name(links.iter());
             // What an interface lost by itself is no longer there to be owned.
-            self.owned.retain(|place| present(&now, place).is_some());
+            self.owned.retain(|place, _| present(&now, place).is_some());
             self.difference(&now)
         };
         self.remove(surplus, links, requests, &mut outcome)?;
@@ -123,15 +137,23 @@ impl Holdings {
 
     fn difference(&self, links: &ByName<'_>) -> (Vec<AddressSpec>, Vec<Place>) {
         let specs = || self.wanted.values().flatten();
-        let wanted: BTreeSet<Place> = specs().map(Place::from).collect();
+        let wanted: BTreeMap<Place, &AddressSpec> =
+            specs().map(|spec| (Place::from(spec), spec)).collect();
+        let is_misshapen = |place: &Place| {
+            let form = self.owned.get(place).and_then(Option::as_ref);
+            form.is_some_and(|form| wanted.get(place).is_some_and(|it| *form != Form::from(*it)))
+        };
+        // In file order: the first of a network becomes the primary one.
         let mut seen = BTreeSet::new();
-        let missing = specs()
-            .filter(|spec| present(links, &Place::from(*spec)).is_none())
-            .filter(|spec| seen.insert(Place::from(*spec)));
+        let missing = specs().filter(|spec| {
+            let place = Place::from(*spec);
+            (present(links, &place).is_none() || is_misshapen(&place)) && seen.insert(place)
+        });
         let surplus = self
             .owned
-            .iter()
-            .filter(|place| !wanted.contains(*place) && present(links, place).is_some());
+            .keys()
+            .filter(|place| !wanted.contains_key(place) || is_misshapen(place))
+            .filter(|place| present(links, place).is_some());
         (missing.cloned().collect(), surplus.copied().collect())
     }
 
@@ -177,16 +199,18 @@ impl Holdings {
         let mut found = Vec::with_capacity(specs.len());
         for spec in specs {
             match index(links, spec.interface) {
-                Some(index) => found.push((Place::from(&spec), full(&spec, index))),
+                Some(index) => {
+                    found.push((Place::from(&spec), Form::from(&spec), full(&spec, index)));
+                }
                 None => {
                     let why = format!("no interface {}", spec.interface);
                     outcome.failed.push((Place::from(&spec), why));
                 }
             }
         }
-        let requested: Vec<_> = found.iter().map(|(_, address)| address.clone()).collect();
+        let requested: Vec<_> = found.iter().map(|(_, _, address)| address.clone()).collect();
         let answers = requests.add_addresses(&requested)?;
-        for ((place, address), answer) in found.into_iter().zip(answers) {
+        for ((place, form, address), answer) in found.into_iter().zip(answers) {
             match answer {
                 Ok(applied) => {
                     let ours = applied == Applied::Changed;
@@ -198,7 +222,7 @@ impl Holdings {
                         tentative: false,
                     });
                     if ours {
-                        self.owned.insert(place);
+                        self.owned.insert(place, Some(form));
                         outcome.added.push(place);
                     }
                 }
@@ -343,7 +367,7 @@ mod tests {
     fn only_what_is_ours_and_unwanted_is_removed() {
         let mut holdings = Holdings::default();
         let [one, two] = [vip("10.0.0.100"), vip("10.0.0.101")];
-        holdings.owned = [&one, &two].map(Place::from).into();
+        holdings.owned = [&one, &two].map(|vip| (Place::from(vip), None)).into();
         holdings.hold(router(1), &[one.clone(), two]);
         // The second moves to another router; the first was there before us in this run.
         holdings.hold(router(2), &[vip("10.0.0.101")]);
@@ -351,6 +375,23 @@ mod tests {
         let eth0 = eth0(&[("10.0.0.1", 0), ("10.0.0.100", 18), ("10.0.0.101", 18)]);
         assert_eq!(difference(&holdings, &eth0), (strings(&[]), strings(&["10.0.0.100"])));
         holdings.owned.remove(&Place::from(&one));
+        assert_eq!(difference(&holdings, &eth0), (strings(&[]), strings(&[])));
+    }
+
+    #[test]
+    fn an_address_of_ours_in_another_form_goes_and_comes() {
+        let mut holdings = Holdings::default();
+        let plain = vip("10.0.0.100");
+        holdings.owned = [(Place::from(&plain), Some(Form::from(&plain)))].into();
+        holdings.hold(router(1), &[plain.clone()]);
+        let eth0 = eth0(&[("10.0.0.100", 18)]);
+        assert_eq!(difference(&holdings, &eth0), (strings(&[]), strings(&[])));
+        let labelled = AddressSpec { label: Some("eth0:1".to_owned()), ..plain };
+        holdings.hold(router(1), &[labelled]);
+        let both = strings(&["10.0.0.100"]);
+        assert_eq!(difference(&holdings, &eth0), (both.clone(), both));
+        // In which form a process before us put it is not known: it stays as it is.
+        holdings.owned.values_mut().for_each(|form| *form = None);
         assert_eq!(difference(&holdings, &eth0), (strings(&[]), strings(&[])));
     }
 

@@ -110,6 +110,9 @@ pub struct ScriptSpec {
     pub starts_failed: bool,
 }
 
+/// What a stop may take besides the hand-over: removing addresses, notify scripts.
+pub(super) const AFTER_RELEASE: Duration = Duration::from_millis(1_500);
+
 impl From<&Config> for RouterWorkerSpec {
     fn from(config: &Config) -> Self {
         let routers: Vec<_> =
@@ -131,10 +134,16 @@ impl From<&Config> for RouterWorkerSpec {
             groups: config.sync_groups.iter().map(|it| group(config, it)).collect(),
             startup_delay: config.global.vrrp_startup_delay,
             real_time_priority: config.global.vrrp_rt_priority,
-            stop_within: config.global.child_wait_time,
+            stop_within: stop_within(config.global.child_wait_time, &routers),
             routers,
         }
     }
+}
+
+/// `child_wait_time`, or as long as the slowest hand-over asks: cut short, it would leave a moment without a master.
+fn stop_within(child_wait: Duration, routers: &[RouterWork]) -> Duration {
+    let longest = routers.iter().map(|work| work.router.hand_over_time()).max().unwrap_or_default();
+    child_wait.max(longest + AFTER_RELEASE)
 }
 
 fn router(config: &Config, instance: &VrrpInstance) -> RouterWork {

@@ -214,6 +214,16 @@ impl RouterSpec {
         timing::master_down(self.version, self.priority, self.advert_int, self.down_timer_adverts)
     }
 
+    /// The longest that a Master of these parameters waits for the next one to announce its addresses; zero where it
+    /// does not wait.
+    pub fn hand_over_time(&self) -> Duration {
+        if self.hand_over {
+            timing::hand_over(self.version, self.priority, self.advert_int)
+        } else {
+            Duration::ZERO
+        }
+    }
+
     /// Advertises and announces these addresses.
     pub fn with_addresses(mut self, addresses: Vec<IpAddr>) -> Self {
         self.announced.clone_from(&addresses);

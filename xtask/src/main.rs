@@ -5,6 +5,7 @@
 mod bench;
 mod demo;
 mod dist;
+mod fuzz;
 mod packages;
 mod simulate;
 mod step;
@@ -28,6 +29,8 @@ enum Command {
     Bench(bench::Options),
     /// Show a pair of directors at work on a real kernel, each step measured (some 5 minutes the first time)
     Demo(demo::Options),
+    /// Feed a parser with bytes that grow out of what it has not seen yet: `fuzz keepalived 600`
+    Fuzz(fuzz::Options),
     /// Run every check that a change must pass: format, lints, docs, unit, property and lab tests
     Test(test::Options),
     /// Build the release and pack it as a Debian package
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
         Command::Demo(options) => demo::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Dist(options) => dist::run(&options),
         Command::Simulate(options) => simulate::run(&options),

@@ -1,6 +1,7 @@
 //! One step of a longer command: announced, run with its output in sight, timed, remembered.
 #![expect(clippy::disallowed_methods, reason = "steps are timed")]
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,12 @@ impl Steps {
 
 fn word(is_good: bool) -> &'static str {
     if is_good { "ok" } else { "FAILED" }
+}
+
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../target");
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| default.into(), PathBuf::from)
 }
 
 /// Runs cargo from the workspace's root; true when it ended well.

@@ -9,10 +9,8 @@ use super::CoreLoop;
 use crate::message::RouterOrder;
 use crate::router::channel::{Configuration, DeskGone, Order, Report, Start};
 use crate::router::priority::{Finding, TrackerKind};
-use crate::router::spec::RouterWorkerSpec;
+use crate::router::spec::{AFTER_RELEASE, RouterWorkerSpec};
 
-/// Time that a stop leaves for what follows the release: stop scripts, and the end of the process.
-const AFTER_RELEASE: Duration = Duration::from_millis(1_500);
 /// A hand-over gets at least this long, however short the stop.
 const LEAST_HAND_OVER: Duration = Duration::from_millis(200);
 
@@ -91,6 +89,12 @@ impl CoreLoop {
         let routers = spec.routers.into_iter().map(|work| work.router).collect();
         let groups = spec.groups.into_iter().map(|work| work.group).collect();
         self.routers.configure(routers, groups, now);
+        // The core knows addresses, not their labels: whoever holds takes the new form over.
+        for (router, work) in &self.works {
+            if self.holdings.is_holding(*router) {
+                self.holdings.hold(*router, &work.addresses);
+            }
+        }
         for (router, resume) in resume {
             if let Some(work) = self.works.get(&router) {
                 self.holdings.hold(router, &work.addresses);

@@ -9,6 +9,7 @@ mod lab;
 mod package;
 mod pair;
 mod reload;
+mod reload_address;
 mod reload_loop;
 mod resilience;
 mod sample;
@@ -29,6 +30,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         failover::SCENARIOS,
         resilience::SCENARIOS,
         reload::SCENARIOS,
+        reload_address::SCENARIOS,
         reload_loop::SCENARIOS,
         track::SCENARIOS,
         tracked::SCENARIOS,

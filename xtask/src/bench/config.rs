@@ -36,7 +36,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     if !step::cargo(&["build", "--quiet", "--release", "--package", "evenkeel"], &[]) {
         return Err("the build failed".to_owned());
     }
-    let folder = target().join("bench-config");
+    let folder = step::target().join("bench-config");
     let files = Files::write(&folder, options.services)
         .map_err(|cause| format!("{}: {cause}", folder.display()))?;
     let servers = options.services * 10;
@@ -76,7 +76,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 fn load(file: &Path) -> Result<Duration, String> {
     let specs = memfd_create(c"specs", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
         .map_err(|cause| format!("memfd: {cause}"))?;
-    let mut command = Command::new(target().join("release/evenkeel"));
+    let mut command = Command::new(step::target().join("release/evenkeel"));
     command.arg("load").arg(file).stdout(specs);
     clock::program(&mut command, &[0, 1])
 }
@@ -92,12 +92,6 @@ fn keepalived(file: &Path) -> String {
         Ok(runs) => runs.text(),
         Err(why) => format!("cannot run here ({why})"),
     }
-}
-
-/// Where cargo puts what it builds.
-pub(super) fn target() -> PathBuf {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../target");
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| default.into(), PathBuf::from)
 }
 
 struct Files {
