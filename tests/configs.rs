@@ -7,20 +7,23 @@ use std::path::{Path, PathBuf};
 
 use evenkeel::config::{self, Config, Grammar, Host, Loaded, keywords};
 
-/// What people find in `configs/`.
-const TWINS: [&str; 11] = [
-    "dr-pair-a",
-    "dr-pair-b",
-    "dual-master-a",
-    "dual-master-b",
-    "fwmark",
-    "group",
-    "misc-check",
-    "nat",
-    "nginx-pair-a",
-    "nginx-pair-b",
-    "shared-pair",
-];
+/// What people find in `configs/`: each in both grammars.
+fn twins() -> Vec<String> {
+    let files = fs::read_dir(root().join("configs")).expect("the folder of samples");
+    let names = files.flatten().filter_map(|file| {
+        let stem = file.path().file_stem()?.to_str()?.to_owned();
+        Some((stem, file.path().extension()?.to_str()?.to_owned()))
+    });
+    let mut kdl = Vec::new();
+    let mut conf = Vec::new();
+    for (name, ending) in names {
+        if ending == "kdl" { kdl.push(name) } else { conf.push(name) }
+    }
+    (kdl.sort(), conf.sort());
+    assert_eq!(kdl, conf, "a file without its twin");
+    assert!(kdl.len() >= 19, "{kdl:?}");
+    kdl
+}
 
 fn root() -> PathBuf {
     // The scripts of these files need not exist where the tests run.
@@ -45,7 +48,7 @@ fn assert_converts(path: &Path) {
 
 #[test]
 fn twins_have_nothing_to_warn_of_and_give_equal_models() {
-    for name in TWINS {
+    for name in twins() {
         let [kdl, conf] = ["kdl", "conf"].map(|ending| {
             let path = root().join(format!("configs/{name}.{ending}"));
             let Loaded { config, diagnostics, .. } = config::load_for(&path, Host::Any);
@@ -54,13 +57,11 @@ fn twins_have_nothing_to_warn_of_and_give_equal_models() {
         });
         assert_eq!(kdl, conf, "{name}");
     }
-    let files = fs::read_dir(root().join("configs")).unwrap();
-    assert_eq!(files.count(), 2 * TWINS.len(), "a file without twin, or a twin that is not tested");
 }
 
 #[test]
 fn what_is_converted_loads_to_the_same_model() {
-    for name in TWINS {
+    for name in twins() {
         for ending in ["kdl", "conf"] {
             assert_converts(&root().join(format!("configs/{name}.{ending}")));
         }
@@ -144,7 +145,8 @@ fn the_pair_of_an_article_elects_its_master() {
     assert_eq!(one.virtual_addresses[0].label.as_deref(), Some("eth0:1"));
 }
 
-/// Fenced blocks marked `kdl` or `conf` must load; those marked `kdl wrong` or `conf wrong` must not.
+/// Fenced blocks marked `kdl` or `conf` must load; those marked `kdl wrong` or `conf wrong` must not, and say what the
+/// block after them shows.
 #[test]
 fn every_snippet_of_the_documentation_does_what_it_says() {
     let mut pages = vec![root().join("README.md")];
@@ -153,7 +155,8 @@ fn every_snippet_of_the_documentation_does_what_it_says() {
     let mut snippets = 0;
     for page in pages.iter().filter(|page| page.extension().is_some_and(|ending| ending == "md")) {
         let text = fs::read_to_string(page).unwrap();
-        for (line, mark, snippet) in fenced(&text) {
+        let blocks = fenced(&text);
+        for (at, (line, mark, snippet)) in blocks.iter().enumerate() {
             let mut marks = mark.split_whitespace();
             let grammar = match marks.next() {
                 Some("kdl") => Grammar::Kdl,
@@ -165,6 +168,13 @@ fn every_snippet_of_the_documentation_does_what_it_says() {
             let wrong = marks.next() == Some("wrong");
             let drawn = loaded.diagnostics.render(config::Style::Plain);
             assert_eq!(loaded.config.is_none(), wrong, "{name}\n{drawn}");
+            if wrong {
+                let place = format!("{name}:");
+                let told: Vec<String> =
+                    loaded.diagnostics.lines().map(|line| line.replace(&place, "")).collect();
+                let shown = &blocks.get(at + 1).expect("what is said of it").2;
+                assert_eq!(told.join("\n"), shown.trim_end(), "{name}");
+            }
             snippets += 1;
         }
     }

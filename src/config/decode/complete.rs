@@ -6,7 +6,7 @@ use std::time::Duration;
 use vrrp::{Family, Priority, Version};
 
 use super::addresses;
-use super::instance::{Authentication, Draft, Kind};
+use super::instance::{Authentication, Draft, Kind, MISSPELT};
 use super::track::Trackers;
 use super::{At, Decoder};
 use crate::config::diagnostic::Diagnostic;
@@ -14,7 +14,7 @@ use crate::config::landmarks::Subject;
 use crate::config::model::{
     Authentication as Secret, Global, InitialState, VirtualAddress, VrrpInstance,
 };
-use crate::config::source::Span;
+use crate::config::source::{Grammar, Span};
 
 /// Bytes of `auth_pass` that count (RFC 2338 section 5.3.10).
 const PASSWORD: usize = 8;
@@ -151,15 +151,25 @@ impl Decoder<'_> {
         what: &str,
         example: &str,
         keyword: Span,
-        stray: Option<Span>,
+        stray: Option<(Span, &str)>,
     ) {
+        if let Some((span, MISSPELT)) = stray
+            && self.diagnostics.sources().file(span.file).grammar() == Grammar::Kdl
+        {
+            // It was told as an error itself.
+            return;
+        }
         let message = format!("vrrp_instance `{}` has no `{what}`", draft.name);
         let diagnostic = Diagnostic::error("missing-keyword", keyword, message);
         let help = match stray {
             None => format!("add: {example}"),
-            Some(_) => format!("`{what}` begins a line of its own"),
+            Some((_, MISSPELT)) => format!("write: {example}"),
+            Some(_) => format!("write it on a line of its own: {example}"),
         };
-        self.report(diagnostic.with(stray, "it stands behind another keyword").help(help));
+        self.report(match stray {
+            None => diagnostic.help(help),
+            Some((span, how)) => diagnostic.related(span, how).help(help),
+        });
     }
 
     /// A value that keepalived replaces, and so do we.

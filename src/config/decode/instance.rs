@@ -10,8 +10,10 @@ use super::global::{AnnounceDraft, DAY, NO_MAIL};
 use super::options::{OptionWord, value};
 use super::track::{Trackers, Tracks};
 use super::{At, Decoder, Keyword, Keywords, acts, kept, many, not_yet, refused};
+use crate::config::keywords;
 use crate::config::model::{InitialState, Notify, UnicastPeer};
 use crate::config::source::Span;
+use crate::config::suggest;
 use crate::config::tree::{Directive, Form};
 
 /// The least `advert_int`, one centisecond (RFC 9568 section 5.2.7).
@@ -24,8 +26,8 @@ pub(super) struct Draft {
     pub(super) name: String,
     pub(super) keyword: Option<Span>,
     /// Whether these were given, rightly or wrongly: what is wrong has been told, and is not missing too.
-    /// Where `interface` and `virtual_router_id` stand behind other keywords.
-    pub(super) strays: [Option<Span>; 2],
+    /// Where `interface` and `virtual_router_id` stand without counting, and how.
+    pub(super) strays: [Option<(Span, &'static str)>; 2],
     pub(super) said_interface: bool,
     pub(super) said_vrid: bool,
     pub(super) said_addresses: bool,
@@ -355,6 +357,20 @@ fn unicast_peers(decoder: &mut Decoder<'_>, directive: &Directive, draft: &mut D
     }
 }
 
+/// How a keyword stands that is misspelt.
+pub(super) const MISSPELT: &str = "meant for it";
+
+/// Where a keyword stands that is none: behind another one, or misspelt.
+fn stray(directive: &Directive, keyword: &'static str) -> Option<(Span, &'static str)> {
+    let behind = directive.strays(keyword).map(|span| (span, "it stands behind another keyword"));
+    behind.or_else(|| {
+        let unknown = directive.children().iter().map(|child| &child.name);
+        let mut unknown = unknown.filter(|name| !keywords::is_keyword(&name.text));
+        let near = unknown.find(|name| suggest::nearest(&name.text, [keyword]).is_some())?;
+        Some((near.span, MISSPELT))
+    })
+}
+
 impl Draft {
     fn set_source(&mut self, decoder: &mut Decoder<'_>, directive: &Directive, unicast: bool) {
         let Some(word) = decoder.word(directive) else { return };
@@ -376,7 +392,7 @@ impl Decoder<'_> {
         let addresses = ["virtual_ipaddress", "virtual_ipaddress_excluded"];
         let mut draft = Draft {
             keyword: Some(directive.head()),
-            strays: ["interface", "virtual_router_id"].map(|keyword| directive.strays(keyword)),
+            strays: ["interface", "virtual_router_id"].map(|keyword| stray(directive, keyword)),
             said_interface: directive.has("interface"),
             said_vrid: directive.has("virtual_router_id"),
             said_addresses: addresses.iter().any(|keyword| directive.has(keyword)),
