@@ -17,6 +17,7 @@
 pub mod change;
 pub mod cli;
 pub mod config;
+pub mod explain;
 pub mod link;
 pub mod lvs;
 pub mod message;
@@ -25,4 +26,5 @@ pub mod ops;
 pub mod router;
 pub mod spec_file;
 pub mod specs;
+pub mod status;
 pub mod supervisor;

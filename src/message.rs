@@ -2,6 +2,7 @@
 //! sequenced-packet socket pairs. Routing reads the four header bytes only; the supervisor forwards what is not
 //! addressed to it without opening it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -91,6 +92,8 @@ pub enum Message {
     },
     /// Supervisor to ops: the listening admin socket comes along as a descriptor.
     Listen,
+    /// Supervisor to ops: a listening socket for `web` comes along as a descriptor.
+    ListenWeb(SocketAddr),
     /// Supervisor to worker: hand over, remove what is ours, exit with status 0.
     Stop,
     /// Ops to supervisor: an operator wants this.

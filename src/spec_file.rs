@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
@@ -12,18 +13,25 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::config::model::Web;
 use crate::message::Role;
 
 const MAGIC: [u8; 4] = *b"EVKL";
-const VERSION: u32 = 1;
-const HEADER: usize = 64;
+const VERSION: u32 = 2;
+const HEADER: usize = 160;
+/// Where the listening addresses begin: how many, then [`LISTEN`] bytes each: family, address, port.
+const LISTENS: usize = 64;
+const LISTEN: usize = 19;
 
-/// What the supervisor needs to know of a configuration: which workers have work, and how long a stop may take.
+/// What the supervisor needs to know of a configuration: which workers have work, how long a stop may take, and where
+/// to listen for the ops worker, which may not do so itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     sections: [Section; 3],
     /// `child_wait_time`.
     pub child_wait: Duration,
+    /// `web { listen }`.
+    pub listen: [Option<SocketAddr>; Web::LISTEN_MAX],
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,6 +63,16 @@ impl Header {
         let millis = u64::try_from(self.child_wait.as_millis()).unwrap_or(u64::MAX);
         fields.extend_from_slice(&millis.to_le_bytes());
         bytes[..fields.len()].copy_from_slice(&fields);
+        let slots = bytes[LISTENS..].chunks_exact_mut(LISTEN);
+        for (slot, address) in slots.zip(self.listen.iter().flatten()) {
+            let (family, octets) = match address.ip() {
+                IpAddr::V4(ip) => (4, ip.to_ipv6_mapped().octets()),
+                IpAddr::V6(ip) => (6, ip.octets()),
+            };
+            slot[0] = family;
+            slot[1..17].copy_from_slice(&octets);
+            slot[17..].copy_from_slice(&address.port().to_be_bytes());
+        }
         bytes
     }
 
@@ -69,7 +87,18 @@ impl Header {
         }
         let section = |at| Section { offset: word(at), length: word(at + 8) };
         let sections = [section(8), section(24), section(40)];
-        Ok(Self { sections, child_wait: Duration::from_millis(word(56)) })
+        let mut listen = [None; Web::LISTEN_MAX];
+        for (listen, slot) in listen.iter_mut().zip(bytes[LISTENS..].chunks_exact(LISTEN)) {
+            let mut octets = [0; 16];
+            octets.copy_from_slice(&slot[1..17]);
+            let address = match slot[0] {
+                0 => continue,
+                4 => IpAddr::from(octets).to_canonical(),
+                _ => IpAddr::from(octets),
+            };
+            *listen = Some(SocketAddr::new(address, u16::from_be_bytes([slot[17], slot[18]])));
+        }
+        Ok(Self { sections, child_wait: Duration::from_millis(word(56)), listen })
     }
 }
 
@@ -94,8 +123,14 @@ impl Sections {
         Ok(())
     }
 
-    /// Writes everything to `file` and seals it against any change.
-    pub fn write(self, file: OwnedFd, child_wait: Duration) -> io::Result<()> {
+    /// Writes everything to `file` and seals it against any change. Of `listen` as many count as a header holds.
+    pub fn write(
+        self,
+        file: OwnedFd,
+        child_wait: Duration,
+        listen: &[SocketAddr],
+    ) -> io::Result<()> {
+        let listen = std::array::from_fn(|at| listen.get(at).copied());
         let mut sections = [Section::default(); 3];
         let mut offset = HEADER as u64;
         for (section, part) in sections.iter_mut().zip(&self.parts) {
@@ -104,7 +139,7 @@ impl Sections {
         }
         let mut file = File::from(file);
         file.seek(SeekFrom::Start(0))?;
-        file.write_all(&Header { sections, child_wait }.to_bytes())?;
+        file.write_all(&Header { sections, child_wait, listen }.to_bytes())?;
         for part in &self.parts {
             file.write_all(part)?;
         }
@@ -161,12 +196,15 @@ fn refused(why: &str) -> io::Error {
 mod tests {
     use super::*;
 
+    const LISTEN_AT: [&str; 3] = ["127.0.0.1:9650", "[::1]:80", "[::ffff:10.0.0.1]:8080"];
+
     fn written() -> OwnedFd {
         let file = create().unwrap();
         let mut sections = Sections::default();
         sections.set(Role::Vrrp, &vec![1_u32, 2, 3]).unwrap();
         sections.set(Role::Ops, &"mail").unwrap();
-        sections.write(file.try_clone().unwrap(), Duration::from_secs(5)).unwrap();
+        let listen = LISTEN_AT.map(|at| at.parse().unwrap());
+        sections.write(file.try_clone().unwrap(), Duration::from_secs(5), &listen).unwrap();
         file
     }
 
@@ -175,6 +213,8 @@ mod tests {
         let file = written();
         let header = header(&file).unwrap();
         assert_eq!(header.child_wait, Duration::from_secs(5));
+        let listen: Vec<String> = header.listen.iter().flatten().map(|at| at.to_string()).collect();
+        assert_eq!(listen, LISTEN_AT);
         assert_eq!(
             Role::WORKERS.map(|role| header.has(role)),
             [false, true, true],
@@ -196,7 +236,7 @@ mod tests {
     fn what_is_not_a_spec_file_is_refused() {
         let file = create().unwrap();
         assert!(header(&file).is_err());
-        File::from(file.try_clone().unwrap()).write_all(&[0; 128]).unwrap();
+        File::from(file.try_clone().unwrap()).write_all(&[0; 256]).unwrap();
         assert_eq!(header(&file).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 }

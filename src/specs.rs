@@ -44,7 +44,8 @@ impl Specs {
             sections.set(Role::Lvs, lvs)?;
         }
         sections.set(Role::Ops, &self.ops)?;
-        sections.write(file, self.child_wait())
+        let listen = self.ops.web.as_ref().map_or(&[][..], |web| &web.listen);
+        sections.write(file, self.child_wait(), listen)
     }
 
     /// Reads a whole spec file, as no worker does.

@@ -8,6 +8,15 @@ pub(super) fn local(at_ms: u64) -> String {
     format(at_ms, "%Y-%m-%d %H:%M:%S%.3f", &TimeZone::system())
 }
 
+/// The time of day so many milliseconds ago, with the date where that was long ago.
+#[expect(clippy::disallowed_methods, reason = "the edge: a time counted back from now")]
+pub(super) fn ago(millis: u64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
+    let form = if millis < 12 * 3_600_000 { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+    format(now.saturating_sub(millis), form, &TimeZone::system())
+}
+
 fn format(at_ms: u64, form: &str, zone: &TimeZone) -> String {
     let stamp = i64::try_from(at_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     stamp.unwrap_or(Timestamp::MAX).to_zoned(zone.clone()).strftime(form).to_string()

@@ -1,10 +1,15 @@
 //! The command line: one file per subcommand.
 
 mod check;
+mod check_now;
 mod client;
 mod clock;
 mod convert;
+mod director;
+mod drain;
 mod events;
+mod explain;
+mod instances;
 mod keywords;
 mod load;
 mod log;
@@ -12,7 +17,9 @@ mod operate;
 mod plan;
 mod sse;
 mod status;
+mod steer;
 mod system;
+mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -96,13 +103,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show what happened: verdicts, takeovers, repairs
-    Events {
-        #[command(flatten)]
-        runtime: Runtime,
-        #[command(flatten)]
-        options: events::Options,
-    },
+    #[command(flatten)]
+    Director(director::Director),
     /// Read the configuration again; on a mistake nothing changes and it is said
     Reload {
         #[command(flatten)]
@@ -182,7 +184,7 @@ pub fn main() -> ExitCode {
         Command::Keywords { word } => keywords::run(word.as_deref()),
         Command::Convert { file, id } => convert::run(&file, id.config_id.as_deref()),
         Command::Status { runtime, json } => status::run(&runtime.runtime_dir, json),
-        Command::Events { runtime, options } => events::run(&runtime.runtime_dir, &options),
+        Command::Director(command) => director::run(command),
         Command::Reload { runtime, drain, plan } => {
             operate::reload(&runtime.runtime_dir, drain, plan)
         }
@@ -222,7 +224,8 @@ fn parse_time(text: &str) -> Result<Duration, String> {
         "" | "s" => 1.0,
         "m" => 60.0,
         "h" => 3600.0,
-        other => return Err(format!("no such unit: {other}; ms, s, m and h are known")),
+        "d" => 86_400.0,
+        other => return Err(format!("no such unit: {other}; ms, s, m, h and d are known")),
     };
     let number: f64 =
         text[..unit].parse().map_err(|_| format!("not a number: {}", &text[..unit]))?;

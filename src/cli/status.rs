@@ -3,22 +3,12 @@
 use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
-
-use serde::Deserialize;
 
 use super::client::{self, ClientError};
-use crate::lvs::status::{LvsStatus, RealServerStatus, VirtualServerStatus};
-use crate::router::status::{InstanceStatus, VrrpStatus};
-use crate::supervisor::status::DirectorStatus;
-
-/// What `/v1/status` answers: a part is `null` where its process has no work or does not answer.
-#[derive(Debug, Deserialize)]
-struct Status {
-    director: Option<DirectorStatus>,
-    vrrp: Option<VrrpStatus>,
-    lvs: Option<LvsStatus>,
-}
+use crate::explain::duration;
+use crate::lvs::status::{RealServerStatus, VirtualServerStatus};
+use crate::router::status::InstanceStatus;
+use crate::status::Status;
 
 /// Exit status 0 when a director answered.
 pub(super) fn run(runtime_dir: &Path, json: bool) -> ExitCode {
@@ -151,29 +141,10 @@ fn word(up: bool) -> &'static str {
     if up { "UP" } else { "DOWN" }
 }
 
-/// `0.4s`, `59s`, `3m07s`, `2h05m`, `4d03h`.
-fn duration(millis: u64) -> String {
-    let seconds = Duration::from_millis(millis).as_secs();
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match seconds {
-        0..=9 => format!("{seconds}.{}s", millis % 1000 / 100),
-        10..=59 => format!("{seconds}s"),
-        60..=3599 => format!("{minutes}m{:02}s", seconds % 60),
-        3600..=86_399 => format!("{hours}h{:02}m", minutes % 60),
-        _ => format!("{days}d{:02}h", hours % 24),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lvs::status::{CheckStatus, OverrideStatus};
-
-    #[test]
-    fn durations_are_as_long_as_they_need_to_be() {
-        let all = [0, 400, 59_999, 187_000, 7_500_000, 356_400_000].map(duration);
-        assert_eq!(all, ["0.0s", "0.4s", "59s", "3m07s", "2h05m", "4d03h"]);
-    }
+    use crate::lvs::status::{CheckStatus, LvsStatus, OverrideStatus};
 
     #[test]
     fn a_page_names_each_server_with_weight_and_cause() {

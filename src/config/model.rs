@@ -4,6 +4,8 @@
 //! Defaults and inheritance are keepalived's (virtual server -> real server -> checker); each default stands
 //! beside its field as a `DEFAULT_*` constant or in the field's text.
 
+mod operating;
+
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -11,6 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::operating::{LogFormat, Web};
 
 /// Everything that a configuration file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +151,10 @@ pub struct Global {
     pub rs_init_notifies: bool,
     /// `child_wait_time`: how long a stop waits for the workers, 5 s.
     pub child_wait_time: Duration,
+    /// `web` (evenkeel's own).
+    pub web: Option<Web>,
+    /// `log { format }` (evenkeel's own), text.
+    pub log_format: LogFormat,
 }
 
 /// `smtp_server`.
@@ -692,6 +700,8 @@ impl Default for Global {
             checker_max_per_second: None,
             rs_init_notifies: false,
             child_wait_time: Duration::from_secs(5),
+            web: None,
+            log_format: LogFormat::Text,
         }
     }
 }

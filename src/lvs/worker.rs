@@ -312,6 +312,7 @@ impl Worker {
             | Message::Pong(_)
             | Message::Configured { .. }
             | Message::Listen
+            | Message::ListenWeb(_)
             | Message::Command { .. }
             | Message::CommandDone { .. }
             | Message::Answer { .. }

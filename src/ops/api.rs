@@ -17,10 +17,11 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::access::Right;
-use super::desk::{Ask, Asks};
+use super::desk::{Ask, Asks, Errand};
 use super::door::RightOf;
 use super::refusal::{Code, Refusal};
-use super::stream;
+use super::{steer, stream};
+use crate::lvs::selector::Selector;
 use crate::message::{Command, Role};
 
 /// How long a process may take to say how it is. A hung one is shown as `null`.
@@ -44,9 +45,11 @@ pub(super) fn router(asks: Asks) -> Router {
         .route("/v1/specs", get(specs))
         .route("/v1/reload", post(reload))
         .route("/v1/stop", post(stop))
+        .merge(steer::routes())
         .layer(middleware::from_fn(control_only));
     Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/counters", get(counters))
         .route("/v1/events", get(stream::events))
         .route("/v1/events/follow", get(stream::follow))
         .merge(control)
@@ -93,6 +96,37 @@ pub(super) fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refu
 
 async fn status(asks: Desk) -> Response {
     json(whole_status(&asks, Duration::ZERO).await)
+}
+
+/// Of which real servers.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CountersQuery {
+    /// As in `10.0.0.3:80` or `10.0.0.100:80/10.0.0.3`.
+    servers: Option<Selector>,
+}
+
+/// What the kernel counts now.
+pub(super) async fn counters(
+    asks: Desk,
+    query: Result<Query<CountersQuery>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let body = counted(&asks, read(query)?.servers).await?;
+    Ok(json(body))
+}
+
+/// The same as bytes.
+pub(super) async fn counted(asks: &Asks, servers: Option<Selector>) -> Result<Bytes, Refusal> {
+    let (reply, answer) = oneshot::channel();
+    let asked = async {
+        asks.send(Ask::Count(servers, reply)).await.ok()?;
+        answer.await.ok()
+    };
+    match timeout(COMMAND_WITHIN, asked).await {
+        Ok(Some(body)) if *body != b"null"[..] => Ok(body),
+        Ok(_) => Err(Refusal::new(Code::Unavailable, "no virtual servers are served")),
+        Err(_) => Err(Refusal::new(Code::Timeout, "the lvs worker did not answer in time")),
+    }
 }
 
 /// The status of all processes, none older than `max_age`.
@@ -152,18 +186,18 @@ async fn reload(
     query: Result<Query<ReloadQuery>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let drain = read(query)?.drain_ms.map(Duration::from_millis);
-    command(&asks, Command::Reload { drain }).await
+    command(&asks, Errand::Director(Command::Reload { drain })).await
 }
 
 async fn stop(asks: Desk) -> Result<Response, Refusal> {
-    command(&asks, Command::Stop).await
+    command(&asks, Errand::Director(Command::Stop)).await
 }
 
 /// Has a command done, and waits for how it went.
-pub(super) async fn command(asks: &Asks, command: Command) -> Result<Response, Refusal> {
+pub(super) async fn command(asks: &Asks, errand: Errand) -> Result<Response, Refusal> {
     let (reply, answer) = oneshot::channel();
     let asked = async {
-        asks.send(Ask::Command(command, reply)).await.ok()?;
+        asks.send(Ask::Command(errand, reply)).await.ok()?;
         answer.await.ok()
     };
     match timeout(COMMAND_WITHIN, asked).await {

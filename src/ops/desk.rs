@@ -2,20 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use hyper::body::Bytes;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::access::Rules;
 use super::events::{Events, Followed};
-use super::{api, door, privilege};
+use super::scribe::Scribe;
+use super::{api, door, privilege, web};
+use crate::config::model::{Global, Web};
 use crate::link::{Incoming, Link};
-use crate::message::{Command, Message, Role};
+use crate::lvs::overrides::Order;
+use crate::lvs::selector::Selector;
+use crate::message::{Command, Message, Role, RouterOrder};
 use crate::spec_file;
 
 /// Questions that wait for this task. Each comes from a request that waits for its answer, so a full queue just
@@ -39,8 +44,10 @@ pub(super) enum Ask {
         /// To whom.
         reply: oneshot::Sender<Bytes>,
     },
+    /// What the kernel counts, as JSON: of these real servers, or of all.
+    Count(Option<Selector>, oneshot::Sender<Bytes>),
     /// An operator's command.
-    Command(Command, oneshot::Sender<Result<String, String>>),
+    Command(Errand, oneshot::Sender<Result<String, String>>),
     /// The kept events after `since`, the newest `limit` of them, and all that come.
     Events {
         /// Number of the last one known.
@@ -54,14 +61,35 @@ pub(super) enum Ask {
     Specs(oneshot::Sender<Vec<u8>>),
 }
 
+/// A command, by who carries it out.
+#[derive(Debug, Clone)]
+pub(super) enum Errand {
+    /// The supervisor.
+    Director(Command),
+    /// The lvs worker.
+    Lvs(Order),
+    /// The vrrp worker.
+    Vrrp(RouterOrder),
+}
+
+impl Errand {
+    fn message(self, id: u64) -> (Role, Message) {
+        match self {
+            Self::Director(command) => (Role::Supervisor, Message::Command { id, command }),
+            Self::Lvs(order) => (Role::Lvs, Message::Order { id, order }),
+            Self::Vrrp(order) => (Role::Vrrp, Message::Operate { id, order }),
+        }
+    }
+}
+
 /// Where questions go.
 pub(super) type Asks = mpsc::Sender<Ask>;
 
 /// A question that a process has not answered yet.
 #[derive(Debug)]
 struct Query {
-    role: Role,
-    asked_at: Instant,
+    /// Whose status, where the answer serves others too.
+    status: Option<(Role, Instant)>,
     text: Vec<u8>,
     replies: Vec<oneshot::Sender<Bytes>>,
 }
@@ -80,6 +108,10 @@ pub(super) struct Desk {
     events: Events,
     /// The configuration in force. Nothing of it is held in memory here.
     specs: Option<OwnedFd>,
+    /// `web` of the configuration in force.
+    web: Option<Web>,
+    /// Its servers.
+    listening: BTreeMap<SocketAddr, AbortHandle>,
     // Ends with the desk: dropping it cancels the server, whose clients then see their connection close.
     servers: JoinSet<()>,
 }
@@ -97,6 +129,8 @@ impl Desk {
             commands: BTreeMap::new(),
             events: Events::default(),
             specs: None,
+            web: None,
+            listening: BTreeMap::new(),
             servers: JoinSet::new(),
         }
     }
@@ -116,6 +150,8 @@ impl Desk {
                     }
                     Some(incoming) => self.handle_message(incoming).await?,
                 },
+                // One that was cancelled, or could not serve and has said so.
+                Some(_) = self.servers.join_next() => {}
                 Some(ask) = self.asks.recv() => self.handle_ask(ask).await?,
             }
         }
@@ -127,13 +163,17 @@ impl Desk {
                 self.link.send(Role::Supervisor, &Message::Pong(number)).await?;
             }
             Message::Configure(_) => {
-                self.specs = incoming.descriptor;
+                self.configure(incoming.descriptor);
                 let summary = Ok(String::new());
                 self.link.send(Role::Supervisor, &Message::Configured { summary }).await?;
             }
             Message::Listen => match incoming.descriptor {
                 Some(socket) => self.serve(socket),
                 None => error!("the admin socket did not come along"),
+            },
+            Message::ListenWeb(address) => match incoming.descriptor {
+                Some(socket) => self.serve_web(address, socket),
+                None => error!(%address, "a web socket did not come along"),
             },
             Message::Answer { id, last, json } => self.handle_answer(id, last, &json),
             Message::CommandDone { id, outcome } => {
@@ -160,6 +200,30 @@ impl Desk {
         Ok(())
     }
 
+    /// What listens goes on, unless it was changed.
+    fn configure(&mut self, specs: Option<OwnedFd>) {
+        self.specs = specs;
+        let read = self.specs.as_ref().and_then(|specs| spec_file::read(specs, Role::Ops).ok());
+        let global: Option<Global> = read.flatten();
+        let web = global.and_then(|global| global.web);
+        if self.web != web {
+            std::mem::take(&mut self.listening).into_values().for_each(|server| server.abort());
+        }
+        self.web = web;
+    }
+
+    fn serve_web(&mut self, address: SocketAddr, socket: OwnedFd) {
+        let Some(web) = &self.web else { return };
+        if self.listening.contains_key(&address) {
+            return;
+        }
+        let (orders, scribe) = Scribe::new(self.ask.clone(), self.events.counts());
+        self.servers.spawn(scribe.run());
+        let router = web::router(self.ask.clone(), &web.hosts, orders);
+        let server = self.servers.spawn(door::web(socket, router));
+        self.listening.insert(address, server);
+    }
+
     fn serve(&mut self, socket: OwnedFd) {
         let rules = Rules::of_this_host();
         privilege::drop_root();
@@ -171,7 +235,7 @@ impl Desk {
         query.text.extend_from_slice(json);
         let too_long = query.text.len() > ANSWER_MAX;
         if (last || too_long)
-            && let Some(Query { role, asked_at, text, replies }) = self.queries.remove(&id)
+            && let Some(Query { status, text, replies }) = self.queries.remove(&id)
             && !too_long
         {
             let text = Bytes::from(text);
@@ -179,7 +243,9 @@ impl Desk {
                 // Fails only when the client has gone.
                 let _ = reply.send(text.clone());
             }
-            self.answers.insert(role, (asked_at, text));
+            if let Some((role, asked_at)) = status {
+                self.answers.insert(role, (asked_at, text));
+            }
         }
     }
 
@@ -188,10 +254,17 @@ impl Desk {
         self.commands.retain(|_, reply| !reply.is_closed());
         match ask {
             Ask::Status { role, max_age, reply } => self.ask_status(role, max_age, reply).await,
-            Ask::Command(command, reply) => {
+            Ask::Count(servers, reply) => {
+                let id = self.number();
+                let query = Query { status: None, text: Vec::new(), replies: vec![reply] };
+                self.queries.insert(id, query);
+                self.link.send(Role::Lvs, &Message::Count { id, servers }).await
+            }
+            Ask::Command(errand, reply) => {
                 let id = self.number();
                 self.commands.insert(id, reply);
-                self.link.send(Role::Supervisor, &Message::Command { id, command }).await
+                let (role, message) = errand.message(id);
+                self.link.send(role, &message).await
             }
             Ask::Events { since, limit, reply } => {
                 let _ = reply.send(self.events.follow(since, limit));
@@ -223,13 +296,15 @@ impl Desk {
             let _ = reply.send(text.clone());
             return Ok(());
         }
-        let same = |query: &&mut Query| query.role == role && recent(query.asked_at);
+        let same =
+            |query: &&mut Query| query.status.is_some_and(|(of, at)| of == role && recent(at));
         if let Some(query) = self.queries.values_mut().find(same) {
             query.replies.push(reply);
             return Ok(());
         }
         let id = self.number();
-        let query = Query { role, asked_at: now, text: Vec::new(), replies: vec![reply] };
+        let status = Some((role, now));
+        let query = Query { status, text: Vec::new(), replies: vec![reply] };
         self.queries.insert(id, query);
         self.link.send(role, &Message::Query { id }).await
     }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use tokio::sync::broadcast;
@@ -29,17 +30,47 @@ pub(super) struct Kept {
 /// What a follower gets: what is kept already, and from there on what comes.
 pub(super) type Followed = (Vec<Arc<Kept>>, broadcast::Receiver<Arc<Kept>>);
 
+/// How often each event of [`severity::EVENTS`] has come since this process began.
+#[derive(Debug, Clone)]
+pub(super) struct Counts(Arc<[AtomicU64]>);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self(severity::EVENTS.iter().map(|_| AtomicU64::new(0)).collect())
+    }
+}
+
+impl Counts {
+    fn add(&self, name: &str) {
+        if let Some(at) = severity::EVENTS.iter().position(|(known, ..)| *known == name) {
+            self.0[at].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Name and count.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let count = |at: usize| self.0[at].load(Ordering::Relaxed);
+        severity::EVENTS.iter().enumerate().map(move |(at, (name, ..))| (*name, count(at)))
+    }
+}
+
 /// A bounded history.
 #[derive(Debug)]
 pub(super) struct Events {
     ring: VecDeque<Arc<Kept>>,
     last: u64,
+    counts: Counts,
     live: broadcast::Sender<Arc<Kept>>,
 }
 
 impl Default for Events {
     fn default() -> Self {
-        Self { ring: VecDeque::new(), last: 0, live: broadcast::channel(BEHIND).0 }
+        Self {
+            ring: VecDeque::new(),
+            last: 0,
+            counts: Counts::default(),
+            live: broadcast::channel(BEHIND).0,
+        }
     }
 }
 
@@ -51,6 +82,7 @@ impl Events {
         }
         self.last = (self.last + 1).max(event.at_ms.saturating_mul(1000));
         let severity = severity::of(&event.name);
+        self.counts.add(&event.name);
         let kept = Arc::new(Kept { id: self.last, severity, event });
         // Fails only when nobody follows.
         let _ = self.live.send(Arc::clone(&kept));
@@ -63,6 +95,11 @@ impl Events {
         let mut later: Vec<Arc<Kept>> = later.cloned().collect();
         later.reverse();
         later
+    }
+
+    /// How often each event has come.
+    pub(super) fn counts(&self) -> Counts {
+        self.counts.clone()
     }
 
     /// The same, and everything that comes after it.

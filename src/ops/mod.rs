@@ -6,11 +6,19 @@ pub mod api;
 mod desk;
 mod door;
 mod events;
+mod exposition;
+mod guard;
+mod metrics;
 pub mod page;
 mod privilege;
+mod process;
 pub mod refusal;
+mod scribe;
 pub mod severity;
+mod steer;
 mod stream;
+mod traffic;
+mod web;
 
 use std::process::ExitCode;
 
@@ -18,6 +26,7 @@ use tokio::runtime::Builder;
 use tracing::error;
 
 use self::desk::Desk;
+pub(crate) use self::steer::wished_weight;
 use crate::link::Link;
 use crate::message::Role;
 

@@ -34,6 +34,8 @@ pub const EVENTS: &[(&str, Severity, &str)] = {
             Warning,
             "virtual addresses were gone from an interface and were put back",
         ),
+        ("certificate_expires", Warning, "a certificate that a check saw ends before long"),
+        ("certificate_renewed", Info, "a certificate that was near its end was replaced"),
         (
             "check_changed",
             Info,
@@ -53,13 +55,13 @@ pub const EVENTS: &[(&str, Severity, &str)] = {
         ("instance_master", Info, "a VRRP instance is Master"),
         ("instance_notice", Warning, "something is odd about a VRRP instance; the cause says what"),
         ("instance_stopped", Info, "a VRRP instance ended"),
-        ("override_ended", Info, "an operator's override of a real server ended"),
+        ("override_over", Info, "an operator's override of a real server ended"),
         ("override_set", Info, "an operator overrode the weight of a real server"),
         ("real_server_down", Warning, "a real server failed its checks"),
         (
-            "real_server_drained",
-            Info,
-            "a real server that was being drained has no connections left, or its time is over",
+            "real_server_kept",
+            Warning,
+            "a failing real server stays in a pool that would be too small (min_in_pool)",
         ),
         ("real_server_up", Info, "a real server passes its checks again"),
         ("real_server_weight", Info, "a check changed the weight of a real server"),
@@ -68,6 +70,7 @@ pub const EVENTS: &[(&str, Severity, &str)] = {
         ("table_caught_up", Info, "the kernel's table agrees with the plan again"),
         ("table_drift", Warning, "something else changed the kernel's table; it was repaired"),
         ("table_refused", Critical, "the kernel refused a change of its table; it is tried again"),
+        ("tracked_changed", Info, "a tracked interface, file, process or virtual server changed"),
         ("virtual_server_down", Critical, "a virtual server lost its quorum"),
         ("virtual_server_up", Info, "a virtual server has its quorum again"),
     ]
@@ -98,10 +101,19 @@ mod tests {
             include_str!("../lvs/tidings.rs"),
             include_str!("../router/words.rs"),
             include_str!("../router/desk.rs"),
+            include_str!("../router/desk/trackers.rs"),
         ];
         let known = |name: &str| EVENTS.iter().any(|(known, ..)| *known == name);
-        let kinds =
-            ["real_server_", "virtual_server_", "table_", "instance_", "script_", "override_"];
+        let kinds = [
+            "real_server_",
+            "virtual_server_",
+            "table_",
+            "instance_",
+            "script_",
+            "override_",
+            "certificate_",
+            "tracked_",
+        ];
         let mut seen = 0;
         for word in texts.iter().flat_map(|text| text.split('"')) {
             let is_name = word.chars().all(|c| c.is_ascii_lowercase() || c == '_');

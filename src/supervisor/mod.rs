@@ -13,6 +13,7 @@ mod service_manager;
 pub mod status;
 mod wait;
 mod watch;
+mod web;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -32,12 +33,14 @@ use self::child::Child;
 pub use self::guard::{Guard, GuardError};
 use self::reload::{Applying, Loading, load_first};
 use self::service_manager::ServiceManager;
-use self::watch::{Due, State, Watch};
+use self::watch::{Due, PING_EVERY, State, Watch};
 use crate::message::{self, Address, Command, Configure, FRAME_MAX, Message, Role};
 use crate::spec_file::Header;
 
 /// How long the vrrp worker waits at start for the lvs worker: whoever takes an address should have a table.
 const TABLE_FIRST: Duration = Duration::from_secs(3);
+/// The ops worker is asked less often: nothing is lost while it hangs, and an idle director should do nothing.
+const PING_OPS_EVERY: Duration = Duration::from_secs(5);
 /// Exit status of a worker that cannot do its work on this host; it has said why.
 pub const EXIT_CANNOT_RUN: u8 = 3;
 
@@ -104,6 +107,7 @@ struct Supervisor {
     admin: OwnedFd,
     specs: OwnedFd,
     header: Header,
+    web: web::Sockets,
     loaded_at: std::time::SystemTime,
     started_at: std::time::SystemTime,
     workers: BTreeMap<Role, Worker>,
@@ -124,10 +128,12 @@ impl Supervisor {
         let signals = watch_signals()?;
         let (specs, header) = load_first(&options.config, options.config_id.as_deref())?;
         let admin = listen(&options.runtime_dir)?;
+        let web = Self::open_web_or_say(&header);
         let now = Instant::now();
         let mut workers: BTreeMap<Role, Worker> = BTreeMap::new();
         for role in Role::WORKERS {
             let worker = workers.entry(role).or_default();
+            worker.watch.ask_every(if role == Role::Ops { PING_OPS_EVERY } else { PING_EVERY });
             if header.has(role) {
                 worker.watch.wanted(now);
             }
@@ -140,6 +146,7 @@ impl Supervisor {
             admin,
             specs,
             header,
+            web,
             loaded_at: std::time::SystemTime::now(),
             started_at: std::time::SystemTime::now(),
             workers,
@@ -258,6 +265,7 @@ impl Supervisor {
         self.send(role, &Message::Configure(configure), self.specs.try_clone().ok());
         if role == Role::Ops {
             self.send(role, &Message::Listen, self.admin.try_clone().ok());
+            self.send_web();
         }
     }
 
@@ -302,14 +310,21 @@ impl Supervisor {
         }
     }
 
-    /// A query to a worker that does not run gets `null`, so that nobody waits for it.
+    /// Nobody waits for a worker that does not run: a query gets `null`, an order is refused.
     fn answer_for_absent(&mut self, absent: Role, frame: &[u8]) {
         self.dropped += 1;
-        if let Ok((Address { from, .. }, Message::Query { id })) = message::decode(frame) {
-            for part in message::answer(id, b"null") {
-                if let Ok(frame) = message::encode(Address { from: absent, to: from }, &part) {
-                    self.forward(from, frame, None);
-                }
+        let Ok((Address { from, .. }, message)) = message::decode(frame) else { return };
+        let answers = match message {
+            Message::Query { id } | Message::Count { id, .. } => message::answer(id, b"null"),
+            Message::Order { id, .. } | Message::Operate { id, .. } => {
+                let outcome = Err(format!("worker {absent} does not run: it has no work"));
+                vec![Message::CommandDone { id, outcome }]
+            }
+            _ => return,
+        };
+        for answer in answers {
+            if let Ok(frame) = message::encode(Address { from: absent, to: from }, &answer) {
+                self.forward(from, frame, None);
             }
         }
     }
@@ -338,6 +353,7 @@ impl Supervisor {
             Message::Ping(_)
             | Message::Configure(_)
             | Message::Listen
+            | Message::ListenWeb(_)
             | Message::Stop
             | Message::CommandDone { .. }
             | Message::Answer { .. }

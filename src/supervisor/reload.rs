@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::child::Loader;
 use super::load_limits::{self, WITHIN};
-use super::{StartError, Supervisor};
+use super::{StartError, Supervisor, web};
 use crate::message::{Configure, Message, Role};
 use crate::spec_file::{self, Header};
 
@@ -81,8 +81,13 @@ impl Supervisor {
             return;
         }
         let (specs, report) = loader.finish();
-        match loaded(&self.options.config, status, late, &specs, &report) {
-            Ok(header) => self.apply(specs, header, asked_by, drain),
+        let read = loaded(&self.options.config, status, late, &specs, &report)
+            .and_then(|header| Ok((header, web::open(&header, &self.web)?)));
+        match read {
+            Ok((header, web)) => {
+                self.web = web;
+                self.apply(specs, header, asked_by, drain);
+            }
             Err(report) => {
                 error!("reload refused, the running configuration stays:\n{report}");
                 asked_by.into_iter().for_each(|id| self.done(id, Err(report.clone())));
@@ -108,6 +113,9 @@ impl Supervisor {
                 outstanding.push(role);
                 let configure = Configure { reload: true, died_at: None, drain };
                 self.send(role, &Message::Configure(configure), self.specs.try_clone().ok());
+                if role == Role::Ops {
+                    self.send_web();
+                }
             } else if header.has(role) {
                 if let Some(worker) = self.workers.get_mut(&role) {
                     worker.watch.wanted(now);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// How often a worker is asked whether it is there.
+/// How often a worker is asked whether it is there, unless it is said otherwise.
 pub(super) const PING_EVERY: Duration = Duration::from_secs(1);
 /// How long an answer may take before the worker counts as hung and is killed.
 pub(super) const PONG_WITHIN: Duration = Duration::from_secs(10);
@@ -55,11 +55,12 @@ pub(super) enum Due {
 pub(super) struct Watch {
     state: State,
     back_off: Duration,
+    every: Duration,
 }
 
 impl Default for Watch {
     fn default() -> Self {
-        Self { state: State::Idle, back_off: Duration::ZERO }
+        Self { state: State::Idle, back_off: Duration::ZERO, every: PING_EVERY }
     }
 }
 
@@ -67,6 +68,11 @@ impl Watch {
     /// Where it is.
     pub(super) fn state(&self) -> State {
         self.state
+    }
+
+    /// How often it is asked, instead of [`PING_EVERY`].
+    pub(super) fn ask_every(&mut self, every: Duration) {
+        self.every = every;
     }
 
     /// The configuration has work for it: start as soon as possible, unless it runs or waits already.
@@ -78,7 +84,7 @@ impl Watch {
 
     /// A process was started.
     pub(super) fn started(&mut self, now: Instant) {
-        self.state = State::Running { since: now, ping_at: now + PING_EVERY, pong_by: None };
+        self.state = State::Running { since: now, ping_at: now + self.every, pong_by: None };
     }
 
     /// An answer came.
@@ -137,7 +143,7 @@ impl Watch {
                 }
                 Some(_) => None,
                 None if now >= *ping_at => {
-                    *ping_at = now + PING_EVERY;
+                    *ping_at = now + self.every;
                     *pong_by = Some(now + PONG_WITHIN);
                     Some(Due::Ping)
                 }

@@ -8,7 +8,7 @@ use super::options::{OptionWord, alone, value};
 use super::{Decoder, Keyword, Keywords, acts, kept, many, no_effect, not_yet};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{
-    Announce, FlushOnStop, Global, LvsTimeouts, ScriptUser, SmtpServer, SyncDaemon,
+    Announce, FlushOnStop, Global, LogFormat, LvsTimeouts, ScriptUser, SmtpServer, SyncDaemon, Web,
 };
 use crate::config::source::Span;
 use crate::config::tree::{Directive, Word};
@@ -81,6 +81,16 @@ impl Draft {
     /// The account that scripts run as where they say nothing.
     pub(super) fn set_script_user(&mut self, user: Option<ScriptUser>) {
         self.global.script_user = user;
+    }
+
+    /// `web` stands at the outermost level.
+    pub(super) fn set_web(&mut self, web: Option<Web>) {
+        self.global.web = web;
+    }
+
+    /// `log` likewise.
+    pub(super) fn set_log_format(&mut self, format: LogFormat) {
+        self.global.log_format = format;
     }
 
     /// `child_wait_time` stands at the outermost level.

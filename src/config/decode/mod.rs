@@ -20,6 +20,7 @@ mod host;
 mod http;
 mod idle;
 mod instance;
+mod operating;
 mod options;
 mod pace;
 mod ping;
@@ -213,6 +214,8 @@ pub(super) fn all_rows() -> Vec<Row> {
     let mut all = Vec::new();
     rows::<root::Draft>(&mut all);
     rows::<global::Draft>(&mut all);
+    rows::<operating::WebDraft>(&mut all);
+    rows::<operating::LogDraft>(&mut all);
     rows::<script::Draft>(&mut all);
     rows::<track_process::Draft>(&mut all);
     rows::<bfd::Draft>(&mut all);

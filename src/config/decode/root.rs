@@ -9,7 +9,7 @@ use super::complete::Finished;
 use super::group::Group;
 use super::script::Named;
 use super::tracked::{Object, Objects};
-use super::{At, Decoder, Keyword, Keywords, global, instance, many, not_yet, sync_group};
+use super::{At, Decoder, Keyword, Keywords, acts, global, instance, many, not_yet, sync_group};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
 use crate::config::model::{Config, TrackFile, TrackProcess, VirtualServer};
@@ -61,6 +61,14 @@ impl Keywords for Draft {
                 draft.virtual_servers.extend(servers);
             },
         ),
+        acts("web", "{ ... }", |decoder, directive, draft| {
+            let web = decoder.web(directive);
+            draft.global.set_web(web);
+        }),
+        acts("log", "{ ... }", |decoder, directive, draft| {
+            let format = decoder.log(directive);
+            draft.global.set_log_format(format);
+        }),
         not_yet("net_namespace", "NAME", NO_NAMESPACE),
         not_yet("net_namespace_ipvs", "[NAME]", NO_NAMESPACE),
         not_yet("namespace_with_ipsets", "", "no firewall rules are made"),

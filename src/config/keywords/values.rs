@@ -175,6 +175,9 @@ const VALUES: &[Row] = &[
     ("*", "lvs_timeouts", "s", "0..2678400", "the kernel's: tcp 900, tcpfin 120, udp 300"),
     ("*", "lvs_flush_on_stop lvs_flush_onstop", "", "VS", "off"),
     ("*", "lvs_sync_daemon", "", "", "no daemon"),
+    ("web", "listen", "", "an address, port 9650", "required"),
+    ("web", "host", "", "a name", "the host's own and localhost"),
+    ("log", "format", "", "text, json", "text"),
     ("*", "child_wait_time", "s", "0..3600", "5"),
     ("*", "router_id smtp_helo_name", "", "a name", "the host's"),
     (

@@ -55,6 +55,7 @@ impl Desk<'_> {
             Message::Pong(_)
             | Message::Configured { .. }
             | Message::Listen
+            | Message::ListenWeb(_)
             | Message::Command { .. }
             | Message::CommandDone { .. }
             | Message::Answer { .. }

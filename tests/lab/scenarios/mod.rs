@@ -6,6 +6,7 @@ mod failover;
 mod ill;
 mod interop;
 mod lab;
+mod ops;
 mod package;
 mod pair;
 mod reload;
@@ -35,6 +36,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         track::SCENARIOS,
         tracked::SCENARIOS,
         conformance::SCENARIOS,
+        ops::SCENARIOS,
         ill::SCENARIOS,
         package::SCENARIOS,
     ];

@@ -1,0 +1,130 @@
+//! The commands with which operators look at the director and steer it; each is a client of the admin API.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::{Runtime, check_now, drain, events, explain, instances, steer, table};
+
+/// One of them.
+#[derive(Debug, Subcommand)]
+pub(super) enum Director {
+    /// Why a real server, a virtual server or an instance is as it is
+    Explain {
+        /// ADDRESS, ADDRESS:PORT, VIRTUAL_SERVER/REAL_SERVER or the name of an instance
+        target: String,
+        #[command(flatten)]
+        runtime: Runtime,
+    },
+    /// Print the kernel's table as `ipvsadm -Ln` does; needs root and no director
+    Table {
+        #[command(flatten)]
+        options: table::Options,
+    },
+    /// Show what happened: verdicts, takeovers, repairs
+    Events {
+        #[command(flatten)]
+        runtime: Runtime,
+        #[command(flatten)]
+        options: events::Options,
+    },
+    /// No new connections for a real server; it keeps those that it has
+    Drain {
+        #[command(flatten)]
+        target: steer::Target,
+        #[command(flatten)]
+        options: drain::Options,
+        #[command(flatten)]
+        runtime: Runtime,
+    },
+    /// Take a real server out of the pool at once
+    Disable {
+        #[command(flatten)]
+        target: steer::Target,
+        #[command(flatten)]
+        runtime: Runtime,
+    },
+    /// Give a real server another weight: a number, or a share of the weight that it would have
+    Weight {
+        #[command(flatten)]
+        target: steer::Target,
+        /// N or N%
+        #[arg(value_name = "WEIGHT", value_parser = steer::parse_weight)]
+        weight: String,
+        #[command(flatten)]
+        runtime: Runtime,
+    },
+    /// End what was ordered of a real server: its checks decide again
+    Enable {
+        /// ADDRESS, ADDRESS:PORT or VIRTUAL_SERVER/REAL_SERVER
+        #[arg(value_name = "RS")]
+        servers: String,
+        #[command(flatten)]
+        runtime: Runtime,
+    },
+    /// List what is ordered of real servers
+    Overrides {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        runtime: Runtime,
+    },
+    /// Hand an instance that is Master over to its peer, and wait for the end; exit status 0 handed over, 1 not
+    Failover {
+        /// Name of a vrrp_instance or a sync group
+        instance: String,
+        #[command(flatten)]
+        runtime: Runtime,
+    },
+    /// Hand over what is Master, and take nothing from a master until `rejoin`
+    Resign {
+        /// Name of a vrrp_instance or a sync group; without one all
+        instance: Option<String>,
+        #[command(flatten)]
+        runtime: Runtime,
+    },
+    /// End a resignation: preempt again as configured
+    Rejoin {
+        /// Name of a vrrp_instance or a sync group; without one all
+        instance: Option<String>,
+        #[command(flatten)]
+        runtime: Runtime,
+    },
+    /// Ask a real server's checks at once; exit status 0 all passed, 1 one failed, 6 one did not answer
+    CheckNow {
+        /// ADDRESS, ADDRESS:PORT or VIRTUAL_SERVER/REAL_SERVER
+        #[arg(value_name = "RS")]
+        servers: String,
+        #[command(flatten)]
+        runtime: Runtime,
+    },
+}
+
+/// Runs it.
+pub(super) fn run(command: Director) -> ExitCode {
+    match command {
+        Director::Explain { target, runtime } => explain::run(&runtime.runtime_dir, &target),
+        Director::Table { options } => table::run(&options),
+        Director::Events { runtime, options } => events::run(&runtime.runtime_dir, &options),
+        Director::Drain { target, options, runtime } => {
+            steer::drain(&runtime.runtime_dir, &target, &options)
+        }
+        Director::Disable { target, runtime } => steer::disable(&runtime.runtime_dir, &target),
+        Director::Weight { target, weight, runtime } => {
+            steer::weight(&runtime.runtime_dir, &target, &weight)
+        }
+        Director::Enable { servers, runtime } => steer::enable(&runtime.runtime_dir, &servers),
+        Director::Overrides { json, runtime } => steer::overrides(&runtime.runtime_dir, json),
+        Director::Failover { instance, runtime } => {
+            instances::failover(&runtime.runtime_dir, &instance)
+        }
+        Director::Resign { instance, runtime } => {
+            instances::order(&runtime.runtime_dir, "resign", instance.as_deref())
+        }
+        Director::Rejoin { instance, runtime } => {
+            instances::order(&runtime.runtime_dir, "rejoin", instance.as_deref())
+        }
+        Director::CheckNow { servers, runtime } => check_now::run(&runtime.runtime_dir, &servers),
+    }
+}

@@ -1,0 +1,18 @@
+//! How the whole director is: what `/v1/status` answers, and metrics, pages and explanations are made of.
+
+use serde::{Deserialize, Serialize};
+
+use crate::lvs::status::LvsStatus;
+use crate::router::status::VrrpStatus;
+use crate::supervisor::status::DirectorStatus;
+
+/// A part is `null` where its process has no work or does not answer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The supervisor and its workers.
+    pub director: Option<DirectorStatus>,
+    /// The vrrp worker.
+    pub vrrp: Option<VrrpStatus>,
+    /// The lvs worker.
+    pub lvs: Option<LvsStatus>,
+}
