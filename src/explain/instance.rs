@@ -87,6 +87,7 @@ fn named(tracker: &TrackerStatus) -> String {
         TrackerKind::File => "file",
         TrackerKind::Process => "process",
         TrackerKind::VirtualServer => "virtual server",
+        TrackerKind::Bfd => "bfd instance",
     };
     format!("{kind} {}", tracker.name)
 }
