@@ -140,6 +140,10 @@ pub enum Message {
     },
     /// Vrrp to lvs: an interface of ours works again. What was found down meanwhile may not be.
     LinkRecovered,
+    /// Lvs to vrrp: say with [`Message::Instances`] what all instances are.
+    TellInstances,
+    /// Vrrp to lvs: names of instances, and whether each is master. All when asked, one whenever it changes.
+    Instances(Vec<(String, bool)>),
     /// Ops to vrrp: an operator wants this of its routers. Answered by [`Message::CommandDone`].
     Operate {
         /// Comes back in the answer.

@@ -67,6 +67,15 @@ fn write_page(page: &mut String, status: &Status) -> std::fmt::Result {
             "\nVirtual servers ({} probes, {} drifts repaired)",
             lvs.probes, lvs.drifts
         )?;
+        if !lvs.interfaces_down.is_empty() {
+            let down = lvs.interfaces_down.join(", ");
+            writeln!(page, "  down: {down}; what is behind keeps its verdict")?;
+        }
+        if let Some(sync) = &lvs.sync_daemon {
+            let runs = if sync.running.is_empty() { "none runs" } else { &sync.running.join(", ") };
+            let why = sync.error.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+            writeln!(page, "  connection synchronisation: {runs}{why}")?;
+        }
         for server in &lvs.virtual_servers {
             write_virtual_server(page, server)?;
         }
@@ -130,6 +139,11 @@ fn write_real_server(page: &mut String, server: &RealServerStatus) -> std::fmt::
         if let Some(cause) = &check.cause {
             write!(page, " ({cause})")?;
         }
+        if check.suspended {
+            write!(page, " (rests: ha_suspend)")?;
+        } else if check.unasked {
+            write!(page, " (held: the latest probe could not be asked)")?;
+        }
         if check.certificate_soon {
             write!(page, " (its certificate expires soon)")?;
         }
@@ -188,7 +202,7 @@ mod tests {
             ],
             ..VirtualServerStatus::default()
         };
-        let lvs = LvsStatus { virtual_servers: vec![server], probes: 1, in_flight: 0, drifts: 0 };
+        let lvs = LvsStatus { virtual_servers: vec![server], probes: 1, ..LvsStatus::default() };
         let page = render(&Status { director: None, vrrp: None, lvs: Some(lvs) });
         let wanted = "\nVirtual servers (1 probes, 0 drifts repaired)\n  \
             TCP 10.0.0.100:80 wlc UP, live weight 2, quorum 1\n    \

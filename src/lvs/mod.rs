@@ -6,14 +6,17 @@
 
 mod applier;
 pub mod counters;
+mod host;
 mod module;
 pub mod overrides;
+mod paths;
 pub mod plan;
 pub mod selector;
 mod served;
 pub mod spec;
 mod state_file;
 pub mod status;
+pub mod sync;
 mod tidings;
 mod worker;
 

@@ -228,6 +228,17 @@ impl Served {
         self.draining.values().copied().chain(self.planned.next).min()
     }
 
+    /// `notify_up` of those that are up and `is_meant`.
+    pub(super) fn scripts_of_up(
+        &self,
+        is_meant: impl Fn(DestinationKey) -> bool,
+    ) -> impl Iterator<Item = &Script> {
+        let servers = self.spec.servers.iter().zip(&self.facts.verdicts);
+        let up = servers.filter(|(server, verdicts)| standing(server, verdicts).up);
+        let meant = up.filter(move |(server, _)| is_meant(server.key));
+        meant.filter_map(|(server, _)| server.notify_up.as_deref())
+    }
+
     /// Notify scripts for a virtual server that goes while it is up.
     pub(super) fn farewell(&self) -> Vec<Script> {
         let servers = self.spec.servers.iter().zip(&self.facts.verdicts);

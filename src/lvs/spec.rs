@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU16};
 use std::time::Duration;
 
 use checkers::{CheckSpec, Target};
 use ipvs::{Destination, DestinationKey, ServiceKey, Settings, Timeouts, Weight};
 use serde::{Deserialize, Serialize};
 
+use super::sync::SyncSpec;
 use crate::config::model::{
     Checker, Config, FlushOnStop, Global, MinInPool, RealServer, Script, SlowStart, SorryServer,
     SyncDaemon, VirtualServer,
@@ -26,7 +28,7 @@ pub struct LvsSpec {
     /// What a stop removes, and how.
     pub flush_on_stop: FlushOnStop,
     /// Connection synchronisation.
-    pub sync_daemon: Option<SyncDaemon>,
+    pub sync_daemon: Option<SyncSpec>,
     /// Run notify scripts for the state that real servers begin with.
     pub initial_notifies: bool,
     /// Most probes that run at once.
@@ -130,7 +132,7 @@ impl From<&Config> for LvsSpec {
             }),
             flush: *lvs_flush,
             flush_on_stop: *lvs_flush_on_stop,
-            sync_daemon: lvs_sync_daemon.clone(),
+            sync_daemon: lvs_sync_daemon.as_ref().and_then(|daemon| sync_daemon(daemon, config)),
             initial_notifies: *rs_init_notifies,
             max_in_flight: *checker_max_in_flight,
             max_per_second: *checker_max_per_second,
@@ -138,6 +140,24 @@ impl From<&Config> for LvsSpec {
             services,
         }
     }
+}
+
+/// The id is the number of the instance that is followed, where none is given.
+fn sync_daemon(daemon: &SyncDaemon, config: &Config) -> Option<SyncSpec> {
+    let SyncDaemon { interface, instance, id, max_len, port, ttl, group } = daemon;
+    let named = |name: &String| config.instances.iter().find(|one| one.name == *name);
+    let vrid = instance.as_ref().and_then(named).map(|one| u8::from(one.vrid));
+    let daemon = ipvs::SyncDaemon {
+        // Any: the role is decided while it runs.
+        role: ipvs::SyncRole::Backup,
+        interface: interface.as_str().parse().ok()?,
+        id: id.or(vrid).unwrap_or_default(),
+        max_len: max_len.and_then(NonZeroU16::new),
+        group: *group,
+        port: port.and_then(NonZeroU16::new),
+        ttl: ttl.and_then(NonZeroU8::new),
+    };
+    Some(SyncSpec { instance: instance.clone(), daemon })
 }
 
 /// 0 leaves what the kernel has.

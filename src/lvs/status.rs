@@ -12,6 +12,7 @@ use super::overrides::Held;
 use super::plan::{Seat, explain, standing};
 use super::served::Served;
 use super::spec::ServerSpec;
+use super::sync::SyncStatus;
 use super::worker::Subject;
 
 /// Everything.
@@ -23,6 +24,10 @@ pub struct LvsStatus {
     pub probes: usize,
     /// Probes in flight now.
     pub in_flight: usize,
+    /// Interfaces that do not work; checks of what is behind them hold their verdict.
+    pub interfaces_down: Vec<String>,
+    /// Connection synchronisation, where it is configured.
+    pub sync_daemon: Option<SyncStatus>,
     /// How often a service of ours was found changed by others, and repaired.
     pub drifts: u64,
 }
@@ -131,6 +136,10 @@ pub struct CheckStatus {
     pub presumed: bool,
     /// A probe is in flight.
     pub in_flight: bool,
+    /// The latest probe could not be asked, or failed while the interface on the way was down: the verdict is held.
+    pub unasked: bool,
+    /// It rests, since the virtual server's address is not on this host (`ha_suspend`).
+    pub suspended: bool,
     /// When the certificate that it showed expires, in seconds since 1970 (`tls_min_days`).
     pub certificate_expires: Option<u64>,
     /// That is within `tls_min_days`.
@@ -155,6 +164,7 @@ pub(super) fn of<K: Kernel>(
         probes: load.probes,
         in_flight: load.in_flight,
         drifts: applier.drifts(),
+        ..LvsStatus::default()
     }
 }
 
@@ -255,6 +265,8 @@ fn check_status(
         took_us: status.last.map(|last| u64::try_from(last.took.as_micros()).unwrap_or(u64::MAX)),
         presumed: status.presumed,
         in_flight: status.in_flight,
+        unasked: status.is_unasked,
+        suspended: status.is_suspended,
         certificate_expires: status.certificate.map(|shown| shown.expires),
         certificate_soon: status.certificate.is_some_and(|shown| shown.soon),
         probes: status.counts.passed + status.counts.failed,

@@ -6,6 +6,7 @@ mod limits;
 mod memory;
 mod orders;
 mod start;
+mod surroundings;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -22,11 +23,13 @@ use tracing::{info, warn};
 
 use super::applier::{Applier, SLICE};
 use super::counters::Counting;
+use super::host::Host;
 use super::module::Socket;
 use super::served::{Replanned, Served};
 use super::spec::LvsSpec;
 use super::state_file::{Remembered, StateFile};
 use super::status;
+use super::sync::Sync;
 use super::tidings;
 use crate::config::model::Script;
 use crate::link::{Incoming, Link};
@@ -55,6 +58,13 @@ pub(super) struct Worker {
     runner: Runner,
     served: BTreeMap<ServiceKey, Served>,
     applier: Applier<Socket>,
+    sync: Sync,
+    /// Interfaces and addresses of this host; `None` where the kernel does not tell of them.
+    host: Option<Host>,
+    /// Virtual servers whose checks rest (`ha_suspend`).
+    resting: BTreeSet<ServiceKey>,
+    /// The first configuration is that of a process which died: nothing begins with it.
+    is_restart: bool,
     notifier: Notifier,
     state_file: StateFile,
     write_at: Option<Instant>,
@@ -128,10 +138,13 @@ impl Worker {
                 },
                 (run, outcome) = self.runner.next() => {
                     let now = Instant::now();
-                    self.checkers.handle_outcome(run, outcome, now);
+                    self.handle_outcome(run, outcome, now);
                     while let Some((run, outcome)) = self.runner.try_next() {
-                        self.checkers.handle_outcome(run, outcome, now);
+                        self.handle_outcome(run, outcome, now);
                     }
+                }
+                changed = Self::host_changes(&mut self.host) => {
+                    self.handle_host(&changed, Instant::now());
                 }
                 () = self.notifier.step() => {}
                 () = alarm.until(until) => {}
@@ -144,12 +157,15 @@ impl Worker {
         let applier = self.applier.poll_timeout();
         // Without a question there is nothing to read; with one, the next slice is due at once.
         let counting = self.counting.front().map(|_| Instant::now());
-        let due = [checkers, applier, self.write_at, self.planned_until, counting];
+        let sync = self.sync.poll_timeout();
+        let host = self.host.as_ref().and_then(Host::poll_timeout);
+        let due = [checkers, applier, sync, host, self.write_at, self.planned_until, counting];
         due.into_iter().flatten().min()
     }
 
     /// Everything that is due, and everything that follows from it.
     fn turn(&mut self, now: Instant) {
+        self.settle(now);
         self.checkers.handle_timeout(now);
         let mut dirty = BTreeSet::new();
         while let Some(action) = self.checkers.poll_action() {
@@ -184,6 +200,7 @@ impl Worker {
             self.write_soon(now);
         }
         self.applier.handle_timeout(now);
+        self.sync.handle_timeout(&mut self.applier.kernel().0, now);
         self.tell_applier_reports();
         if self.write_at.is_some_and(|at| now >= at) {
             self.write_state(now);
@@ -278,8 +295,11 @@ impl Worker {
                 self.configured(summary).await
             }
             Message::Query { id } => {
-                let status =
+                let mut status =
                     status::of(&self.served, &self.checkers, &self.applier, Instant::now());
+                status.sync_daemon = self.sync.status();
+                let down = self.host.as_ref().map(Host::down).unwrap_or_default();
+                status.interfaces_down = down.into_iter().map(str::to_owned).collect();
                 self.answer(incoming.from, id, &status).await
             }
             Message::Order { id, order } => {
@@ -300,6 +320,14 @@ impl Worker {
                 paths.iter().for_each(|(session, up)| self.runner.tell(session, *up));
                 Ok(())
             }
+            Message::Instances(instances) => {
+                let now = Instant::now();
+                for (name, is_master) in instances {
+                    let kernel = &mut self.applier.kernel().0;
+                    self.sync.handle_instance(&name, is_master, kernel, now);
+                }
+                Ok(())
+            }
             Message::LinkRecovered => {
                 // Their failures may have been ours. A backup that preempts in a moment needs its table whole.
                 info!(
@@ -309,6 +337,7 @@ impl Worker {
                 Ok(())
             }
             Message::Stop
+            | Message::TellInstances
             | Message::Pong(_)
             | Message::Configured { .. }
             | Message::Listen

@@ -185,6 +185,8 @@ impl Desk {
             Message::Event(event) => self.events.push(event),
             Message::Stop
             | Message::LinkRecovered
+            | Message::TellInstances
+            | Message::Instances(_)
             | Message::Order { .. }
             | Message::Count { .. }
             | Message::Pong(_)

@@ -358,6 +358,8 @@ impl Supervisor {
             | Message::CommandDone { .. }
             | Message::Answer { .. }
             | Message::LinkRecovered
+            | Message::TellInstances
+            | Message::Instances(_)
             | Message::Order { .. }
             | Message::Count { .. }
             | Message::Operate { .. }

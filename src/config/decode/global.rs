@@ -280,10 +280,9 @@ const LVS: &[Keyword<Draft>] = &[
         decoder.old_name(directive, "lvs_flush_on_stop");
         flush_on_stop(decoder, directive, draft);
     }),
-    kept(
+    acts(
         "lvs_sync_daemon",
         "INTERFACE [[inst] INSTANCE] [id 0..255] [maxlen BYTES] [port PORT] [ttl 1..255] [group ADDRESS]",
-        "connections are not synchronised",
         sync_daemon,
     ),
     acts("lvs_resync", "SECONDS", |decoder, directive, draft| {
@@ -301,14 +300,9 @@ const LVS: &[Keyword<Draft>] = &[
         let most = decoder.number(directive, NonZeroU32::MIN..=MOST_PROBES);
         draft.global.checker_max_per_second = most;
     }),
-    kept(
-        "rs_init_notifies",
-        "[BOOL]",
-        "the first state of a real server is not notified",
-        |decoder, directive, draft| {
-            draft.global.rs_init_notifies = decoder.switch(directive).unwrap_or_default();
-        },
-    ),
+    acts("rs_init_notifies", "[BOOL]", |decoder, directive, draft| {
+        draft.global.rs_init_notifies = decoder.switch(directive).unwrap_or_default();
+    }),
     not_yet("nftables_ipvs", "[TABLE]", "there are no virtual server groups"),
     not_yet("nftables_ipvs_priority", "NUMBER", "there are no virtual server groups"),
     not_yet("nftables_ipvs_start_fwmark", "NUMBER", "there are no virtual server groups"),

@@ -186,8 +186,8 @@ const QUORUM: &[Keyword<Draft>] = &[
         draft.slow_start = decoder.slow_start(directive);
     }),
     acts("omega", "", |decoder, directive, draft| draft.omega = decoder.flag(directive)),
-    kept("ha_suspend", "", "checks run all the time", |decoder, directive, draft| {
-        draft.ha_suspend = decoder.flag(directive)
+    acts("ha_suspend", "", |decoder, directive, draft| {
+        draft.ha_suspend = decoder.flag(directive);
     }),
 ];
 

@@ -32,6 +32,10 @@ impl Worker {
         {
             warn!("lvs_timeouts: {cause}");
         }
+        self.sync.configure(spec.sync_daemon.clone(), &mut self.applier.kernel().0, now);
+        if self.sync.instance().is_some() && !self.link.offer(Role::Vrrp, &Message::TellInstances) {
+            warn!("the vrrp worker is busy: connection synchronisation waits for its next change");
+        }
         self.applier.set_resync(spec.resync, now);
         self.checks = share(&spec.checks, &self.checks);
         if self.checks.iter().any(|check| matches!(check.kind, checkers::ProbeKind::Bfd(_))) {
@@ -45,6 +49,7 @@ impl Worker {
         limits::allow_sockets(limits.sockets.saturating_add(self.checkers.holding()));
         let mut old = std::mem::take(&mut self.served);
         let mut gone: BTreeSet<ServiceKey> = self.applier.keys().collect();
+        let is_restart = std::mem::take(&mut self.is_restart);
         let (mut added, mut changed) = (0, 0);
         for service in spec.services.iter().cloned() {
             let key = service.key;
@@ -53,6 +58,7 @@ impl Worker {
                 let subject = Subject { service: key, server: server.key, check };
                 self.checkers.verdict(subject).unwrap_or(Verdict::UP)
             };
+            let mut before = BTreeSet::new();
             let served = match old.remove(&key) {
                 None => {
                     added += 1;
@@ -60,6 +66,7 @@ impl Worker {
                     Served::new(service, held, memory, now)
                 }
                 Some(mut served) => {
+                    before.extend(served.spec.servers.iter().map(|server| server.key));
                     let replaced = served.replace(service, held, drain.map(|drain| now + drain));
                     changed += u32::from(replaced.is_changed);
                     for script in replaced.scripts {
@@ -68,9 +75,16 @@ impl Worker {
                     served
                 }
             };
+            if spec.initial_notifies && !is_restart {
+                let scripts = served.scripts_of_up(|server| !before.contains(&server));
+                for script in scripts {
+                    self.notifier.push(&tidings::queue(key), Job::new(script));
+                }
+            }
             self.served.insert(key, served);
         }
         self.spec = LvsSpec { services: Vec::new(), ..spec };
+        self.suspend(true, now);
         // On disk before it is in the kernel: nothing of ours is ever unknown to the next process.
         if added > 0 {
             self.write_state(now);

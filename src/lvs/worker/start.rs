@@ -11,9 +11,11 @@ use tracing::{info, warn};
 use super::Worker;
 use crate::link::Link;
 use crate::lvs::applier::Applier;
+use crate::lvs::host::Host;
 use crate::lvs::module::{self, Socket};
 use crate::lvs::spec::LvsSpec;
 use crate::lvs::state_file::StateFile;
+use crate::lvs::sync::Sync;
 use crate::message::Configure;
 use crate::notify::Notifier;
 
@@ -63,6 +65,10 @@ impl Worker {
             link,
             applier: Applier::new(Socket(kernel), table, spec.resync, now),
             spec: LvsSpec { services: Vec::new(), ..spec.clone() },
+            sync: Sync::default(),
+            host: watch_host(),
+            resting: BTreeSet::new(),
+            is_restart: configure.died_at.is_some(),
             checks: Vec::new(),
             checkers,
             runner: Runner::new(),
@@ -78,6 +84,12 @@ impl Worker {
         worker.configure(spec, remembered, None, now);
         Ok(worker)
     }
+}
+
+/// Without it checks go on as if all interfaces worked and all addresses were here.
+fn watch_host() -> Option<Host> {
+    let host = Host::open();
+    host.inspect_err(|cause| warn!("interfaces of this host are not known: {cause}")).ok()
 }
 
 /// Spreads the probes of two directors apart: their clocks and pids differ.

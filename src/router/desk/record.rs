@@ -103,6 +103,7 @@ impl Desk<'_> {
             // Best sent soon: this router may preempt, and the table should be whole by then.
             self.link.offer(Role::Lvs, &Message::LinkRecovered);
         }
+        self.link.offer(Role::Lvs, &Message::Instances(vec![(name.clone(), is_master(to))]));
         let Some(known) = self.routers.get(&router) else { return };
         let stopping = self.state == Life::Stopping;
         if let Some(word) = word_of(to, cause, stopping, &known.notify) {
@@ -111,6 +112,15 @@ impl Desk<'_> {
                 self.notifier.push(&name, job);
             }
         }
+    }
+
+    /// For connection synchronisation, which follows an instance.
+    pub(super) fn tell_instances(&self) {
+        let told = self.routers.values().filter_map(|known| {
+            let last = known.transitions.back()?;
+            Some((known.name.clone(), is_master(last.to)))
+        });
+        self.link.offer(Role::Lvs, &Message::Instances(told.collect()));
     }
 
     pub(super) fn note_group(&mut self, name: &str, from: State, to: State) {
@@ -159,4 +169,12 @@ fn list(places: &[Place]) -> String {
         format!("{}/{} dev {}", place.address, place.prefix_length, place.interface)
     };
     places.iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+/// It serves: one that hands over does so until its addresses are gone.
+fn is_master(state: State) -> bool {
+    match state {
+        State::Master | State::HandingOver => true,
+        State::Initialize | State::Backup | State::Fault => false,
+    }
 }

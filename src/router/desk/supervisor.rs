@@ -46,6 +46,7 @@ impl Desk<'_> {
             }
             Message::Quorums(quorums) => self.handle_quorums(quorums),
             Message::TellPaths => self.tell_paths(),
+            Message::TellInstances => self.tell_instances(),
             Message::Query { id } => {
                 let query = self.next_query;
                 self.next_query += 1;
@@ -60,6 +61,7 @@ impl Desk<'_> {
             | Message::CommandDone { .. }
             | Message::Answer { .. }
             | Message::LinkRecovered
+            | Message::Instances(_)
             | Message::Order { .. }
             | Message::Count { .. }
             | Message::TellQuorums(_)

@@ -9,6 +9,7 @@ mod lab;
 mod ops;
 mod package;
 mod pair;
+mod pool;
 mod reload;
 mod reload_address;
 mod reload_loop;
@@ -26,6 +27,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         lab::SCENARIOS,
         bfd::SCENARIOS,
         table::SCENARIOS,
+        pool::SCENARIOS,
         sample::SCENARIOS,
         interop::SCENARIOS,
         failover::SCENARIOS,

@@ -126,7 +126,7 @@ impl Links {
     }
 
     /// All interfaces by index.
-    pub fn iter(&self) -> impl Iterator<Item = &Link> {
+    pub fn iter(&self) -> impl Iterator<Item = &Link> + Clone {
         self.links.values()
     }
 
