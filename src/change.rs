@@ -217,6 +217,7 @@ fn routers(old: Option<&RouterWorkerSpec>, new: Option<&RouterWorkerSpec>, all: 
         ("vrrp_script", &old.scripts, &new.scripts),
         ("vrrp_startup_delay", &old.startup_delay, &new.startup_delay),
         ("vrrp_rt_priority", &old.real_time_priority, &new.real_time_priority),
+        ("process", &old.process, &new.process),
     ]);
     if !details.is_empty() {
         let object = "VRRP as a whole".to_owned();

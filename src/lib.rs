@@ -10,6 +10,7 @@
 //! - [`router`]: the vrrp worker: who holds the addresses
 //! - [`lvs`]: the lvs worker: checkers, plan, the kernel's table
 //! - [`ops`]: the ops worker: the admin API
+//! - [`process`]: nice value, processors and limits of a worker's process
 //!
 //! The three crates `checkers`, `ipvs` and `vrrp` know nothing of each other nor of this one; here is the only
 //! place where health, table and VRRP meet.
@@ -23,6 +24,7 @@ pub mod lvs;
 pub mod message;
 pub mod notify;
 pub mod ops;
+pub mod process;
 pub mod router;
 pub mod spec_file;
 pub mod specs;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::operating::{LogFormat, Web};
+use crate::process::Process;
 
 /// Everything that a configuration file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,6 +150,10 @@ pub struct Global {
     pub checker_max_per_second: Option<NonZeroU32>,
     /// `rs_init_notifies`.
     pub rs_init_notifies: bool,
+    /// `vrrp_priority`, `vrrp_cpu_affinity` and their like: how the vrrp worker's process runs.
+    pub vrrp_process: Process,
+    /// The same of the lvs worker's, in keepalived's words the checker.
+    pub checker_process: Process,
     /// `child_wait_time`: how long a stop waits for the workers, 5 s.
     pub child_wait_time: Duration,
     /// `web` (evenkeel's own).
@@ -699,6 +704,8 @@ impl Default for Global {
             checker_max_in_flight: None,
             checker_max_per_second: None,
             rs_init_notifies: false,
+            vrrp_process: Process::default(),
+            checker_process: Process::default(),
             child_wait_time: Duration::from_secs(5),
             web: None,
             log_format: LogFormat::Text,

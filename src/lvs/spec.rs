@@ -15,6 +15,7 @@ use crate::config::model::{
     Checker, Config, FlushOnStop, Global, MinInPool, RealServer, Script, SlowStart, SorryServer,
     SyncDaemon, VirtualServer,
 };
+use crate::process::Process;
 
 /// Everything the worker acts on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,8 @@ pub struct LvsSpec {
     pub max_in_flight: Option<NonZeroU32>,
     /// Most probes that start in a second.
     pub max_per_second: Option<NonZeroU32>,
+    /// How the worker's process runs.
+    pub process: Process,
     /// Distinct check parameters; [`CheckRef`] points here.
     pub checks: Vec<CheckSpec>,
     /// Virtual servers in file order.
@@ -118,6 +121,7 @@ impl From<&Config> for LvsSpec {
             rs_init_notifies,
             checker_max_in_flight,
             checker_max_per_second,
+            checker_process,
             ..
         } = &config.global;
         let mut checks = Checks::default();
@@ -136,6 +140,7 @@ impl From<&Config> for LvsSpec {
             initial_notifies: *rs_init_notifies,
             max_in_flight: *checker_max_in_flight,
             max_per_second: *checker_max_per_second,
+            process: checker_process.clone(),
             checks: checks.list,
             services,
         }

@@ -39,6 +39,7 @@ use crate::config::model::Notify;
 use crate::link::Link;
 use crate::message::{self, Message, Role};
 use crate::notify::Notifier;
+use crate::process::Process;
 
 /// Verdicts that wait: the scripts wait with them.
 const VERDICTS: usize = 64;
@@ -52,6 +53,8 @@ pub(super) struct Desk<'a> {
     woken: UnixStream,
     thread: Option<JoinHandle<()>>,
     runtime_dir: &'a Path,
+    /// As it was last applied.
+    process: Process,
     /// Names and scripts of routers, those among them that were removed and still hand over.
     routers: BTreeMap<RouterId, Known>,
     groups: BTreeMap<String, Notify>,
@@ -135,6 +138,7 @@ impl<'a> Desk<'a> {
             woken: UnixStream::from_std(woken)?,
             thread: Some(thread),
             runtime_dir,
+            process: Process::default(),
             routers: BTreeMap::new(),
             groups: BTreeMap::new(),
             pending: None,

@@ -35,7 +35,6 @@ mod words;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,9 +50,6 @@ use crate::supervisor::EXIT_CANNOT_RUN;
 /// Real-time priority unless configured: above every ordinary task, below the kernel's interrupt threads (50), which
 /// bring our packets.
 const REAL_TIME_PRIORITY: u8 = 10;
-/// CPU time that the real-time thread may take without blocking. A dump of a host with thousands of interfaces takes
-/// a hundredth of it.
-const REAL_TIME_FUSE: Duration = Duration::from_secs(1);
 
 /// Runs the worker until the supervisor stops it or is gone; both end with the addresses handed over and released.
 pub fn run(runtime_dir: &Path) -> ExitCode {
@@ -87,7 +83,7 @@ async fn work(runtime_dir: &Path) -> io::Result<Option<End>> {
     if let Err(cause) = sys::sched::lock_memory_as_touched() {
         warn!("memory may be paged out ({cause}): grant CAP_IPC_LOCK or LimitMEMLOCK=infinity");
     }
-    if let Err(cause) = sys::sched::limit_real_time(REAL_TIME_FUSE) {
+    if let Err(cause) = sys::sched::limit_real_time(spec.process.fuse()) {
         warn!("no limit on real-time CPU use: {cause}");
     }
     let (core, desk, woken) = channel::pair()?;

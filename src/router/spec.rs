@@ -18,6 +18,7 @@ use crate::config::model::{
     Announce, Authentication, BfdInstance, Broadcast, Config, InitialState, Notify, Script,
     SyncGroup, TrackFile, TrackProcess, Tracked, VirtualAddress, VrrpInstance, VrrpScript,
 };
+use crate::process::Process;
 
 /// Everything the worker acts on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub struct RouterWorkerSpec {
     pub startup_delay: Duration,
     /// `vrrp_rt_priority`, 1 to 99; `None`: evenkeel's own where it is permitted.
     pub real_time_priority: Option<u8>,
+    /// How the worker's process runs.
+    pub process: Process,
     /// `child_wait_time`: how long the supervisor waits for this worker at a stop.
     pub stop_within: Duration,
 }
@@ -134,6 +137,7 @@ impl From<&Config> for RouterWorkerSpec {
             groups: config.sync_groups.iter().map(|it| group(config, it)).collect(),
             startup_delay: config.global.vrrp_startup_delay,
             real_time_priority: config.global.vrrp_rt_priority,
+            process: config.global.vrrp_process.clone(),
             stop_within: stop_within(config.global.child_wait_time, &routers),
             routers,
         }

@@ -22,6 +22,14 @@ pub fn run_in_real_time(priority: u8) -> io::Result<()> {
     if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Gives one thread of this process a nice value (setpriority(2), -20 to 19). Going below 0 needs CAP_SYS_NICE.
+pub fn be_nice(thread: i32, nice: i8) -> io::Result<()> {
+    let who = libc::id_t::try_from(thread).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: only numbers are passed, and the kernel checks them. Neither nix nor rustix offers the call.
+    let outcome = unsafe { libc::setpriority(libc::PRIO_PROCESS, who, libc::c_int::from(nice)) };
+    if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Bounds the CPU time that a real-time thread may take without ever blocking (RLIMIT_RTTIME, microseconds,
 /// getrlimit(2)): past it the kernel sends SIGXCPU, past a second more SIGKILL. A fuse against a loop that
 /// would otherwise own the processor.

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::options::{OptionWord, alone, value};
+use super::process::PROCESS;
 use super::{Decoder, Keyword, Keywords, acts, kept, many, no_effect, not_yet};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{
@@ -71,6 +72,11 @@ impl Draft {
     pub(super) fn finish(mut self) -> (Global, Option<(String, Span)>) {
         self.global.announce = self.announce.finish();
         (self.global, self.sync_instance)
+    }
+
+    /// For the tables of other files.
+    pub(super) fn global_mut(&mut self) -> &mut Global {
+        &mut self.global
     }
 
     /// What was read so far.
@@ -306,51 +312,6 @@ const LVS: &[Keyword<Draft>] = &[
     not_yet("nftables_ipvs", "[TABLE]", "there are no virtual server groups"),
     not_yet("nftables_ipvs_priority", "NUMBER", "there are no virtual server groups"),
     not_yet("nftables_ipvs_start_fwmark", "NUMBER", "there are no virtual server groups"),
-];
-
-const OWN_LIMITS: &str = "the worker has scheduling of its own";
-const OWN_NAME: &str = "workers name themselves";
-const OWN_BUFFERS: &str = "netlink buffers have a size that fits";
-const LOCKED: &str = "memory is locked where a late answer would matter";
-const BFD_THREAD: &str = "BFD runs at the vrrp worker's real-time priority";
-const PROCESS: &[Keyword<Draft>] = &[
-    not_yet("max_auto_priority", "-1..99", OWN_LIMITS),
-    not_yet("min_auto_priority_delay", "MICROSECONDS", OWN_LIMITS),
-    not_yet("vrrp_priority", "-20..19", OWN_LIMITS),
-    not_yet("checker_priority", "-20..19", OWN_LIMITS),
-    not_yet("bfd_priority", "-20..19", BFD_THREAD),
-    no_effect("vrrp_no_swap", "", LOCKED),
-    no_effect("checker_no_swap", "", LOCKED),
-    no_effect("bfd_no_swap", "", LOCKED),
-    not_yet("checker_rt_priority", "1..99", OWN_LIMITS),
-    not_yet("bfd_rt_priority", "1..99", BFD_THREAD),
-    not_yet("vrrp_cpu_affinity", "CPU ...", "the kernel places the workers"),
-    not_yet("checker_cpu_affinity", "CPU ...", "the kernel places the workers"),
-    not_yet("bfd_cpu_affinity", "CPU ...", "the kernel places the workers"),
-    not_yet("vrrp_rlimit_rttime", "MICROSECONDS", OWN_LIMITS),
-    not_yet("checker_rlimit_rttime", "MICROSECONDS", OWN_LIMITS),
-    not_yet("bfd_rlimit_rttime", "MICROSECONDS", OWN_LIMITS),
-    not_yet("vrrp_rlimit_rtime", "MICROSECONDS", OWN_LIMITS),
-    not_yet("checker_rlimit_rtime", "MICROSECONDS", OWN_LIMITS),
-    not_yet("bfd_rlimit_rtime", "MICROSECONDS", OWN_LIMITS),
-    no_effect("process_names", "", OWN_NAME),
-    no_effect("process_name", "NAME", OWN_NAME),
-    no_effect("vrrp_process_name", "NAME", OWN_NAME),
-    no_effect("checker_process_name", "NAME", OWN_NAME),
-    no_effect("lvs_process_name", "NAME", OWN_NAME),
-    no_effect("bfd_process_name", "NAME", OWN_NAME),
-    no_effect("vrrp_netlink_cmd_rcv_bufs", "BYTES", OWN_BUFFERS),
-    no_effect("vrrp_netlink_monitor_rcv_bufs", "BYTES", OWN_BUFFERS),
-    no_effect("lvs_netlink_cmd_rcv_bufs", "BYTES", OWN_BUFFERS),
-    no_effect("lvs_netlink_monitor_rcv_bufs", "BYTES", OWN_BUFFERS),
-    no_effect("process_monitor_rcv_bufs", "BYTES", OWN_BUFFERS),
-    no_effect("vrrp_netlink_cmd_rcv_bufs_force", "[BOOL]", OWN_BUFFERS),
-    no_effect("vrrp_netlink_monitor_rcv_bufs_force", "[BOOL]", OWN_BUFFERS),
-    no_effect("lvs_netlink_cmd_rcv_bufs_force", "[BOOL]", OWN_BUFFERS),
-    no_effect("lvs_netlink_monitor_rcv_bufs_force", "[BOOL]", OWN_BUFFERS),
-    no_effect("process_monitor_rcv_bufs_force", "[BOOL]", OWN_BUFFERS),
-    no_effect("umask", "MODE", "files are made for root alone, the socket for its group"),
-    no_effect("random_seed", "NUMBER", "it serves keepalived's own tests"),
 ];
 
 const NO_SNMP: &str = "there is no SNMP agent";

@@ -25,6 +25,7 @@ mod options;
 mod pace;
 mod ping;
 mod pool;
+mod process;
 mod real_server;
 mod regex;
 mod root;

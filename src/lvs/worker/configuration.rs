@@ -36,6 +36,7 @@ impl Worker {
         if self.sync.instance().is_some() && !self.link.offer(Role::Vrrp, &Message::TellInstances) {
             warn!("the vrrp worker is busy: connection synchronisation waits for its next change");
         }
+        spec.process.apply(&self.spec.process);
         self.applier.set_resync(spec.resync, now);
         self.checks = share(&spec.checks, &self.checks);
         if self.checks.iter().any(|check| matches!(check.kind, checkers::ProbeKind::Bfd(_))) {

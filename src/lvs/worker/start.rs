@@ -18,6 +18,7 @@ use crate::lvs::state_file::StateFile;
 use crate::lvs::sync::Sync;
 use crate::message::Configure;
 use crate::notify::Notifier;
+use crate::process::Process;
 
 impl Worker {
     /// Opens the kernel and takes over what stands there. What is ours by the state file but no longer configured is
@@ -64,7 +65,7 @@ impl Worker {
         let mut worker = Self {
             link,
             applier: Applier::new(Socket(kernel), table, spec.resync, now),
-            spec: LvsSpec { services: Vec::new(), ..spec.clone() },
+            spec: LvsSpec { services: Vec::new(), process: Process::default(), ..spec.clone() },
             sync: Sync::default(),
             host: watch_host(),
             resting: BTreeSet::new(),

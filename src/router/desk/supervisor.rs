@@ -88,6 +88,9 @@ impl Desk<'_> {
         self.start_scripts(&spec.scripts, &resumed);
         self.watch(&spec);
         let sessions = spec.clone();
+        // The core's thread is there already: what belongs to threads reaches it too.
+        spec.process.apply(&self.process);
+        self.process = spec.process.clone();
         self.order(Order::Configure(Box::new(Configuration { spec, start })));
         self.configure_bfd(&sessions);
     }

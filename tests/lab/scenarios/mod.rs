@@ -10,6 +10,7 @@ mod ops;
 mod package;
 mod pair;
 mod pool;
+mod process;
 mod reload;
 mod reload_address;
 mod reload_loop;
@@ -32,6 +33,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         interop::SCENARIOS,
         failover::SCENARIOS,
         resilience::SCENARIOS,
+        process::SCENARIOS,
         reload::SCENARIOS,
         reload_address::SCENARIOS,
         reload_loop::SCENARIOS,
