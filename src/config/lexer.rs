@@ -252,6 +252,10 @@ impl Line<'_> {
                 _ => self.at += 1,
             }
         }
+        if from == start {
+            // As it stands: one allocation of the right size.
+            return self.word(self.text[start..self.at].into(), start, Form::Bare);
+        }
         said.push_str(&self.text[from..self.at]);
         self.word(said.into(), start, Form::Bare)
     }

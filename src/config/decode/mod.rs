@@ -322,8 +322,11 @@ impl Decoder<'_> {
                 continue;
             }
             let name = &*directive.name.text;
-            let known =
-                T::TABLES.iter().flat_map(|table| table.iter()).find(|known| known.name == name);
+            // Most rows differ in the first byte: a file of 20,000 real servers looks up 200,000 words.
+            let first = name.as_bytes().first();
+            let is =
+                |known: &&Keyword<T>| known.name.as_bytes().first() == first && known.name == name;
+            let known = T::TABLES.iter().flat_map(|table| table.iter()).find(is);
             let Some(known) = known else {
                 self.unknown::<T>(directive);
                 continue;

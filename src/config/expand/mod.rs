@@ -51,6 +51,8 @@ enum Input {
     File {
         file: FileId,
         text: Arc<str>,
+        /// Whether a `$`, `~` or `@` stands anywhere in it: lines of a text without them are passed on unseen.
+        special: bool,
         at: usize,
         folder: PathBuf,
         path: Option<PathBuf>,
@@ -87,6 +89,7 @@ impl<'a> Lines<'a> {
         let path = std::fs::canonicalize(source.name()).ok();
         let input = Input::File {
             file,
+            special: is_special(source.text()),
             text: source.shared_text(),
             at: 0,
             folder: context.folder.clone(),
@@ -113,7 +116,11 @@ impl<'a> Lines<'a> {
     pub(super) fn next(&mut self) -> Option<Text> {
         loop {
             let line = self.pull()?;
-            let plain = !line.as_str().contains(['$', '~', '@'])
+            let seen = match self.inputs.last() {
+                Some(Input::File { special, .. }) => *special,
+                Some(Input::Macro { .. } | Input::Repeat { .. } | Input::Line(_)) | None => true,
+            };
+            let plain = !(seen && is_special(line.as_str()))
                 && !line.as_str().trim_start().starts_with("include");
             if plain {
                 return Some(line);
@@ -374,7 +381,8 @@ impl<'a> Lines<'a> {
         self.files.insert(path.to_owned(), file);
         let text = self.diagnostics.sources().file(file).shared_text();
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        self.push(Input::File { file, text, at: 0, folder, path: canonical }, at);
+        let special = is_special(&text);
+        self.push(Input::File { file, text, special, at: 0, folder, path: canonical }, at);
     }
 }
 
@@ -429,6 +437,12 @@ impl Diagnostics {
             })
             .ok()
     }
+}
+
+/// Without a branch for each byte, so that many are looked at at once.
+fn is_special(text: &str) -> bool {
+    let special = |byte| matches!(byte, b'$' | b'~' | b'@');
+    text.bytes().fold(false, |found, byte| found | special(byte))
 }
 
 fn file_line(text: &Arc<str>, file: FileId, at: &mut usize) -> Option<Text> {
