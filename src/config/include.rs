@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::source::Sources;
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::source::{FileId, Grammar, Sources, Span};
 
 /// Most alternatives of one pattern, and most files that one pattern may name.
 const MOST: usize = 4096;
@@ -189,6 +190,59 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
         return Err(format!("larger than {} MiB", Sources::MAX_BYTES >> 20));
     }
     fs::read(path).map_err(|error| error.to_string())
+}
+
+impl Diagnostics {
+    /// The files that a pattern names; what is missing is told.
+    pub(in crate::config) fn included(
+        &mut self,
+        pattern: &str,
+        folder: &Path,
+        policy: Policy,
+        at: Span,
+    ) -> Vec<PathBuf> {
+        let named = match find(folder, pattern, policy) {
+            Ok(named) => named,
+            Err(cause) => {
+                self.push(Diagnostic::error("include", at, format!("`{pattern}`: {cause}")));
+                return Vec::new();
+            }
+        };
+        for (missing, error) in named.missing {
+            let message = format!("there is no file `{missing}`");
+            let help = format!("it is looked for in {}", folder.join("").display());
+            let told = match error {
+                true => Diagnostic::error("include", at, message),
+                false => Diagnostic::warning("include", at, message),
+            };
+            self.push(if missing.starts_with('/') { told } else { told.help(help) });
+        }
+        named.files
+    }
+
+    /// Reads a file that an `include` names.
+    pub(in crate::config) fn open(
+        &mut self,
+        path: &Path,
+        grammar: Grammar,
+        at: Span,
+        policy: Policy,
+    ) -> Option<FileId> {
+        let name = path.display().to_string();
+        let added = read(path).and_then(|bytes| {
+            let added = self.sources_mut().add(&name, &bytes, grammar, Some(at));
+            added.map_err(|cause| cause.to_string())
+        });
+        added
+            .map_err(|why| {
+                let message = format!("{name}: {why}");
+                self.push(match policy.wants_readable() {
+                    true => Diagnostic::error("include", at, message),
+                    false => Diagnostic::warning("include", at, message),
+                });
+            })
+            .ok()
+    }
 }
 
 #[cfg(test)]

@@ -6,20 +6,14 @@ use std::time::Duration;
 use vrrp::{Family, Priority, Version};
 
 use super::addresses;
-use super::instance::{Authentication, Draft, Kind, MISSPELT};
+use super::instance::{Draft, MISSPELT};
 use super::track::Trackers;
 use super::{At, Decoder};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
-use crate::config::model::{
-    Authentication as Secret, Global, InitialState, VirtualAddress, VrrpInstance,
-};
+use crate::config::model::{Global, InitialState, VirtualAddress, VrrpInstance};
 use crate::config::source::{Grammar, Span};
 
-/// Bytes of `auth_pass` that count (RFC 2338 section 5.3.10).
-const PASSWORD: usize = 8;
-/// The most that version 3 can say: 12 bits of centiseconds.
-const LONGEST_V3: Duration = Duration::from_millis(40_950);
 /// An instance without its trackers, which need the rest of the file.
 #[derive(Debug)]
 pub(super) struct Finished {
@@ -178,20 +172,9 @@ impl Decoder<'_> {
     }
 
     /// Likewise, because of strict mode.
-    fn against_strict(&mut self, span: Span, message: impl Into<String>) {
+    pub(super) fn against_strict(&mut self, span: Span, message: impl Into<String>) {
         let told = Diagnostic::warning("adjusted", span, message);
         self.report(told.with(self.strict_at, "strict mode"));
-    }
-
-    fn instance_version(&mut self, draft: &Draft, family: Family, global: Version) -> Version {
-        match (family, draft.version) {
-            (Family::V6, Some(At { value: Version::V2, span })) => {
-                self.adjusted(span, "version 2 knows no IPv6: version 3 is spoken");
-                Version::V3
-            }
-            (Family::V6, _) => Version::V3,
-            (Family::V4, version) => version.map_or(global, |version| version.value),
-        }
     }
 
     fn priority_and_state(
@@ -228,114 +211,6 @@ impl Decoder<'_> {
             return (priority, follows);
         }
         (priority, state)
-    }
-
-    fn advert_int(&mut self, given: Option<At<Duration>>, version: Version) -> Duration {
-        let Some(At { value, span }) = given else { return Duration::from_secs(1) };
-        let shown = super::value::show_time(value);
-        match version {
-            Version::V2 if value.subsec_nanos() != 0 => {
-                // keepalived rounds to the nearest second, and to no less than one.
-                let seconds = Duration::from_secs(
-                    (value.as_secs() + u64::from(value.subsec_millis() >= 500)).max(1),
-                );
-                self.report(
-                    Diagnostic::warning("adjusted", span, format!("version 2 counts whole seconds: {shown} s becomes {} s", seconds.as_secs()))
-                        .help("`version 3` in the instance counts in steps of 10 ms; all of its routers need it"),
-                );
-                seconds
-            }
-            Version::V2 => value,
-            Version::V3 if value > LONGEST_V3 => {
-                self.adjusted(
-                    span,
-                    format!("version 3 goes up to 40.95 s: {shown} s becomes 40.95 s"),
-                );
-                LONGEST_V3
-            }
-            Version::V3 => {
-                let centis = (value + Duration::from_millis(5)).as_millis() / 10;
-                let rounded = Duration::from_millis(u64::try_from(centis * 10).unwrap_or(10));
-                if rounded != value {
-                    let rounded = super::value::show_time(rounded);
-                    self.adjusted(
-                        span,
-                        format!(
-                            "version 3 counts in steps of 10 ms: {shown} s becomes {rounded} s"
-                        ),
-                    );
-                }
-                rounded
-            }
-        }
-    }
-
-    fn authentication(&mut self, draft: &Draft, version: Version, strict: bool) -> Secret {
-        let Some((Authentication { kind, password }, keyword)) = &draft.authentication else {
-            return Secret::None;
-        };
-        if let Some(At { value: Kind::Header, span }) = kind {
-            self.report(
-                Diagnostic::error(
-                    "not-yet",
-                    *span,
-                    "`auth_type AH` is not supported by this version",
-                )
-                .help("PASS, or none: AH protects against nobody who can hear the network"),
-            );
-            return Secret::None;
-        }
-        match (kind, password) {
-            _ if version == Version::V3 => {
-                let message = "version 3 has no authentication: it is left out";
-                self.report(
-                    Diagnostic::warning("adjusted", *keyword, message)
-                        .help(
-                            "leave it out on all routers, or go back to `version 2` on all of them",
-                        )
-                        .with(draft.version.map(|at| at.span).or(self.version_at), "the version"),
-                );
-                Secret::None
-            }
-            _ if strict => {
-                self.against_strict(*keyword, "strict mode has no authentication: it is left out");
-                Secret::None
-            }
-            (Some(_), Some(At { value, span })) => {
-                if value.len() > PASSWORD {
-                    self.adjusted(
-                        *span,
-                        format!("only the first {PASSWORD} bytes of the password count"),
-                    );
-                }
-                let mut bytes = [0; PASSWORD];
-                bytes.iter_mut().zip(value.bytes()).for_each(|(to, from)| *to = from);
-                Secret::Pass(bytes)
-            }
-            (Some(kind), None) => {
-                self.report(
-                    Diagnostic::warning(
-                        "missing-keyword",
-                        kind.span,
-                        "`auth_type PASS` without `auth_pass`: no authentication",
-                    )
-                    .help("add: auth_pass secret"),
-                );
-                Secret::None
-            }
-            (None, Some(password)) => {
-                self.report(
-                    Diagnostic::warning(
-                        "missing-keyword",
-                        password.span,
-                        "`auth_pass` without `auth_type`: no authentication",
-                    )
-                    .help("add: auth_type PASS"),
-                );
-                Secret::None
-            }
-            (None, None) => Secret::None,
-        }
     }
 
     fn preemption(

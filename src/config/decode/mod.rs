@@ -33,6 +33,7 @@ mod script;
 mod service;
 mod smtp;
 mod sync_group;
+mod terms;
 mod tls;
 mod track;
 mod track_process;

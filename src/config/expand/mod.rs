@@ -20,7 +20,7 @@ use self::substitute::Substituted;
 use self::text::Text;
 use super::context::Context;
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::include::{self, Policy};
+use super::include::Policy;
 use super::source::{FileId, Grammar, Span, Via};
 
 /// Deepest nesting of files, macros and repetitions.
@@ -383,59 +383,6 @@ impl<'a> Lines<'a> {
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let special = is_special(&text);
         self.push(Input::File { file, text, special, at: 0, folder, path: canonical }, at);
-    }
-}
-
-impl Diagnostics {
-    /// The files that a pattern names; what is missing is told.
-    pub(super) fn included(
-        &mut self,
-        pattern: &str,
-        folder: &Path,
-        policy: Policy,
-        at: Span,
-    ) -> Vec<PathBuf> {
-        let named = match include::find(folder, pattern, policy) {
-            Ok(named) => named,
-            Err(cause) => {
-                self.push(Diagnostic::error("include", at, format!("`{pattern}`: {cause}")));
-                return Vec::new();
-            }
-        };
-        for (missing, error) in named.missing {
-            let message = format!("there is no file `{missing}`");
-            let help = format!("it is looked for in {}", folder.join("").display());
-            let told = match error {
-                true => Diagnostic::error("include", at, message),
-                false => Diagnostic::warning("include", at, message),
-            };
-            self.push(if missing.starts_with('/') { told } else { told.help(help) });
-        }
-        named.files
-    }
-
-    /// Reads a file that an `include` names.
-    pub(super) fn open(
-        &mut self,
-        path: &Path,
-        grammar: Grammar,
-        at: Span,
-        policy: Policy,
-    ) -> Option<FileId> {
-        let name = path.display().to_string();
-        let added = include::read(path).and_then(|bytes| {
-            let added = self.sources_mut().add(&name, &bytes, grammar, Some(at));
-            added.map_err(|cause| cause.to_string())
-        });
-        added
-            .map_err(|why| {
-                let message = format!("{name}: {why}");
-                self.push(match policy.wants_readable() {
-                    true => Diagnostic::error("include", at, message),
-                    false => Diagnostic::warning("include", at, message),
-                });
-            })
-            .ok()
     }
 }
 
