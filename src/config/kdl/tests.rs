@@ -201,7 +201,7 @@ fn show_node(node: &KdlNode) -> String {
 fn plain(block: &mut Block) {
     block.closing.clear();
     for directive in &mut block.directives {
-        directive.comments = Comments::default();
+        directive.comments = Default::default();
         let values = directive.properties.iter_mut().map(|property| &mut property.value);
         for word in
             directive.arguments.iter_mut().chain(values).filter(|word| word.form == Form::Bare)
