@@ -7,10 +7,14 @@
 
 mod child;
 mod guard;
+mod life;
 pub mod load_limits;
+mod post;
 mod reload;
 mod service_manager;
+mod signals;
 pub mod status;
+mod stop;
 mod wait;
 mod watch;
 mod web;
@@ -21,20 +25,18 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, ExitStatus};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::time::{ClockId, clock_gettime};
-use tracing::{error, info, warn};
+use nix::sys::signalfd::SignalFd;
+use tracing::{error, info};
 
 use self::child::Child;
 pub use self::guard::{Guard, GuardError};
 use self::reload::{Applying, Loading, load_first};
 use self::service_manager::ServiceManager;
-use self::watch::{Due, PING_EVERY, State, Watch};
-use crate::message::{self, Address, Command, Configure, FRAME_MAX, Message, Role};
+use self::watch::{Due, PING_EVERY, Watch};
+use crate::message::{FRAME_MAX, Message, Role};
 use crate::spec_file::Header;
 
 /// How long the vrrp worker waits at start for the lvs worker: whoever takes an address should have a table.
@@ -125,7 +127,7 @@ struct Supervisor {
 
 impl Supervisor {
     fn start(options: Options) -> Result<Self, StartError> {
-        let signals = watch_signals()?;
+        let signals = signals::watch()?;
         let (specs, header) = load_first(&options.config, options.config_id.as_deref())?;
         let admin = listen(&options.runtime_dir)?;
         let web = Self::open_web_or_say(&header);
@@ -245,251 +247,6 @@ impl Supervisor {
         }
         waits && !table_stands
     }
-
-    fn start_worker(&mut self, role: Role, now: Instant) {
-        let child = match Child::start(role, &self.options.runtime_dir) {
-            Ok(child) => child,
-            Err(cause) => {
-                error!(worker = %role, "cannot start: {cause}");
-                if let Some(worker) = self.workers.get_mut(&role) {
-                    worker.watch.started(now);
-                    worker.watch.died(now);
-                }
-                return;
-            }
-        };
-        let Some(worker) = self.workers.get_mut(&role) else { return };
-        worker.child = Some(child);
-        worker.watch.started(now);
-        let configure = Configure { reload: false, died_at: worker.died_at, drain: None };
-        self.send(role, &Message::Configure(configure), self.specs.try_clone().ok());
-        if role == Role::Ops {
-            self.send(role, &Message::Listen, self.admin.try_clone().ok());
-            self.send_web();
-        }
-    }
-
-    // --- messages ---
-
-    fn child(&mut self, role: Role) -> Option<&mut Child> {
-        self.workers.get_mut(&role)?.child.as_mut()
-    }
-
-    fn send(&mut self, to: Role, message: &Message, descriptor: Option<OwnedFd>) {
-        match message::encode(Address { from: Role::Supervisor, to }, message) {
-            Ok(frame) => self.forward(to, frame, descriptor),
-            Err(refused) => error!(worker = %to, "message not sent: {refused}"),
-        }
-    }
-
-    fn forward(&mut self, to: Role, frame: Vec<u8>, descriptor: Option<OwnedFd>) {
-        match self.child(to) {
-            Some(child) => child.send(frame, descriptor),
-            None => self.dropped += 1,
-        }
-    }
-
-    fn handle_frames(&mut self, from: Role, buffer: &mut [u8; FRAME_MAX]) {
-        // Bounded, so that one talkative worker cannot keep the others waiting.
-        for _ in 0..64 {
-            let Some(length) = self.child(from).and_then(|child| child.receive(buffer)) else {
-                return;
-            };
-            let frame = &buffer[..length];
-            match message::address(frame) {
-                Ok(Address { to: Role::Supervisor, .. }) => match message::decode(frame) {
-                    Ok((_, message)) => self.handle_message(from, message),
-                    Err(refused) => warn!(worker = %from, "message refused: {refused}"),
-                },
-                Ok(Address { to, .. }) if self.child(to).is_none() => {
-                    self.answer_for_absent(to, frame)
-                }
-                Ok(Address { to, .. }) => self.forward(to, frame.to_vec(), None),
-                Err(refused) => warn!(worker = %from, "message refused: {refused}"),
-            }
-        }
-    }
-
-    /// Nobody waits for a worker that does not run: a query gets `null`, an order is refused.
-    fn answer_for_absent(&mut self, absent: Role, frame: &[u8]) {
-        self.dropped += 1;
-        let Ok((Address { from, .. }, message)) = message::decode(frame) else { return };
-        let answers = match message {
-            Message::Query { id } | Message::Count { id, .. } => message::answer(id, b"null"),
-            Message::Order { id, .. } | Message::Operate { id, .. } => {
-                let outcome = Err(format!("worker {absent} does not run: it has no work"));
-                vec![Message::CommandDone { id, outcome }]
-            }
-            _ => return,
-        };
-        for answer in answers {
-            if let Ok(frame) = message::encode(Address { from: absent, to: from }, &answer) {
-                self.forward(from, frame, None);
-            }
-        }
-    }
-
-    fn handle_message(&mut self, from: Role, message: Message) {
-        match message {
-            Message::Pong(_) => {
-                if let Some(worker) = self.workers.get_mut(&from) {
-                    worker.watch.answered();
-                }
-            }
-            Message::Configured { summary } => self.handle_configured(from, summary),
-            Message::Command { id, command: Command::Reload { drain } } => {
-                self.reload(Some(id), drain);
-            }
-            Message::Command { id, command: Command::Stop } => {
-                self.done(id, Ok("stopping".to_owned()));
-                self.begin_stop();
-            }
-            Message::Query { id } => {
-                let json = status::render(self);
-                for part in message::answer(id, json.as_bytes()) {
-                    self.send(from, &part, None);
-                }
-            }
-            Message::Ping(_)
-            | Message::Configure(_)
-            | Message::Listen
-            | Message::ListenWeb(_)
-            | Message::Stop
-            | Message::CommandDone { .. }
-            | Message::Answer { .. }
-            | Message::LinkRecovered
-            | Message::TellInstances
-            | Message::Instances(_)
-            | Message::Order { .. }
-            | Message::Count { .. }
-            | Message::Operate { .. }
-            | Message::TellQuorums(_)
-            | Message::Quorums(_)
-            | Message::TellPaths
-            | Message::Paths(_)
-            | Message::Event(_) => warn!(worker = %from, "unexpected message"),
-        }
-    }
-
-    fn handle_configured(&mut self, from: Role, summary: Result<String, String>) {
-        if let (Some(worker), Ok(_)) = (self.workers.get_mut(&from), &summary) {
-            worker.configured = true;
-        }
-        if let Some(applying) = &mut self.applying
-            && applying.outstanding.contains(&from)
-        {
-            applying.outstanding.retain(|role| *role != from);
-            match summary {
-                Ok(line) if line.is_empty() => {}
-                Ok(line) => applying.summary.push(line),
-                Err(why) => applying.failures.push(format!("worker {from}: {why}")),
-            }
-            return self.finish_reload_if_done();
-        }
-        if let Err(why) = summary {
-            error!(worker = %from, "{why}");
-        }
-        let runs = |worker: &Worker| worker.configured || worker.watch.state() == State::Idle;
-        if !self.ready && self.workers.values().all(runs) {
-            self.ready = true;
-            info!("ready");
-            self.service_manager.ready();
-        }
-    }
-
-    fn done(&mut self, id: u64, outcome: Result<String, String>) {
-        self.send(Role::Ops, &Message::CommandDone { id, outcome }, None);
-    }
-
-    // --- stop ---
-
-    fn begin_stop(&mut self) {
-        if self.stop.is_none() {
-            info!("stopping");
-            self.service_manager.stopping();
-            if let Some(loading) = &mut self.loading {
-                loading.loader.kill();
-            }
-            self.stop_next(Role::Vrrp);
-        }
-    }
-
-    /// The addresses go first, the table second, the witness last.
-    fn stop_next(&mut self, role: Role) {
-        self.stop = Some(role);
-        let now = Instant::now();
-        self.stop_worker(role, now);
-        if self.workers.get(&role).is_none_or(|worker| worker.child.is_none()) {
-            match role {
-                Role::Vrrp => self.stop_next(Role::Lvs),
-                Role::Lvs => self.stop_next(Role::Ops),
-                Role::Ops | Role::Supervisor => {
-                    info!("stopped");
-                    self.finished = true;
-                }
-            }
-        }
-    }
-
-    fn stop_worker(&mut self, role: Role, now: Instant) {
-        let kill_at = now + self.header.child_wait;
-        if let Some(worker) = self.workers.get_mut(&role) {
-            worker.watch.stopping(kill_at);
-        }
-        self.send(role, &Message::Stop, None);
-    }
-
-    // --- signals and children ---
-
-    fn handle_signals(&mut self) {
-        while let Ok(Some(signal)) = self.signals.read_signal() {
-            match Signal::try_from(i32::try_from(signal.ssi_signo).unwrap_or(0)) {
-                Ok(Signal::SIGCHLD) => self.reap(),
-                Ok(Signal::SIGHUP) => self.reload(None, None),
-                Ok(Signal::SIGTERM | Signal::SIGINT) => self.begin_stop(),
-                _ => {}
-            }
-        }
-    }
-
-    fn reap(&mut self) {
-        for role in Role::WORKERS {
-            if let Some(status) = self.child(role).and_then(Child::try_wait) {
-                self.handle_death(role, status);
-            }
-        }
-        if let Some(status) = self.loading.as_mut().and_then(|loading| loading.loader.try_wait()) {
-            self.handle_loaded(status);
-        }
-    }
-
-    fn handle_death(&mut self, role: Role, status: ExitStatus) {
-        // What it said last (why it cannot run, that it is done) still waits in the socket.
-        self.handle_frames(role, &mut Box::new([0; FRAME_MAX]));
-        let now = Instant::now();
-        let Some(worker) = self.workers.get_mut(&role) else { return };
-        let asked = matches!(worker.watch.state(), State::Stopping { .. });
-        let child = worker.child.take();
-        self.dropped += child.map_or(0, |child| child.dropped);
-        worker.watch.died(now);
-        if asked {
-            worker.configured = false;
-            worker.died_at = None;
-            if self.stop == Some(role) {
-                self.stop_next(role);
-            }
-            return;
-        }
-        worker.died_at = monotonic_nanos();
-        worker.restarts += 1;
-        if !worker.configured && status.code() == Some(i32::from(EXIT_CANNOT_RUN)) {
-            error!(worker = %role, "cannot do its work on this host; stopping");
-            self.code = 1;
-            self.begin_stop();
-            return;
-        }
-        error!(worker = %role, %status, "died; restarting");
-    }
 }
 
 /// The admin socket lives here and not in the ops worker, so that it outlasts a restart of that worker.
@@ -504,17 +261,4 @@ fn listen(runtime_dir: &Path) -> io::Result<OwnedFd> {
     }
     listener.set_nonblocking(true)?;
     Ok(OwnedFd::from(listener))
-}
-
-fn watch_signals() -> io::Result<SignalFd> {
-    let watched = [Signal::SIGCHLD, Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT];
-    let mask: SigSet = watched.into_iter().collect();
-    mask.thread_block()?;
-    Ok(SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
-}
-
-/// `CLOCK_MONOTONIC`, the clock that a worker's state file speaks of.
-fn monotonic_nanos() -> Option<u64> {
-    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).ok()?;
-    u64::try_from(Duration::from(time).as_nanos()).ok()
 }

@@ -1,0 +1,83 @@
+//! Starts and deaths of workers and load children.
+#![expect(clippy::disallowed_methods, reason = "the edge: deaths happen at a time")]
+
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use nix::time::{ClockId, clock_gettime};
+use tracing::error;
+
+use super::child::Child;
+use super::watch::State;
+use super::{EXIT_CANNOT_RUN, Supervisor};
+use crate::message::{Configure, FRAME_MAX, Message, Role};
+
+impl Supervisor {
+    pub(super) fn start_worker(&mut self, role: Role, now: Instant) {
+        let child = match Child::start(role, &self.options.runtime_dir) {
+            Ok(child) => child,
+            Err(cause) => {
+                error!(worker = %role, "cannot start: {cause}");
+                if let Some(worker) = self.workers.get_mut(&role) {
+                    worker.watch.started(now);
+                    worker.watch.died(now);
+                }
+                return;
+            }
+        };
+        let Some(worker) = self.workers.get_mut(&role) else { return };
+        worker.child = Some(child);
+        worker.watch.started(now);
+        let configure = Configure { reload: false, died_at: worker.died_at, drain: None };
+        self.send(role, &Message::Configure(configure), self.specs.try_clone().ok());
+        if role == Role::Ops {
+            self.send(role, &Message::Listen, self.admin.try_clone().ok());
+            self.send_web();
+        }
+    }
+
+    pub(super) fn reap(&mut self) {
+        for role in Role::WORKERS {
+            if let Some(status) = self.child(role).and_then(Child::try_wait) {
+                self.handle_death(role, status);
+            }
+        }
+        if let Some(status) = self.loading.as_mut().and_then(|loading| loading.loader.try_wait()) {
+            self.handle_loaded(status);
+        }
+    }
+
+    pub(super) fn handle_death(&mut self, role: Role, status: ExitStatus) {
+        // What it said last (why it cannot run, that it is done) still waits in the socket.
+        self.handle_frames(role, &mut Box::new([0; FRAME_MAX]));
+        let now = Instant::now();
+        let Some(worker) = self.workers.get_mut(&role) else { return };
+        let asked = matches!(worker.watch.state(), State::Stopping { .. });
+        let child = worker.child.take();
+        self.dropped += child.map_or(0, |child| child.dropped);
+        worker.watch.died(now);
+        if asked {
+            worker.configured = false;
+            worker.died_at = None;
+            if self.stop == Some(role) {
+                self.stop_next(role);
+            }
+            return;
+        }
+        worker.died_at = monotonic_nanos();
+        worker.restarts += 1;
+        if !worker.configured && status.code() == Some(i32::from(EXIT_CANNOT_RUN)) {
+            error!(worker = %role, "cannot do its work on this host; stopping");
+            self.code = 1;
+            self.begin_stop();
+            return;
+        }
+        error!(worker = %role, %status, "died; restarting");
+    }
+}
+
+/// `CLOCK_MONOTONIC`, the clock that a worker's state file speaks of.
+fn monotonic_nanos() -> Option<u64> {
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).ok()?;
+    u64::try_from(Duration::from(time).as_nanos()).ok()
+}

@@ -1,0 +1,143 @@
+//! Messages: frames are read from every worker; what is for another worker goes on unopened, what is for the supervisor
+//! is acted on.
+
+use std::os::fd::OwnedFd;
+
+use tracing::{error, info, warn};
+
+use super::child::Child;
+use super::watch::State;
+use super::{Supervisor, Worker, status};
+use crate::message::{self, Address, Command, FRAME_MAX, Message, Role};
+
+impl Supervisor {
+    pub(super) fn child(&mut self, role: Role) -> Option<&mut Child> {
+        self.workers.get_mut(&role)?.child.as_mut()
+    }
+
+    pub(super) fn send(&mut self, to: Role, message: &Message, descriptor: Option<OwnedFd>) {
+        match message::encode(Address { from: Role::Supervisor, to }, message) {
+            Ok(frame) => self.forward(to, frame, descriptor),
+            Err(refused) => error!(worker = %to, "message not sent: {refused}"),
+        }
+    }
+
+    pub(super) fn forward(&mut self, to: Role, frame: Vec<u8>, descriptor: Option<OwnedFd>) {
+        match self.child(to) {
+            Some(child) => child.send(frame, descriptor),
+            None => self.dropped += 1,
+        }
+    }
+
+    pub(super) fn handle_frames(&mut self, from: Role, buffer: &mut [u8; FRAME_MAX]) {
+        // Bounded, so that one talkative worker cannot keep the others waiting.
+        for _ in 0..64 {
+            let Some(length) = self.child(from).and_then(|child| child.receive(buffer)) else {
+                return;
+            };
+            let frame = &buffer[..length];
+            match message::address(frame) {
+                Ok(Address { to: Role::Supervisor, .. }) => match message::decode(frame) {
+                    Ok((_, message)) => self.handle_message(from, message),
+                    Err(refused) => warn!(worker = %from, "message refused: {refused}"),
+                },
+                Ok(Address { to, .. }) if self.child(to).is_none() => {
+                    self.answer_for_absent(to, frame)
+                }
+                Ok(Address { to, .. }) => self.forward(to, frame.to_vec(), None),
+                Err(refused) => warn!(worker = %from, "message refused: {refused}"),
+            }
+        }
+    }
+
+    /// Nobody waits for a worker that does not run: a query gets `null`, an order is refused.
+    pub(super) fn answer_for_absent(&mut self, absent: Role, frame: &[u8]) {
+        self.dropped += 1;
+        let Ok((Address { from, .. }, message)) = message::decode(frame) else { return };
+        let answers = match message {
+            Message::Query { id } | Message::Count { id, .. } => message::answer(id, b"null"),
+            Message::Order { id, .. } | Message::Operate { id, .. } => {
+                let outcome = Err(format!("worker {absent} does not run: it has no work"));
+                vec![Message::CommandDone { id, outcome }]
+            }
+            _ => return,
+        };
+        for answer in answers {
+            if let Ok(frame) = message::encode(Address { from: absent, to: from }, &answer) {
+                self.forward(from, frame, None);
+            }
+        }
+    }
+
+    pub(super) fn handle_message(&mut self, from: Role, message: Message) {
+        match message {
+            Message::Pong(_) => {
+                if let Some(worker) = self.workers.get_mut(&from) {
+                    worker.watch.answered();
+                }
+            }
+            Message::Configured { summary } => self.handle_configured(from, summary),
+            Message::Command { id, command: Command::Reload { drain } } => {
+                self.reload(Some(id), drain);
+            }
+            Message::Command { id, command: Command::Stop } => {
+                self.done(id, Ok("stopping".to_owned()));
+                self.begin_stop();
+            }
+            Message::Query { id } => {
+                let json = status::render(self);
+                for part in message::answer(id, json.as_bytes()) {
+                    self.send(from, &part, None);
+                }
+            }
+            Message::Ping(_)
+            | Message::Configure(_)
+            | Message::Listen
+            | Message::ListenWeb(_)
+            | Message::Stop
+            | Message::CommandDone { .. }
+            | Message::Answer { .. }
+            | Message::LinkRecovered
+            | Message::TellInstances
+            | Message::Instances(_)
+            | Message::Order { .. }
+            | Message::Count { .. }
+            | Message::Operate { .. }
+            | Message::TellQuorums(_)
+            | Message::Quorums(_)
+            | Message::TellPaths
+            | Message::Paths(_)
+            | Message::Event(_) => warn!(worker = %from, "unexpected message"),
+        }
+    }
+
+    pub(super) fn handle_configured(&mut self, from: Role, summary: Result<String, String>) {
+        if let (Some(worker), Ok(_)) = (self.workers.get_mut(&from), &summary) {
+            worker.configured = true;
+        }
+        if let Some(applying) = &mut self.applying
+            && applying.outstanding.contains(&from)
+        {
+            applying.outstanding.retain(|role| *role != from);
+            match summary {
+                Ok(line) if line.is_empty() => {}
+                Ok(line) => applying.summary.push(line),
+                Err(why) => applying.failures.push(format!("worker {from}: {why}")),
+            }
+            return self.finish_reload_if_done();
+        }
+        if let Err(why) = summary {
+            error!(worker = %from, "{why}");
+        }
+        let runs = |worker: &Worker| worker.configured || worker.watch.state() == State::Idle;
+        if !self.ready && self.workers.values().all(runs) {
+            self.ready = true;
+            info!("ready");
+            self.service_manager.ready();
+        }
+    }
+
+    pub(super) fn done(&mut self, id: u64, outcome: Result<String, String>) {
+        self.send(Role::Ops, &Message::CommandDone { id, outcome }, None);
+    }
+}
