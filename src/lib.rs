@@ -19,6 +19,7 @@ pub mod change;
 pub mod cli;
 pub mod config;
 pub mod explain;
+pub mod fifo;
 pub mod link;
 pub mod lvs;
 pub mod message;

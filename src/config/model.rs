@@ -102,6 +102,16 @@ pub struct Global {
     pub script_user: Option<ScriptUser>,
     /// `enable_script_security`: a script that a non-root user could alter does not run as root.
     pub enable_script_security: bool,
+    /// `notify_fifo` and `notify_fifo_script`: every event.
+    pub fifo: Fifo,
+    /// `vrrp_notify_fifo` and `vrrp_notify_fifo_script`: those of routers.
+    pub vrrp_fifo: Fifo,
+    /// `lvs_notify_fifo` and `lvs_notify_fifo_script`: those of virtual and real servers.
+    pub lvs_fifo: Fifo,
+    /// `fifo_write_vrrp_states_on_reload`.
+    pub fifo_states_on_reload: bool,
+    /// `vrrp_notify_priority_changes`.
+    pub vrrp_notify_priority_changes: bool,
     /// `vrrp_version`, 2. IPv6 instances are always version 3.
     pub vrrp_version: vrrp::Version,
     /// `vrrp_mcast_group4`, 224.0.0.18.
@@ -320,6 +330,17 @@ pub struct BfdInstance {
     pub for_checkers: bool,
 }
 
+/// A named pipe for events.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fifo {
+    /// Where; `None`: there is none.
+    pub path: Option<PathBuf>,
+    /// Whose it is.
+    pub owner: Option<ScriptUser>,
+    /// What is started to read it, the path behind its arguments.
+    pub script: Option<Script>,
+}
+
 /// A weight that a tracked object adds to a priority.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackWeight {
@@ -507,12 +528,14 @@ pub struct Notify {
     pub master_rx_lower_pri: Option<Script>,
     /// `notify`: any change, with TYPE NAME STATE PRIORITY appended.
     pub any: Option<Script>,
+    /// `notify_priority_changes`: a change of priority is an event for `any` and the FIFOs.
+    pub priority_changes: bool,
 }
 
 impl Notify {
     /// Every script of it.
     pub fn all(&self) -> impl Iterator<Item = &Script> {
-        let Self { master, backup, fault, stop, deleted, master_rx_lower_pri, any } = self;
+        let Self { master, backup, fault, stop, deleted, master_rx_lower_pri, any, .. } = self;
         let deleted = deleted.as_ref().and_then(Option::as_ref);
         let given = [master, backup, fault, stop, master_rx_lower_pri, any].map(Option::as_ref);
         given.into_iter().chain([deleted]).flatten()
@@ -680,6 +703,11 @@ impl Default for Global {
             smtp_alert: None,
             script_user: None,
             enable_script_security: false,
+            fifo: Fifo::default(),
+            vrrp_fifo: Fifo::default(),
+            lvs_fifo: Fifo::default(),
+            fifo_states_on_reload: false,
+            vrrp_notify_priority_changes: false,
             vrrp_version: vrrp::Version::V2,
             vrrp_mcast_group4: std::net::Ipv4Addr::new(224, 0, 0, 18),
             vrrp_mcast_group6: std::net::Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12),

@@ -6,6 +6,7 @@
 
 mod applier;
 pub mod counters;
+mod fifo_line;
 mod host;
 mod module;
 pub mod overrides;

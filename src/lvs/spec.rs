@@ -15,7 +15,9 @@ use crate::config::model::{
     Checker, Config, FlushOnStop, Global, MinInPool, RealServer, Script, SlowStart, SorryServer,
     SyncDaemon, VirtualServer,
 };
+use crate::fifo::FifoSpec;
 use crate::process::Process;
+use crate::router::spec::with_script_user;
 
 /// Everything the worker acts on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,8 @@ pub struct LvsSpec {
     pub sync_daemon: Option<SyncSpec>,
     /// Run notify scripts for the state that real servers begin with.
     pub initial_notifies: bool,
+    /// Named pipes that hear of every change.
+    pub fifos: Vec<FifoSpec>,
     /// Most probes that run at once.
     pub max_in_flight: Option<NonZeroU32>,
     /// Most probes that start in a second.
@@ -138,6 +142,12 @@ impl From<&Config> for LvsSpec {
             flush_on_stop: *lvs_flush_on_stop,
             sync_daemon: lvs_sync_daemon.as_ref().and_then(|daemon| sync_daemon(daemon, config)),
             initial_notifies: *rs_init_notifies,
+            fifos: FifoSpec::of(
+                &with_script_user(config, &config.global.fifo),
+                &with_script_user(config, &config.global.lvs_fifo),
+                // One worker starts what reads the common one: the router's, where there is one.
+                config.instances.is_empty(),
+            ),
             max_in_flight: *checker_max_in_flight,
             max_per_second: *checker_max_per_second,
             process: checker_process.clone(),

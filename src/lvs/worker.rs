@@ -30,8 +30,9 @@ use super::spec::LvsSpec;
 use super::state_file::{Remembered, StateFile};
 use super::status;
 use super::sync::Sync;
-use super::tidings;
+use super::{fifo_line, tidings};
 use crate::config::model::Script;
+use crate::fifo::Fifos;
 use crate::link::{Incoming, Link};
 use crate::message::{self, Configure, Event, Message, Role};
 use crate::notify::{Job, Notifier};
@@ -66,6 +67,7 @@ pub(super) struct Worker {
     /// The first configuration is that of a process which died: nothing begins with it.
     is_restart: bool,
     notifier: Notifier,
+    fifos: Fifos,
     state_file: StateFile,
     write_at: Option<Instant>,
     /// When a plan changes next by the passing of time alone.
@@ -218,6 +220,9 @@ impl Worker {
         let Some(turned) = turned else { return };
         let kind = usize::try_from(turned.check).ok().and_then(|place| self.checks.get(place));
         let event = tidings::verdict(ruled, &turned, kind.map_or("check", |kind| kind.kind.name()));
+        if turned.before.up != turned.after.up {
+            self.fifos.write(&fifo_line::real_server(server, service, turned.after.up));
+        }
         self.notify(service, turned.script);
         self.tell(event);
     }
@@ -239,6 +244,8 @@ impl Worker {
         self.tell_quorums(watched);
         for (key, turned) in turned {
             let event = self.served.get(&key).and_then(|served| tidings::quorum(served, &turned));
+            // FIFOs hear of the first state too, as with keepalived.
+            self.fifos.write(&fifo_line::virtual_server(key, turned.met));
             if let Some(event) = event {
                 self.notify(key, turned.script);
                 self.tell(event);

@@ -24,8 +24,8 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{error, info, warn};
-use vrrp::RouterId;
 use vrrp::io::Clock;
+use vrrp::{RouterId, State};
 
 pub(super) use self::trackers::Found;
 use self::trackers::Watches;
@@ -36,6 +36,7 @@ use super::spec::{RouterWorkerSpec, ScriptSpec};
 use super::state_file::StateFile;
 use super::status::{ScriptStatus, TransitionStatus, VrrpStatus};
 use crate::config::model::Notify;
+use crate::fifo::Fifos;
 use crate::link::Link;
 use crate::message::{self, Message, Role};
 use crate::notify::Notifier;
@@ -70,6 +71,7 @@ pub(super) struct Desk<'a> {
     /// BFD sessions.
     paths: bfd::Paths,
     notifier: Notifier,
+    fifos: Fifos,
     queries: BTreeMap<u64, (Role, u64)>,
     next_query: u64,
     refused_orders: Vec<Order>,
@@ -87,6 +89,8 @@ struct Known {
     name: String,
     notify: Notify,
     changed: Option<Instant>,
+    state: Option<State>,
+    priority: u8,
     transitions: VecDeque<TransitionStatus>,
 }
 
@@ -150,6 +154,7 @@ impl<'a> Desk<'a> {
             found,
             paths: bfd::Paths::default(),
             notifier: Notifier::default(),
+            fifos: Fifos::default(),
             queries: BTreeMap::new(),
             next_query: 0,
             refused_orders: Vec::new(),
@@ -288,6 +293,9 @@ impl<'a> Desk<'a> {
         self.send(Role::Supervisor, &Message::Configured { summary }).await;
         if outcome.is_err() && starting {
             return Some(End::CannotRun);
+        }
+        if outcome.is_ok() && !starting && spec.fifo_states_on_reload {
+            self.write_states();
         }
         // Unless the supervisor has just been lost.
         if self.state == Life::Starting {

@@ -24,6 +24,12 @@ pub(super) enum Word {
     Stop,
     /// Removed by a reload, where that was asked to be told apart.
     Deleted,
+    /// A Master hears one of lower rank.
+    LesserHeard,
+    /// Its priority changed while it is Master.
+    MasterPriority,
+    /// Its priority changed while it is not.
+    BackupPriority,
 }
 
 impl Word {
@@ -35,6 +41,9 @@ impl Word {
             Self::Fault => "FAULT",
             Self::Stop => "STOP",
             Self::Deleted => "DELETED",
+            Self::LesserHeard => "MASTER_RX_LOWER_PRI",
+            Self::MasterPriority => "MASTER_PRIORITY",
+            Self::BackupPriority => "BACKUP_PRIORITY",
         }
     }
 }
@@ -82,6 +91,12 @@ pub(super) fn jobs(notify: &Notify, subject: Subject<'_>, word: Word) -> Vec<Job
         Word::Fault => &notify.fault,
         Word::Stop => &notify.stop,
         Word::Deleted => notify.deleted.as_ref().unwrap_or(&None),
+        // A script of its own, and no other hears of it.
+        Word::LesserHeard => {
+            let script = notify.master_rx_lower_pri.as_ref();
+            return script.map(|it| job(it, Vec::new(), NOTIFY_WITHIN)).into_iter().collect();
+        }
+        Word::MasterPriority | Word::BackupPriority => &None,
     };
     let within = if word == Word::Stop { STOP_WITHIN } else { NOTIFY_WITHIN };
     let own = own.as_ref().map(|script| job(script, Vec::new(), within));
@@ -89,16 +104,26 @@ pub(super) fn jobs(notify: &Notify, subject: Subject<'_>, word: Word) -> Vec<Job
     own.into_iter().chain(any).collect()
 }
 
+/// The line for the FIFOs.
+pub(super) fn line(subject: Subject<'_>, word: Word) -> String {
+    let [kind, name, word, priority] = parts(subject, word);
+    format!("{kind} \"{name}\" {word} {priority}\n")
+}
+
 fn job(script: &Script, arguments: Vec<String>, within: Duration) -> Job {
     Job { script: script.clone(), arguments, within }
 }
 
 fn arguments(subject: Subject<'_>, word: Word) -> Vec<String> {
+    parts(subject, word).to_vec()
+}
+
+fn parts(subject: Subject<'_>, word: Word) -> [String; 4] {
     let (kind, name, priority) = match subject {
         Subject::Instance(name, priority) => ("INSTANCE", name, priority),
         Subject::Group(name) => ("GROUP", name, 0),
     };
-    [kind, name, word.as_str(), &priority.to_string()].map(str::to_owned).to_vec()
+    [kind, name, word.as_str(), &priority.to_string()].map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -141,6 +166,17 @@ mod tests {
             called(instance, Word::Stop),
             ["stop (1 s)", "any INSTANCE VI_1 STOP 150 (1 s)"]
         );
+    }
+
+    #[test]
+    fn fifos_hear_lines_of_four_words() {
+        let instance = Subject::Instance("VI 1", 150);
+        assert_eq!(line(instance, Word::Master), "INSTANCE \"VI 1\" MASTER 150\n");
+        assert_eq!(
+            line(instance, Word::LesserHeard),
+            "INSTANCE \"VI 1\" MASTER_RX_LOWER_PRI 150\n"
+        );
+        assert_eq!(line(Subject::Group("G"), Word::Stop), "GROUP \"G\" STOP 0\n");
     }
 
     #[test]

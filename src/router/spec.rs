@@ -15,9 +15,10 @@ use vrrp::{
 
 use super::priority::{Tracker, TrackerKind};
 use crate::config::model::{
-    Announce, Authentication, BfdInstance, Broadcast, Config, InitialState, Notify, Script,
+    Announce, Authentication, BfdInstance, Broadcast, Config, Fifo, InitialState, Notify, Script,
     SyncGroup, TrackFile, TrackProcess, Tracked, VirtualAddress, VrrpInstance, VrrpScript,
 };
+use crate::fifo::FifoSpec;
 use crate::process::Process;
 
 /// Everything the worker acts on.
@@ -37,6 +38,10 @@ pub struct RouterWorkerSpec {
     pub virtual_servers: Vec<ipvs::ServiceKey>,
     /// BFD sessions, whoever hears of them.
     pub bfd: Vec<BfdInstance>,
+    /// Named pipes that hear of every change.
+    pub fifos: Vec<FifoSpec>,
+    /// `fifo_write_vrrp_states_on_reload`.
+    pub fifo_states_on_reload: bool,
     /// `vrrp_startup_delay`.
     pub startup_delay: Duration,
     /// `vrrp_rt_priority`, 1 to 99; `None`: evenkeel's own where it is permitted.
@@ -135,6 +140,12 @@ impl From<&Config> for RouterWorkerSpec {
             virtual_servers: services.into_iter().collect(),
             bfd: config.bfd_instances.clone(),
             groups: config.sync_groups.iter().map(|it| group(config, it)).collect(),
+            fifos: FifoSpec::of(
+                &with_script_user(config, &config.global.fifo),
+                &with_script_user(config, &config.global.vrrp_fifo),
+                true,
+            ),
+            fifo_states_on_reload: config.global.fifo_states_on_reload,
             startup_delay: config.global.vrrp_startup_delay,
             real_time_priority: config.global.vrrp_rt_priority,
             process: config.global.vrrp_process.clone(),
@@ -310,8 +321,15 @@ fn with_user(config: &Config, script: &Script) -> Script {
     }
 }
 
+/// A FIFO whose script runs as the account that scripts run as.
+pub fn with_script_user(config: &Config, fifo: &Fifo) -> Fifo {
+    let script = fifo.script.as_ref().map(|script| with_user(config, script));
+    Fifo { script, ..fifo.clone() }
+}
+
 fn notify(config: &Config, notify: &Notify) -> Notify {
-    let Notify { master, backup, fault, stop, deleted, master_rx_lower_pri, any } = notify;
+    let Notify { master, backup, fault, stop, deleted, master_rx_lower_pri, any, priority_changes } =
+        notify;
     let ready = |script: &Option<Script>| script.as_ref().map(|script| with_user(config, script));
     Notify {
         master: ready(master),
@@ -321,6 +339,7 @@ fn notify(config: &Config, notify: &Notify) -> Notify {
         deleted: deleted.as_ref().map(ready),
         master_rx_lower_pri: ready(master_rx_lower_pri),
         any: ready(any),
+        priority_changes: *priority_changes,
     }
 }
 

@@ -11,7 +11,7 @@ use super::track::Trackers;
 use super::{At, Decoder};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
-use crate::config::model::{Global, InitialState, VirtualAddress, VrrpInstance};
+use crate::config::model::{Global, InitialState, Notify, VirtualAddress, VrrpInstance};
 use crate::config::source::{Grammar, Span};
 
 /// An instance without its trackers, which need the rest of the file.
@@ -103,7 +103,12 @@ impl Decoder<'_> {
             track_processes: Vec::new(),
             track_virtual_servers: Vec::new(),
             track_bfd: Vec::new(),
-            notify: draft.notify,
+            notify: Notify {
+                priority_changes: draft
+                    .notify_priority_changes
+                    .unwrap_or(global.vrrp_notify_priority_changes),
+                ..draft.notify
+            },
             smtp_alert: draft.smtp_alert,
         };
         let (vrid, priority) = (vrid.span, draft.priority.map(|priority| priority.span));

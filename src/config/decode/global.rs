@@ -9,7 +9,8 @@ use super::process::PROCESS;
 use super::{Decoder, Keyword, Keywords, acts, kept, many, no_effect, not_yet};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{
-    Announce, FlushOnStop, Global, LogFormat, LvsTimeouts, ScriptUser, SmtpServer, SyncDaemon, Web,
+    Announce, Fifo, FlushOnStop, Global, LogFormat, LvsTimeouts, ScriptUser, SmtpServer,
+    SyncDaemon, Web,
 };
 use crate::config::source::Span;
 use crate::config::tree::{Directive, Word};
@@ -247,7 +248,10 @@ const VRRP: &[Keyword<Draft>] = &[
     not_yet("vrrp_garp_extra_if", "[all] SECONDS", "there are no virtual MAC interfaces"),
     not_yet("vrrp_vmac_garp_intvl", "[all] SECONDS", "there are no virtual MAC interfaces"),
     not_yet("vrrp_owner_ignore_adverts", "[BOOL]", "an owner hears advertisements"),
-    not_yet("vrrp_notify_priority_changes", "[BOOL]", "a change of priority is logged only"),
+    acts("vrrp_notify_priority_changes", "[BOOL]", |decoder, directive, draft| {
+        let on = decoder.switch(directive).unwrap_or_default();
+        draft.global.vrrp_notify_priority_changes = on;
+    }),
     not_yet("vrrp_iptables", "[IN [OUT]]", NO_FIREWALL),
     not_yet("vrrp_ipsets", "[NAME ...]", NO_FIREWALL),
     not_yet("nftables", "[TABLE]", NO_FIREWALL),
@@ -332,17 +336,30 @@ const SNMP: &[Keyword<Draft>] = &[
     not_yet("dbus_no_interface_name", "", NO_DBUS),
 ];
 
-const NO_FIFO: &str = "no FIFO is written";
 const RELOAD: &str = "every reload reads the whole file first, and a bad one changes nothing";
 const NO_DUMP: &str = "`evenkeel status --json` gives the state";
 const FILES: &[Keyword<Draft>] = &[
-    not_yet("notify_fifo", "PATH [USER [GROUP]]", NO_FIFO),
-    not_yet("vrrp_notify_fifo", "PATH [USER [GROUP]]", NO_FIFO),
-    not_yet("lvs_notify_fifo", "PATH [USER [GROUP]]", NO_FIFO),
-    not_yet("notify_fifo_script", "SCRIPT [USER [GROUP]]", NO_FIFO),
-    not_yet("vrrp_notify_fifo_script", "SCRIPT [USER [GROUP]]", NO_FIFO),
-    not_yet("lvs_notify_fifo_script", "SCRIPT [USER [GROUP]]", NO_FIFO),
-    not_yet("fifo_write_vrrp_states_on_reload", "", NO_FIFO),
+    acts("notify_fifo", "PATH [USER [GROUP]]", |decoder, directive, draft| {
+        decoder.fifo(directive, &mut draft.global.fifo);
+    }),
+    acts("vrrp_notify_fifo", "PATH [USER [GROUP]]", |decoder, directive, draft| {
+        decoder.fifo(directive, &mut draft.global.vrrp_fifo);
+    }),
+    acts("lvs_notify_fifo", "PATH [USER [GROUP]]", |decoder, directive, draft| {
+        decoder.fifo(directive, &mut draft.global.lvs_fifo);
+    }),
+    acts("notify_fifo_script", "SCRIPT [USER [GROUP]]", |decoder, directive, draft| {
+        draft.global.fifo.script = decoder.script(directive);
+    }),
+    acts("vrrp_notify_fifo_script", "SCRIPT [USER [GROUP]]", |decoder, directive, draft| {
+        draft.global.vrrp_fifo.script = decoder.script(directive);
+    }),
+    acts("lvs_notify_fifo_script", "SCRIPT [USER [GROUP]]", |decoder, directive, draft| {
+        draft.global.lvs_fifo.script = decoder.script(directive);
+    }),
+    acts("fifo_write_vrrp_states_on_reload", "", |decoder, directive, draft| {
+        draft.global.fifo_states_on_reload = decoder.flag(directive);
+    }),
     no_effect("reload_check_config", "[LOGFILE]", RELOAD),
     not_yet("reload_time_file", "PATH", "a reload is asked for by `evenkeel reload` or SIGHUP"),
     not_yet("reload_repeat", "", "a reload is asked for by `evenkeel reload` or SIGHUP"),
@@ -468,5 +485,25 @@ impl Decoder<'_> {
 
     fn seconds_of_31_days(&mut self, word: &Word) -> u32 {
         self.number_in(word, 0..=ipvs::Persistence::MAX_TIMEOUT).unwrap_or_default()
+    }
+}
+
+impl Decoder<'_> {
+    /// `PATH [USER [GROUP]]` of a FIFO.
+    fn fifo(&mut self, directive: &Directive, fifo: &mut Fifo) {
+        self.surplus(directive, 3);
+        let Some((path, owner)) = directive.arguments.split_first() else {
+            return self.missing(directive.name.span);
+        };
+        if !path.text.starts_with('/') {
+            return self.bad(path, "a path from the root");
+        }
+        fifo.path = Some(path.text.to_string().into());
+        if let Some(user) = owner.first() {
+            match self.account(user, owner.get(1)) {
+                Ok(account) => fifo.owner = Some(account),
+                Err(diagnostic) => self.report(diagnostic),
+            }
+        }
     }
 }

@@ -64,6 +64,7 @@ pub(super) struct Draft {
     pub(super) trackers: Trackers,
     pub(super) notify: Notify,
     pub(super) smtp_alert: Option<bool>,
+    pub(super) notify_priority_changes: Option<bool>,
 }
 
 /// `authentication { ... }`.
@@ -166,14 +167,9 @@ const TRANSPORT: &[Keyword<Draft>] = &[
     acts("unicast_src_ip", "ADDRESS", |decoder, directive, draft| {
         draft.set_source(decoder, directive, true);
     }),
-    kept(
-        "track_src_ip",
-        "",
-        "a source address that vanishes is no fault",
-        |decoder, directive, draft| {
-            draft.track_source = decoder.flag(directive);
-        },
-    ),
+    acts("track_src_ip", "", |decoder, directive, draft| {
+        draft.track_source = decoder.flag(directive);
+    }),
     acts("mcast_dst_ip", "ADDRESS", |decoder, directive, draft| {
         let Some(word) = decoder.word(directive) else { return };
         match decoder.address(word) {
@@ -286,7 +282,9 @@ const RULES: &[Keyword<Draft>] = &[
     not_yet("timer_expired_backup", "[1..254]", "a router that was late goes by its own timers"),
     not_yet("thread_timer_expired", "[1..254]", "a router that was late goes by its own timers"),
     not_yet("owner_ignore_adverts", "[BOOL]", "an owner hears advertisements"),
-    not_yet("notify_priority_changes", "[BOOL]", "a change of priority is logged only"),
+    acts("notify_priority_changes", "[BOOL]", |decoder, directive, draft| {
+        draft.notify_priority_changes = decoder.switch(directive);
+    }),
     not_yet("lvs_sync_daemon_interface", "INTERFACE", "say `lvs_sync_daemon` in global_defs"),
     not_yet("linkbeat_use_polling", "", "the kernel tells of links by itself"),
     not_yet("debug", "0..4", "RUST_LOG sets what is logged"),
@@ -312,14 +310,9 @@ const TRACKING: &[Keyword<Draft>] = &[
         let given = !directive.arguments.is_empty();
         draft.notify.deleted = Some(given.then(|| decoder.script(directive)).flatten());
     }),
-    kept(
-        "notify_master_rx_lower_pri",
-        "COMMAND [USER [GROUP]]",
-        "the script is not run",
-        |decoder, directive, draft| {
-            draft.notify.master_rx_lower_pri = decoder.script(directive);
-        },
-    ),
+    acts("notify_master_rx_lower_pri", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
+        draft.notify.master_rx_lower_pri = decoder.script(directive);
+    }),
     acts("notify", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
         draft.notify.any = decoder.script(directive);
     }),

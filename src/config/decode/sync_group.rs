@@ -6,7 +6,7 @@ use super::complete::Finished;
 use super::global::NO_MAIL;
 use super::track::{Trackers, Tracks};
 use super::tracked::Objects;
-use super::{At, Decoder, Keyword, Keywords, acts, kept, many, not_yet};
+use super::{At, Decoder, Keyword, Keywords, acts, kept, many};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Notify, SyncGroup};
 use crate::config::source::Span;
@@ -69,7 +69,9 @@ const GROUP: &[Keyword<Draft>] = &[
         decoder.old_name(directive, "sync_group_tracking_weight");
         draft.tracking_weight = decoder.flag(directive);
     }),
-    not_yet("notify_priority_changes", "[BOOL]", "a change of priority is logged only"),
+    acts("notify_priority_changes", "[BOOL]", |decoder, directive, draft| {
+        draft.notify.priority_changes = decoder.switch(directive).unwrap_or_default();
+    }),
 ];
 
 impl Draft {

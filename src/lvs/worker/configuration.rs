@@ -38,6 +38,7 @@ impl Worker {
         }
         spec.process.apply(&self.spec.process);
         self.applier.set_resync(spec.resync, now);
+        self.fifos.adjust(&spec.fifos);
         self.checks = share(&spec.checks, &self.checks);
         if self.checks.iter().any(|check| matches!(check.kind, checkers::ProbeKind::Bfd(_))) {
             // Full: whoever has the sessions tells each change.

@@ -9,6 +9,7 @@ use ipvs::ServiceKey;
 use tracing::{info, warn};
 
 use super::Worker;
+use crate::fifo::Fifos;
 use crate::link::Link;
 use crate::lvs::applier::Applier;
 use crate::lvs::host::Host;
@@ -75,6 +76,7 @@ impl Worker {
             runner: Runner::new(),
             served: BTreeMap::new(),
             notifier: Notifier::default(),
+            fifos: Fifos::default(),
             state_file,
             write_at: None,
             planned_until: None,

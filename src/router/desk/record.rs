@@ -3,13 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use tracing::{error, info, warn};
-use vrrp::{Cause, RouterId, State};
+use vrrp::{Cause, Notice, Priority, RouterId, State};
 
-use super::{Desk, Life, Running};
+use super::{Desk, Known, Life, Running};
 use crate::message::{Event, Message, Role};
 use crate::router::channel::{Changed, Report};
 use crate::router::holdings::Place;
-use crate::router::notify::{Subject, Word, jobs, word_of, word_of_group};
+use crate::router::notify::{Subject, Word, jobs, line, word_of, word_of_group};
 use crate::router::state_file::StateFile;
 use crate::router::status::TransitionStatus;
 use crate::router::words;
@@ -25,11 +25,12 @@ impl Desk<'_> {
         match report {
             Report::Changed(changed) => self.note_change(&changed),
             Report::GroupChanged { name, from, to } => self.note_group(&name, from, to),
-            Report::PriorityChanged { router, from, to } => {
-                let instance = self.name(router);
-                info!(instance, %from, %to, "effective priority");
-            }
+            Report::PriorityChanged { router, from, to } => self.note_priority(router, from, to),
             Report::Noticed { router, notice } => {
+                if let Notice::LesserMaster { .. } = notice {
+                    let priority = self.routers.get(&router).map_or(0, |known| known.priority);
+                    self.notify_instance(router, priority, Word::LesserHeard);
+                }
                 let text = words::notice(notice);
                 warn!(instance = self.name(router), "{text}");
                 self.event("instance_notice", self.name(router).to_owned(), text);
@@ -93,6 +94,7 @@ impl Desk<'_> {
             let lasted_ms = lasted_ms.map(|lasted| u64::try_from(lasted).unwrap_or(u64::MAX));
             let (at_ms, priority, cause) = (now_ms(), priority.into(), why.clone());
             let transition = TransitionStatus { at_ms, from, to, priority, cause, lasted_ms };
+            (known.state, known.priority) = (Some(to), priority);
             known.transitions.push_back(transition);
             if known.transitions.len() > TRANSITIONS {
                 known.transitions.pop_front();
@@ -107,10 +109,7 @@ impl Desk<'_> {
         let Some(known) = self.routers.get(&router) else { return };
         let stopping = self.state == Life::Stopping;
         if let Some(word) = word_of(to, cause, stopping, &known.notify) {
-            let subject = Subject::Instance(&known.name, priority.into());
-            for job in jobs(&known.notify, subject, word) {
-                self.notifier.push(&name, job);
-            }
+            self.notify_instance(router, priority.into(), word);
         }
     }
 
@@ -123,6 +122,42 @@ impl Desk<'_> {
         self.link.offer(Role::Lvs, &Message::Instances(told.collect()));
     }
 
+    /// Scripts and FIFOs hear of an instance.
+    fn notify_instance(&mut self, router: RouterId, priority: u8, word: Word) {
+        let Some(known) = self.routers.get(&router) else { return };
+        let subject = Subject::Instance(&known.name, priority);
+        for job in jobs(&known.notify, subject, word) {
+            self.notifier.push(&known.name, job);
+        }
+        self.fifos.write(&line(subject, word));
+    }
+
+    fn note_priority(&mut self, router: RouterId, from: Priority, to: Priority) {
+        info!(instance = self.name(router), %from, %to, "effective priority");
+        let Some(known) = self.routers.get_mut(&router) else { return };
+        known.priority = to.into();
+        if known.notify.priority_changes {
+            let is_master = known.state == Some(State::Master);
+            let word = if is_master { Word::MasterPriority } else { Word::BackupPriority };
+            self.notify_instance(router, to.into(), word);
+        }
+    }
+
+    /// After a reload: every state once more, where that was asked for.
+    pub(super) fn write_states(&mut self) {
+        let word = |known: &Known| match known.state? {
+            State::Master | State::HandingOver => Some(Word::Master),
+            State::Backup => Some(Word::Backup),
+            State::Fault => Some(Word::Fault),
+            State::Initialize => None,
+        };
+        let lines = self.routers.values().filter_map(|known| {
+            Some(line(Subject::Instance(&known.name, known.priority), word(known)?))
+        });
+        let lines: Vec<String> = lines.collect();
+        lines.iter().for_each(|line| self.fifos.write(line));
+    }
+
     pub(super) fn note_group(&mut self, name: &str, from: State, to: State) {
         info!(sync_group = name, %from, %to, "sync group");
         let Some(notify) = self.groups.get(name) else { return };
@@ -132,6 +167,7 @@ impl Desk<'_> {
             for job in jobs(notify, Subject::Group(name), word) {
                 self.notifier.push(name, job);
             }
+            self.fifos.write(&line(Subject::Group(name), word));
         }
     }
 

@@ -1,9 +1,12 @@
 //! What the desk and the other processes say to each other: the supervisor's orders, an operator's, questions, tidings of
 //! virtual servers; and how it passes orders on to the real-time thread.
 
+use std::collections::VecDeque;
+
 use tracing::warn;
 
 use super::{Desk, Known, Life};
+use crate::config::model::Notify;
 use crate::link::Incoming;
 use crate::message::{Message, Role};
 use crate::router::channel::{Configuration, Order, Start};
@@ -75,11 +78,17 @@ impl Desk<'_> {
     pub(super) fn configure(&mut self, spec: RouterWorkerSpec, start: Option<Start>) {
         let resumed = start.as_ref().map(|start| start.scripts.clone()).unwrap_or_default();
         for work in &spec.routers {
-            let before = self.routers.remove(&work.router.id);
-            let (changed, transitions) =
-                before.map(|known| (known.changed, known.transitions)).unwrap_or_default();
             let (name, notify) = (work.router.name.clone(), work.notify.clone());
-            self.routers.insert(work.router.id, Known { name, notify, changed, transitions });
+            let before = self.routers.remove(&work.router.id);
+            let known = before.unwrap_or_else(|| Known {
+                name: String::new(),
+                notify: Notify::default(),
+                changed: None,
+                state: None,
+                priority: work.router.priority.into(),
+                transitions: VecDeque::new(),
+            });
+            self.routers.insert(work.router.id, Known { name, notify, ..known });
         }
         for work in &spec.groups {
             self.groups.insert(work.group.name.clone(), work.notify.clone());
@@ -91,6 +100,7 @@ impl Desk<'_> {
         // The core's thread is there already: what belongs to threads reaches it too.
         spec.process.apply(&self.process);
         self.process = spec.process.clone();
+        self.fifos.adjust(&spec.fifos);
         self.order(Order::Configure(Box::new(Configuration { spec, start })));
         self.configure_bfd(&sessions);
     }

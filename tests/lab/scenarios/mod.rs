@@ -2,6 +2,7 @@
 
 mod bfd;
 mod conformance;
+mod events;
 mod failover;
 mod ill;
 mod interop;
@@ -39,6 +40,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         reload_loop::SCENARIOS,
         track::SCENARIOS,
         tracked::SCENARIOS,
+        events::SCENARIOS,
         conformance::SCENARIOS,
         ops::SCENARIOS,
         ill::SCENARIOS,
