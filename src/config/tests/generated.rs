@@ -245,6 +245,32 @@ fn configuration() -> impl Strategy<Value = String> {
         })
 }
 
+/// The text with conditions before some of its lines that stand alone.
+fn shared(text: &str, choices: &[usize]) -> String {
+    const ALONE: [&str; 12] = [
+        "router_id",
+        "priority",
+        "advert_int",
+        "garp_",
+        "notify",
+        "delay_loop",
+        "quorum",
+        "retry",
+        "weight",
+        "rise",
+        "persistence_timeout",
+        "inhibit_on_failure",
+    ];
+    let mut choices = choices.iter().cycle();
+    let lines = text.lines().map(|line| {
+        let alone = ALONE.iter().any(|keyword| line.starts_with(keyword)) && !line.contains('{');
+        let choice = if alone { choices.next().copied().unwrap_or_default() } else { 0 };
+        let condition = ["", "", "", "", "@lb1 ", "@^lb1 ", "@lb2 ", "@^lb2 "][choice];
+        format!("{condition}{line}\n")
+    });
+    lines.collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -257,5 +283,22 @@ proptest! {
         prop_assert!(again.config == config, "{}\n{}\n{}", again.diagnostics.render(Style::Plain), text, kdl);
         let twice = convert_text("k", kdl.as_bytes(), Grammar::Kdl).kdl;
         prop_assert_eq!(twice, Some(kdl));
+    }
+
+    #[test]
+    fn what_a_pair_shares_means_the_same_to_each_once_converted(
+        text in configuration(),
+        choices in proptest::collection::vec(0_usize..8, 64),
+    ) {
+        let text = shared(&text, &choices);
+        let Converted { kdl, report, .. } = convert_text("k", text.as_bytes(), Grammar::Keepalived);
+        let kdl = kdl.unwrap();
+        prop_assert_eq!(&report.decided, &None, "{}\n{}", text, kdl);
+        for id in ["lb1", "lb2", "lb3"] {
+            let asked = Asked { host: Host::Any, id: Some(id.to_owned()) };
+            let original = load_text_as("k", text.as_bytes(), Grammar::Keepalived, &asked).config;
+            let again = load_text_as("k", kdl.as_bytes(), Grammar::Kdl, &asked);
+            prop_assert!(again.config == original, "{id}\n{}\n{text}\n{kdl}", again.diagnostics.render(Style::Plain));
+        }
     }
 }
