@@ -2,12 +2,14 @@
 //! from the tables that decode, so that it cannot say anything else.
 
 mod values;
+mod would;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use self::values::Value;
+pub(super) use self::would::would;
 use super::decode::{self, Row};
 
 /// Blocks that keepalived has and this version does not read: their keywords, so that one that strays is recognised.

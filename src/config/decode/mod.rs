@@ -363,13 +363,21 @@ impl Decoder<'_> {
             }
             Support::NotYet(what) => {
                 let message = format!("`{name}` is not supported by this version: {what}");
-                self.report(Diagnostic::warning("not-yet", directive.head(), message));
+                self.without(Diagnostic::warning("not-yet", directive.head(), message), name);
             }
             Support::NoEffect(why) => {
                 let message = format!("`{name}` has no effect: {why}");
-                self.report(Diagnostic::warning("no-effect", directive.head(), message));
+                self.without(Diagnostic::warning("no-effect", directive.head(), message), name);
             }
         }
+    }
+
+    /// With what keepalived would do: what the operator goes without.
+    fn without(&mut self, told: Diagnostic, name: &str) {
+        self.report(match keywords::would(name) {
+            Some(what) => told.help(format!("keepalived {what}")),
+            None => told,
+        });
     }
 
     fn call<T>(
@@ -414,6 +422,7 @@ impl Decoder<'_> {
             };
             let message = format!("`{name}`{more}: not supported by this version: {what}");
             let mut diagnostic = Diagnostic::warning("not-yet", *first, message);
+            diagnostic.help = keywords::would(&name).map(|what| format!("keepalived {what}"));
             for span in others.iter().take(MOST) {
                 diagnostic = diagnostic.related(*span, "likewise");
             }

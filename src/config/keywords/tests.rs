@@ -160,3 +160,16 @@ fn a_property_that_no_keyword_knows_is_told() {
     }
     assert_eq!(silent, []);
 }
+
+#[test]
+fn what_does_nothing_here_says_what_it_does_in_keepalived() {
+    let all: BTreeSet<&str> = KEEPALIVED.split_whitespace().collect();
+    let rows = rows();
+    let idle = rows.iter().filter(|row| ["not yet", "no effect"].contains(&row.support));
+    let mut silent: Vec<&str> = idle
+        .filter(|row| all.contains(row.name) && would(row.name).is_none())
+        .map(|row| row.name)
+        .collect();
+    silent.dedup();
+    assert_eq!(silent, [""; 0]);
+}
