@@ -4,9 +4,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use crate::config::model::{Config, Global};
+use crate::config::model::Config;
 use crate::lvs::spec::LvsSpec;
 use crate::message::Role;
+use crate::ops::spec::OpsSpec;
 use crate::router::spec::RouterWorkerSpec;
 use crate::spec_file::{self, Sections};
 
@@ -18,7 +19,7 @@ pub struct Specs {
     /// For the lvs worker.
     pub lvs: Option<LvsSpec>,
     /// For the ops worker, which always has work.
-    pub ops: Global,
+    pub ops: OpsSpec,
 }
 
 impl From<&Config> for Specs {
@@ -29,7 +30,7 @@ impl From<&Config> for Specs {
         Self {
             vrrp: has_routers.then(|| RouterWorkerSpec::from(config)),
             lvs: has_services.then(|| LvsSpec::from(config)),
-            ops: config.global.clone(),
+            ops: OpsSpec::from(config),
         }
     }
 }
@@ -45,7 +46,7 @@ impl Specs {
             sections.set(Role::Lvs, lvs)?;
         }
         sections.set(Role::Ops, &self.ops)?;
-        let listen = self.ops.web.as_ref().map_or(&[][..], |web| &web.listen);
+        let listen = self.ops.global.web.as_ref().map_or(&[][..], |web| &web.listen);
         sections.write(file, self.child_wait(), listen)
     }
 
@@ -61,6 +62,6 @@ impl Specs {
     /// `child_wait_time`, or longer where a hand-over asks for it.
     fn child_wait(&self) -> Duration {
         let vrrp = self.vrrp.as_ref().map_or(Duration::ZERO, |vrrp| vrrp.stop_within);
-        self.ops.child_wait_time.max(vrrp)
+        self.ops.global.child_wait_time.max(vrrp)
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::operating::{LogFormat, Web};
+use crate::ops::told::spec::{Login, Security, WebhookSpec};
 use crate::process::Process;
 
 /// Everything that a configuration file says.
@@ -98,6 +99,20 @@ pub struct Global {
     pub smtp_helo_name: Option<String>,
     /// `smtp_alert`, `None` where not given.
     pub smtp_alert: Option<bool>,
+    /// `smtp_alert_vrrp`: for instances and sync groups, before `smtp_alert`.
+    pub smtp_alert_vrrp: Option<bool>,
+    /// `smtp_alert_checker`: for virtual and real servers, before `smtp_alert`.
+    pub smtp_alert_checker: Option<bool>,
+    /// `no_email_faults`: no mail when a router falls into FAULT.
+    pub no_email_faults: bool,
+    /// `no_checker_emails`: no mail of a check that changes without changing its real server's state.
+    pub no_checker_emails: bool,
+    /// `smtp_tls` (evenkeel's own), off.
+    pub smtp_tls: Security,
+    /// `smtp_auth` (evenkeel's own).
+    pub smtp_auth: Option<Login>,
+    /// `webhook` (evenkeel's own), in order.
+    pub webhooks: Vec<WebhookSpec>,
     /// `script_user`, else the account `keepalived_script` where this host has it.
     pub script_user: Option<ScriptUser>,
     /// `enable_script_security`: a script that a non-root user could alter does not run as root.
@@ -701,6 +716,13 @@ impl Default for Global {
             smtp_connect_timeout: Duration::from_secs(30),
             smtp_helo_name: None,
             smtp_alert: None,
+            smtp_alert_vrrp: None,
+            smtp_alert_checker: None,
+            no_email_faults: false,
+            no_checker_emails: false,
+            smtp_tls: Security::None,
+            smtp_auth: None,
+            webhooks: Vec::new(),
             script_user: None,
             enable_script_security: false,
             fifo: Fifo::default(),

@@ -131,10 +131,11 @@ pub(super) async fn counted(asks: &Asks, servers: Option<Selector>) -> Result<By
 
 /// The status of all processes, none older than `max_age`.
 pub(super) async fn whole_status(asks: &Asks, max_age: Duration) -> Vec<u8> {
-    let (director, vrrp, lvs) = tokio::join!(
+    let (director, vrrp, lvs, told) = tokio::join!(
         status_of(asks, Role::Supervisor, max_age),
         status_of(asks, Role::Vrrp, max_age),
         status_of(asks, Role::Lvs, max_age),
+        told(asks),
     );
     // Each part is JSON already; parsing it here would only cost.
     let mut body = Vec::with_capacity(director.len() + vrrp.len() + lvs.len() + 64);
@@ -143,8 +144,20 @@ pub(super) async fn whole_status(asks: &Asks, max_age: Duration) -> Vec<u8> {
         body.extend_from_slice(name.as_bytes());
         body.extend_from_slice(&part);
     }
+    body.extend_from_slice(b",\"told\":");
+    body.extend_from_slice(&told);
     body.extend_from_slice(b"}\n");
     body
+}
+
+/// How it goes with those who are told of events, as JSON.
+async fn told(asks: &Asks) -> Vec<u8> {
+    let (reply, answer) = oneshot::channel();
+    let told = match asks.send(Ask::Told(reply)).await {
+        Ok(()) => answer.await.unwrap_or_default(),
+        Err(_) => Vec::new(),
+    };
+    serde_json::to_vec(&told).unwrap_or_default()
 }
 
 /// The status of one process as JSON; `null` where it has no work or does not answer.

@@ -15,8 +15,11 @@ use tracing::{error, warn};
 use super::access::Rules;
 use super::events::{Events, Followed};
 use super::scribe::Scribe;
+use super::spec::OpsSpec;
+use super::tally::Tally;
+use super::told::{ReceiverStatus, Told};
 use super::{api, door, privilege, web};
-use crate::config::model::{Global, Web};
+use crate::config::model::Web;
 use crate::link::{Incoming, Link};
 use crate::lvs::overrides::Order;
 use crate::lvs::selector::Selector;
@@ -35,6 +38,8 @@ const FAREWELL: Duration = Duration::from_millis(100);
 /// What the API asks of the desk.
 #[derive(Debug)]
 pub(super) enum Ask {
+    /// How it goes with those who are told of events.
+    Told(oneshot::Sender<Vec<ReceiverStatus>>),
     /// The status of one process, as JSON.
     Status {
         /// Which.
@@ -106,6 +111,8 @@ pub(super) struct Desk {
     answers: BTreeMap<Role, (Instant, Bytes)>,
     commands: BTreeMap<u64, oneshot::Sender<Result<String, String>>>,
     events: Events,
+    /// Who hears of them elsewhere.
+    told: Told,
     /// The configuration in force. Nothing of it is held in memory here.
     specs: Option<OwnedFd>,
     /// `web` of the configuration in force.
@@ -128,6 +135,7 @@ impl Desk {
             answers: BTreeMap::new(),
             commands: BTreeMap::new(),
             events: Events::default(),
+            told: Told::default(),
             specs: None,
             web: None,
             listening: BTreeMap::new(),
@@ -145,7 +153,7 @@ impl Desk {
                     None => return Ok(()),
                     Some(Incoming { message: Message::Stop, .. }) => {
                         // Whoever asked for the stop still waits for the answer that is on its way.
-                        tokio::time::sleep(FAREWELL).await;
+                        let ((), ()) = tokio::join!(tokio::time::sleep(FAREWELL), self.told.close());
                         return Ok(());
                     }
                     Some(incoming) => self.handle_message(incoming).await?,
@@ -182,7 +190,10 @@ impl Desk {
                     let _ = reply.send(outcome);
                 }
             }
-            Message::Event(event) => self.events.push(event),
+            Message::Event(event) => {
+                let kept = self.events.push(event);
+                self.told.push(&kept);
+            }
             Message::Stop
             | Message::LinkRecovered
             | Message::TellInstances
@@ -206,8 +217,9 @@ impl Desk {
     fn configure(&mut self, specs: Option<OwnedFd>) {
         self.specs = specs;
         let read = self.specs.as_ref().and_then(|specs| spec_file::read(specs, Role::Ops).ok());
-        let global: Option<Global> = read.flatten();
-        let web = global.and_then(|global| global.web);
+        let OpsSpec { global, told } = read.flatten().unwrap_or_default();
+        self.told.configure(told);
+        let web = global.web;
         if self.web != web {
             std::mem::take(&mut self.listening).into_values().for_each(|server| server.abort());
         }
@@ -221,7 +233,9 @@ impl Desk {
         }
         let (orders, scribe) = Scribe::new(self.ask.clone(), self.events.counts());
         self.servers.spawn(scribe.run());
-        let router = web::router(self.ask.clone(), &web.hosts, orders);
+        let (readers, tally) = Tally::new(self.ask.clone());
+        self.servers.spawn(tally.run());
+        let router = web::router(self.ask.clone(), &web.hosts, orders, readers);
         let server = self.servers.spawn(door::web(socket, router));
         self.listening.insert(address, server);
     }
@@ -270,6 +284,10 @@ impl Desk {
             }
             Ask::Events { since, limit, reply } => {
                 let _ = reply.send(self.events.follow(since, limit));
+                Ok(())
+            }
+            Ask::Told(reply) => {
+                let _ = reply.send(self.told.status());
                 Ok(())
             }
             Ask::Specs(reply) => {

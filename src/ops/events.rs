@@ -76,7 +76,7 @@ impl Default for Events {
 
 impl Events {
     /// Adds one; the oldest makes room.
-    pub(super) fn push(&mut self, event: Event) {
+    pub(super) fn push(&mut self, event: Event) -> Arc<Kept> {
         if self.ring.len() == KEPT {
             self.ring.pop_front();
         }
@@ -86,7 +86,8 @@ impl Events {
         let kept = Arc::new(Kept { id: self.last, severity, event });
         // Fails only when nobody follows.
         let _ = self.live.send(Arc::clone(&kept));
-        self.ring.push_back(kept);
+        self.ring.push_back(Arc::clone(&kept));
+        kept
     }
 
     /// Those that are kept and came after `since`, oldest first, the newest `limit` of them.
@@ -120,7 +121,7 @@ mod tests {
     #[test]
     fn the_history_is_bounded_and_keeps_the_newest() {
         let mut events = Events::default();
-        (0..KEPT as u64 + 5).for_each(|at_ms| events.push(event(at_ms)));
+        (0..KEPT as u64 + 5).for_each(|at_ms| drop(events.push(event(at_ms))));
         let kept = events.after(0, usize::MAX);
         assert_eq!(kept.len(), KEPT);
         assert_eq!(kept.first().map(|kept| kept.event.at_ms), Some(5));

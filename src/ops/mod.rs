@@ -15,8 +15,11 @@ mod process;
 pub mod refusal;
 mod scribe;
 pub mod severity;
+pub mod spec;
 mod steer;
 mod stream;
+mod tally;
+pub mod told;
 mod traffic;
 mod web;
 

@@ -41,6 +41,11 @@ pub const EVENTS: &[(&str, Severity, &str)] = {
             Info,
             "a check passed or failed, without changing whether its real server is up",
         ),
+        ("group_backup", Info, "a VRRP sync group is Backup"),
+        ("group_fault", Critical, "a VRRP sync group cannot serve: a member failed"),
+        ("group_handing_over", Info, "a VRRP sync group keeps its addresses for the moment"),
+        ("group_master", Info, "a VRRP sync group is Master"),
+        ("group_stopped", Info, "a VRRP sync group ended"),
         ("instance_backup", Info, "a VRRP instance is Backup"),
         (
             "instance_fault",

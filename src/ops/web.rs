@@ -18,6 +18,7 @@ use super::exposition::Format;
 use super::guard::Names;
 use super::refusal::{Code, Refusal};
 use super::scribe::Orders;
+use super::tally::Readers;
 use super::{page, stream};
 use crate::message::Role;
 use crate::supervisor::status::DirectorStatus;
@@ -26,10 +27,11 @@ use crate::supervisor::status::DirectorStatus;
 pub(super) const FRESH: Duration = Duration::from_secs(1);
 
 /// What a web listener serves. `hosts` are the configured names of this host.
-pub(super) fn router(asks: Asks, hosts: &[String], metrics: Orders) -> Router {
+pub(super) fn router(asks: Asks, hosts: &[String], metrics: Orders, tally: Readers) -> Router {
     let own = nix::unistd::gethostname().unwrap_or_default();
     let names = Names::new(hosts, &own.to_string_lossy());
     let metrics = Router::new().route("/metrics", get(metrics_text)).with_state(metrics);
+    let counters = Router::new().route("/api/v1/counters", get(counters)).with_state(tally);
     Router::new()
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
@@ -38,6 +40,7 @@ pub(super) fn router(asks: Asks, hosts: &[String], metrics: Orders) -> Router {
         .route("/api/v1/events/follow", get(stream::follow))
         .with_state(asks)
         .merge(metrics)
+        .merge(counters)
         .merge(page::routes())
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
@@ -57,6 +60,16 @@ async fn guarded(State(names): State<Names>, request: Request, next: Next) -> Re
 
 async fn status(asks: Desk) -> Response {
     json(whole_status(&asks, FRESH).await)
+}
+
+/// The kernel's counters, by virtual and real server.
+async fn counters(State(tally): State<Readers>) -> Result<Response, Refusal> {
+    let (reply, answer) = oneshot::channel();
+    let ordered = tally.send(reply).await;
+    match (ordered, answer.await) {
+        (Ok(()), Ok(counters)) => Ok(json(counters?)),
+        _ => Err(Refusal::new(Code::Unavailable, "the director is stopping")),
+    }
 }
 
 async fn metrics_text(State(orders): State<Orders>, headers: HeaderMap) -> Response {

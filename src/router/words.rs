@@ -13,6 +13,17 @@ pub(super) fn event_name(state: vrrp::State) -> &'static str {
     }
 }
 
+/// The same for a sync group.
+pub(super) fn group_event_name(state: vrrp::State) -> &'static str {
+    match state {
+        vrrp::State::Initialize => "group_stopped",
+        vrrp::State::Backup => "group_backup",
+        vrrp::State::Master => "group_master",
+        vrrp::State::HandingOver => "group_handing_over",
+        vrrp::State::Fault => "group_fault",
+    }
+}
+
 /// Why a router changed its state; `name` tells the operator's name of a router.
 pub(super) fn cause<'a>(cause: Cause, name: impl FnOnce(RouterId) -> &'a str) -> String {
     match cause {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::options::{OptionWord, alone, value};
 use super::process::PROCESS;
-use super::{Decoder, Keyword, Keywords, acts, kept, many, no_effect, not_yet};
+use super::{Decoder, Keyword, Keywords, acts, kept, mail, many, no_effect, not_yet};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{
-    Announce, Fifo, FlushOnStop, Global, LogFormat, LvsTimeouts, ScriptUser, SmtpServer,
+    Announce, Fifo, FlushOnStop, Global, LogFormat, LvsTimeouts, ScriptUser,
     SyncDaemon, Web,
 };
 use crate::config::source::Span;
@@ -24,7 +24,7 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// `global_defs` as far as it was read.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
-    global: Global,
+    pub(super) global: Global,
     announce: AnnounceDraft,
     /// Where `lvs_sync_daemon` names an instance.
     sync_instance: Option<(String, Span)>,
@@ -109,47 +109,8 @@ impl Draft {
 impl Keywords for Draft {
     const BLOCK: &'static str = "global_defs";
     const TABLES: &'static [&'static [Keyword<Self>]] =
-        &[MAIL, SCRIPTS, VRRP, LVS, PROCESS, SNMP, FILES];
+        &[mail::MAIL, SCRIPTS, VRRP, LVS, PROCESS, SNMP, FILES];
 }
-
-pub(super) const NO_MAIL: &str = "no mail is sent";
-const MAIL: &[Keyword<Draft>] = &[
-    // Names the director in mails and SNMP alone, as in keepalived; without those there is nothing to name.
-    acts("router_id", "NAME", |decoder, directive, draft| {
-        draft.global.router_id = decoder.text(directive);
-    }),
-    kept("notification_email", "{ ADDRESS ... }", NO_MAIL, |decoder, directive, draft| {
-        let words = decoder.list(directive);
-        draft.global.notification_email = words.iter().map(|word| word.text.to_string()).collect();
-    }),
-    kept("notification_email_from", "ADDRESS", NO_MAIL, |decoder, directive, draft| {
-        draft.global.notification_email_from = decoder.text(directive);
-    }),
-    kept("smtp_server", "HOST [PORT]", NO_MAIL, |decoder, directive, draft| {
-        decoder.surplus(directive, 2);
-        let Some(host) = directive.arguments.first() else {
-            return decoder.missing(directive.name.span);
-        };
-        let port = directive.arguments.get(1);
-        let port = port.map_or(Some(25), |port| decoder.number_in(port, 1..=u16::MAX));
-        let host = host.text.to_string();
-        draft.global.smtp_server = port.map(|port| SmtpServer { host, port });
-    }),
-    kept("smtp_helo_name", "NAME", NO_MAIL, |decoder, directive, draft| {
-        draft.global.smtp_helo_name = decoder.text(directive);
-    }),
-    kept("smtp_connect_timeout", "SECONDS", NO_MAIL, |decoder, directive, draft| {
-        let time = decoder.time(directive, Duration::from_millis(1)..=DAY);
-        draft.global.smtp_connect_timeout = time.unwrap_or(draft.global.smtp_connect_timeout);
-    }),
-    kept("smtp_alert", "[BOOL]", NO_MAIL, |decoder, directive, draft| {
-        draft.global.smtp_alert = decoder.switch(directive);
-    }),
-    not_yet("smtp_alert_vrrp", "[BOOL]", NO_MAIL),
-    not_yet("smtp_alert_checker", "[BOOL]", NO_MAIL),
-    not_yet("no_email_faults", "", NO_MAIL),
-    not_yet("no_checker_emails", "[BOOL]", NO_MAIL),
-];
 
 const SCRIPTS: &[Keyword<Draft>] = &[
     acts("script_user", "USER [GROUP]", |decoder, directive, draft| {

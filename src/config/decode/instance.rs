@@ -6,7 +6,7 @@ use std::time::Duration;
 use vrrp::{IfName, Priority, Version, Vrid};
 
 use super::addresses;
-use super::global::{AnnounceDraft, DAY, NO_MAIL};
+use super::global::{AnnounceDraft, DAY};
 use super::options::{OptionWord, value};
 use super::track::{Trackers, Tracks};
 use super::{At, Decoder, Keyword, Keywords, acts, kept, many, not_yet, refused};
@@ -316,7 +316,7 @@ const TRACKING: &[Keyword<Draft>] = &[
     acts("notify", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
         draft.notify.any = decoder.script(directive);
     }),
-    kept("smtp_alert", "[BOOL]", NO_MAIL, |decoder, directive, draft| {
+    acts("smtp_alert", "[BOOL]", |decoder, directive, draft| {
         draft.smtp_alert = decoder.switch(directive);
     }),
 ];

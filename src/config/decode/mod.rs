@@ -20,6 +20,7 @@ mod host;
 mod http;
 mod idle;
 mod instance;
+mod mail;
 mod operating;
 mod options;
 mod pace;

@@ -5,10 +5,9 @@ use std::net::IpAddr;
 use ipvs::{DestinationKey, Family, Forwarding, ServiceKey, Weight};
 
 use super::checker::{self, Levels};
-use super::global::NO_MAIL;
 use super::pace::{Pace, Paced};
 use super::virtual_server;
-use super::{Decoder, Keyword, Keywords, acts, kept, many, not_yet};
+use super::{Decoder, Keyword, Keywords, acts, many, not_yet};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{RealServer, Script};
 use crate::config::source::Span;
@@ -68,7 +67,7 @@ const OWN: &[Keyword<Draft>] = &[
     acts("notify_down", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
         draft.notify_down = decoder.script(directive);
     }),
-    kept("smtp_alert", "[BOOL]", NO_MAIL, |decoder, directive, draft| {
+    acts("smtp_alert", "[BOOL]", |decoder, directive, draft| {
         draft.smtp_alert = decoder.switch(directive);
     }),
     acts("virtualhost", "NAME", |decoder, directive, draft| {

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use super::complete::Finished;
-use super::global::NO_MAIL;
 use super::track::{Trackers, Tracks};
 use super::tracked::Objects;
-use super::{At, Decoder, Keyword, Keywords, acts, kept, many};
+use super::{At, Decoder, Keyword, Keywords, acts, many};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Notify, SyncGroup};
 use crate::config::source::Span;
@@ -59,7 +58,7 @@ const GROUP: &[Keyword<Draft>] = &[
     acts("notify", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
         draft.notify.any = decoder.script(directive);
     }),
-    kept("smtp_alert", "[BOOL]", NO_MAIL, |decoder, directive, draft| {
+    acts("smtp_alert", "[BOOL]", |decoder, directive, draft| {
         draft.smtp_alert = decoder.switch(directive);
     }),
     acts("sync_group_tracking_weight", "", |decoder, directive, draft| {

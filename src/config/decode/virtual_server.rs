@@ -8,7 +8,6 @@ use ipvs::{
     Weight,
 };
 
-use super::global::NO_MAIL;
 use super::group::Group;
 use super::options::{OptionWord, alone, value};
 use super::pace::{Pace, Paced};
@@ -199,7 +198,7 @@ const DEFAULTS: &[Keyword<Draft>] = &[
     acts("inhibit_on_failure", "[BOOL]", |decoder, directive, draft| {
         draft.inhibit_on_failure = decoder.switch(directive);
     }),
-    kept("smtp_alert", "[BOOL]", NO_MAIL, |decoder, directive, draft| {
+    acts("smtp_alert", "[BOOL]", |decoder, directive, draft| {
         draft.smtp_alert = decoder.switch(directive);
     }),
     acts("virtualhost", "NAME", |decoder, directive, draft| {

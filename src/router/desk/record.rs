@@ -160,6 +160,7 @@ impl Desk<'_> {
 
     pub(super) fn note_group(&mut self, name: &str, from: State, to: State) {
         info!(sync_group = name, %from, %to, "sync group");
+        self.event(words::group_event_name(to), name.to_owned(), format!("was {from}"));
         let Some(notify) = self.groups.get(name) else { return };
         let stopping = self.state == Life::Stopping;
         let word = word_of_group(to).filter(|word| *word != Word::Stop || stopping);
