@@ -11,7 +11,7 @@ use ipvs::{
 use super::group::Group;
 use super::options::{OptionWord, alone, value};
 use super::pace::{Pace, Paced};
-use super::{At, Decoder, Keyword, Keywords, acts, kept, many, no_effect, not_yet, real_server};
+use super::{At, Decoder, Keyword, Keywords, acts, many, no_effect, not_yet, real_server};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{MinInPool, Script, SlowStart, VirtualServer};
 use crate::config::source::Span;
