@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::options::{OptionWord, alone, value};
 use super::process::PROCESS;
-use super::{Decoder, Keyword, Keywords, acts, kept, mail, many, no_effect, not_yet};
+use super::{Decoder, Keyword, Keywords, acts, mail, many, no_effect, not_yet};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{
     Announce, Fifo, FlushOnStop, Global, LogFormat, LvsTimeouts, ScriptUser,
