@@ -9,8 +9,7 @@ use super::process::PROCESS;
 use super::{Decoder, Keyword, Keywords, acts, mail, many, no_effect, not_yet};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{
-    Announce, Fifo, FlushOnStop, Global, LogFormat, LvsTimeouts, ScriptUser,
-    SyncDaemon, Web,
+    Announce, Fifo, FlushOnStop, Global, LogFormat, LvsTimeouts, ScriptUser, SyncDaemon, Web,
 };
 use crate::config::source::Span;
 use crate::config::tree::{Directive, Word};
