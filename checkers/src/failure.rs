@@ -3,6 +3,7 @@
 //! A [`LocalFault`] is not a failure of the real server: we could not ask.
 
 mod dns_fault;
+mod dr_fault;
 mod local_fault;
 mod stage;
 mod unreachable;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::dns_fault::DnsFault;
+pub use self::dr_fault::DrFault;
 pub use self::local_fault::LocalFault;
 pub use self::stage::{SmtpStep, Stage};
 pub use self::unreachable::Unreachable;
@@ -188,6 +190,8 @@ pub enum Failure {
         /// The error number of the attempt.
         errno: i32,
     },
+    /// The virtual address does not answer by way of the real server.
+    Dr(DrFault),
     /// The number in a file says that the real server is not to serve.
     File {
         /// The file.
@@ -246,6 +250,7 @@ impl Failure {
             Self::Killed { .. } => "killed",
             Self::TimedOut { .. } => "timed-out",
             Self::NotRun { .. } => "not-run",
+            Self::Dr(fault) => fault.reason(),
             Self::File { .. } => "file",
             Self::Io { .. } => "io",
         }
@@ -307,6 +312,7 @@ impl fmt::Display for Failure {
             Self::Killed { signal } => write!(f, "killed by signal {signal}"),
             Self::TimedOut { after } => write!(f, "timed out after {after:?}"),
             Self::NotRun { program, errno } => write!(f, "cannot run {program}: {}", text(*errno)),
+            Self::Dr(fault) => write!(f, "{fault}"),
             Self::File { path, number } => write!(f, "{path} says {number}"),
             Self::Io { errno } => write!(f, "{}", text(*errno)),
         }

@@ -18,6 +18,7 @@ mod checkers;
 mod failure;
 mod fanout;
 mod judge;
+pub mod lan;
 mod lane;
 mod outcome;
 #[cfg(feature = "io")]
@@ -32,7 +33,7 @@ pub mod spec;
 #[cfg(feature = "io")]
 pub use alarm::Alarm;
 pub use checkers::{Action, Checkers, Load, Reconfigured, Report, RunId};
-pub use failure::{DnsFault, Failure, LocalFault, SmtpStep, Stage, Unreachable};
+pub use failure::{DnsFault, DrFault, Failure, LocalFault, SmtpStep, Stage, Unreachable};
 pub use judge::{Judge, Next, Ruling};
 pub use lane::Limits;
 pub use outcome::{Certificate, Outcome, Verdict, Weight};

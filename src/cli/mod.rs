@@ -6,6 +6,7 @@ mod client;
 mod clock;
 mod convert;
 mod director;
+mod doctor;
 mod drain;
 mod events;
 mod explain;
@@ -95,6 +96,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Ask the network around this host what no configuration can tell
+    Doctor {
+        #[command(subcommand)]
+        part: doctor::Part,
+    },
     /// Show how the running director is
     Status {
         #[command(flatten)]
@@ -183,6 +189,7 @@ pub fn main() -> ExitCode {
         }
         Command::Keywords { word } => keywords::run(word.as_deref()),
         Command::Convert { file, id } => convert::run(&file, id.config_id.as_deref()),
+        Command::Doctor { part } => doctor::run(part),
         Command::Status { runtime, json } => status::run(&runtime.runtime_dir, json),
         Command::Director(command) => director::run(command),
         Command::Reload { runtime, drain, plan } => {

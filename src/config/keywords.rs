@@ -220,7 +220,7 @@ yes, no, true or false (in KDL also `#true`, `#false`), COMMAND is one word, in 
 Ours, unknown to keepalived: `lvs_resync`, `checker_max_in_flight`, `checker_max_per_second`, `vrrp_hand_over` and `hand_over`; for virtual servers
 `min_in_pool` and `slow_start` ([table.md](table.md)); for checkers, real servers and virtual
 servers `rise`, `fall`, `jitter`, `first_check`, `interval_down`; for HTTP_GET `body_limit`; for SSL_GET `tls_verify`, `tls_ca` and
-`tls_min_days`; `TLS_CHECK`, `GRPC_CHECK`, `AGENT_CHECK` and `IDLE_CHECK` with all that is in them.
+`tls_min_days`; `TLS_CHECK`, `GRPC_CHECK`, `AGENT_CHECK`, `IDLE_CHECK` and `DR_CHECK` with all that is in them.
 
 Before keywords, a keepalived.conf is expanded as keepalived does: `include` and its kin, conditional lines (`@ID`,
 `@^ID`), definitions (`$NAME=VALUE`, over several lines with `\\`, with `$1` for words behind the name), the predefined

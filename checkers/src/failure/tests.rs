@@ -121,6 +121,34 @@ fn each_failure_has_words_and_a_reason() {
             "not-run",
             "cannot run /bin/x: No such file or directory (os error 2)",
         ),
+        (
+            Failure::Dr(DrFault::ServiceDown { vip: [10, 0, 0, 100].into() }),
+            "dr-service-down",
+            "service down: 10.0.0.100 resets the connection",
+        ),
+        (
+            Failure::Dr(DrFault::NoVip { vip: [10, 0, 0, 100].into(), icmp: None }),
+            "dr-no-vip",
+            "VIP not configured on the real server: no answer for 10.0.0.100",
+        ),
+        (
+            Failure::Dr(DrFault::NoVip { vip: [10, 0, 0, 100].into(), icmp: Some((3, 1)) }),
+            "dr-no-vip",
+            "VIP not configured on the real server: ICMP 3/1 for 10.0.0.100",
+        ),
+        (
+            Failure::Dr(DrFault::Elsewhere {
+                vip: [10, 0, 0, 100].into(),
+                mac: crate::lan::Mac([2, 0, 0, 0, 0, 12]),
+            }),
+            "dr-elsewhere",
+            "VIP not configured on the real server: 02:00:00:00:00:0c answers for 10.0.0.100 instead",
+        ),
+        (
+            Failure::Dr(DrFault::NoPath { host: [10, 0, 0, 3].into() }),
+            "dr-no-path",
+            "no answer by this path: nobody answers ARP for 10.0.0.3",
+        ),
         (Failure::File { path: "/run/x".into(), number: 3 }, "file", "/run/x says 3"),
         (Failure::Io { errno: 110 }, "io", "Connection timed out (os error 110)"),
     ] {

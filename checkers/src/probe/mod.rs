@@ -6,6 +6,7 @@
 mod agent;
 mod datagram;
 mod dns;
+mod dr;
 mod file;
 mod grpc;
 mod http;
@@ -84,6 +85,7 @@ pub(crate) async fn run(
         ProbeKind::Tls(tls) => Box::pin(tls_check::run(target, tls, &mut certificate)).await,
         ProbeKind::Agent(agent) => Box::pin(agent::run(target, agent)).await,
         ProbeKind::Grpc(grpc) => Box::pin(grpc::run(target, grpc, &mut certificate)).await,
+        ProbeKind::Dr(spec) => Box::pin(dr::run(target, spec)).await,
         ProbeKind::File(spec) => file::run(spec),
         ProbeKind::Idle(connection) => {
             match Box::pin(idle::Held::open(target, connection, &spec.cadence)).await {

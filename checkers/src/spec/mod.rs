@@ -7,6 +7,7 @@ mod agent;
 mod cadence;
 mod connection;
 mod dns;
+mod dr;
 mod file;
 mod grpc;
 mod http;
@@ -27,6 +28,7 @@ pub use self::agent::{AgentSend, AgentSendError, AgentSpec};
 pub use self::cadence::{Cadence, First};
 pub use self::connection::Connection;
 pub use self::dns::{DnsName, DnsRecord, DnsSpec, DnsSpecError};
+pub use self::dr::DrSpec;
 pub use self::file::FileSpec;
 pub use self::grpc::{GrpcSpec, ServiceName, ServiceNameError};
 pub use self::http::{Digest, Host, HttpSpec, HttpVersion, StatusRange, Statuses, Url, UrlPath};
@@ -85,6 +87,8 @@ pub enum ProbeKind {
     File(FileSpec),
     /// `BFD_CHECK`: the session of this name is up, as [`crate::Runner::tell`] was told.
     Bfd(Box<str>),
+    /// `DR_CHECK`: the virtual address answers by way of the real server.
+    Dr(DrSpec),
 }
 
 /// Identity of a probe, by value: equal keys are asked once, however many want to know.
@@ -121,6 +125,7 @@ impl ProbeKind {
             Self::Idle(_) => "IDLE_CHECK",
             Self::File(_) => "FILE_CHECK",
             Self::Bfd(_) => "BFD_CHECK",
+            Self::Dr(_) => "DR_CHECK",
         }
     }
 
@@ -170,6 +175,7 @@ impl ProbeKind {
             Self::Tls(tls) => tls.connection.timeout,
             Self::Agent(agent) => agent.connection.timeout,
             Self::Grpc(grpc) => grpc.connection.timeout,
+            Self::Dr(dr) => dr.connection.timeout,
             Self::File(_) => Duration::ZERO,
             // It has no deadline that could be set.
             Self::Bfd(_) => Duration::ZERO,

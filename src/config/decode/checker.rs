@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use checkers::spec::{Command as ScriptCommand, Host, ScriptSpec, User};
 use checkers::{CheckSpec, Connection, ProbeKind, Target};
+use ipvs::Forwarding;
 
 use super::agent::AgentDraft;
 use super::dns::DnsDraft;
+use super::dr::DrDraft;
 use super::file::{self, FileDraft};
 use super::grpc::GrpcDraft;
 use super::http::HttpDraft;
@@ -39,6 +41,9 @@ pub(super) struct Levels {
     pub(super) virtualhost: Option<Host>,
     /// `delay_loop` of the virtual server: the default of `misc_timeout`.
     pub(super) script_timeout: Option<Duration>,
+    /// Address and port of the virtual server, if it has one.
+    pub(super) vip: Option<(IpAddr, u16)>,
+    pub(super) forwarding: Forwarding,
 }
 
 /// A checker as far as it was read.
@@ -65,6 +70,7 @@ enum Kind {
     Idle,
     File(FileDraft),
     Bfd(At<String>),
+    Dr(DrDraft),
 }
 
 /// Where and from where to connect.
@@ -232,6 +238,11 @@ impl Decoder<'_> {
         self.connecting(directive, |_: IdleDraft| Kind::Idle)
     }
 
+    /// Reads a `DR_CHECK`.
+    pub(super) fn dr_check(&mut self, directive: &Directive) -> Draft {
+        self.connecting(directive, Kind::Dr)
+    }
+
     /// Reads a `FILE_CHECK`.
     pub(super) fn file_check(&mut self, directive: &Directive) -> Draft {
         let mut file = FileDraft::default();
@@ -324,6 +335,11 @@ impl Decoder<'_> {
                 (kind, bfd::CheckDraft::cadence(&pace))
             }
             Kind::Idle => (ProbeKind::Idle(connection), IdleDraft::cadence(&pace)),
+            Kind::Dr(dr) => {
+                let (spec, port) = dr.spec(self, connection, levels, keyword)?;
+                target = Target { addr: levels.address, port };
+                (ProbeKind::Dr(spec), pace.cadence(1, DELAY_BEFORE_RETRY))
+            }
             Kind::File(file) => {
                 target = file::TARGET;
                 (ProbeKind::File(file.spec(self, keyword)?), FileDraft::cadence(&pace, own))

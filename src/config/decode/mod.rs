@@ -11,6 +11,7 @@ mod checker;
 mod command;
 mod complete;
 mod dns;
+mod dr;
 mod file;
 mod global;
 mod group;
@@ -240,6 +241,7 @@ pub(super) fn all_rows() -> Vec<Row> {
     rows::<agent::AgentDraft>(&mut all);
     rows::<grpc::GrpcDraft>(&mut all);
     rows::<idle::IdleDraft>(&mut all);
+    rows::<dr::DrDraft>(&mut all);
     rows::<file::Draft>(&mut all);
     rows::<file::FileDraft>(&mut all);
     all

@@ -113,6 +113,9 @@ const CHECKERS: &[Keyword<Draft>] = &[
     many("IDLE_CHECK", "{ ... }", |decoder, directive, draft| {
         draft.checkers.push(decoder.idle_check(directive));
     }),
+    many("DR_CHECK", "{ ... }", |decoder, directive, draft| {
+        draft.checkers.push(decoder.dr_check(directive));
+    }),
     many("FILE_CHECK", "{ ... }", |decoder, directive, draft| {
         draft.checkers.push(decoder.file_check(directive));
     }),
@@ -185,6 +188,11 @@ impl Decoder<'_> {
             port: draft.port.filter(|port| *port != 0).unwrap_or(port),
             virtualhost: draft.virtualhost.or_else(|| outer.virtualhost.clone()),
             script_timeout: outer.pace.delay_loop,
+            vip: match service {
+                ServiceKey::Address { addr, port, .. } => Some((*addr, *port)),
+                ServiceKey::Fwmark { .. } => None,
+            },
+            forwarding,
         };
         let checkers = draft.checkers.into_iter();
         let checkers =
