@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::spec::{
-    AgentSpec, BodySearch, DnsName, DnsRecord, DnsSpec, FileSpec, GrpcSpec, Pattern,
+    AgentSpec, BodySearch, DnsName, DnsRecord, DnsSpec, DrSpec, FileSpec, GrpcSpec, Pattern,
     PatternOptions, Payload, Reply, SmtpSpec, Sni, TlsCheckSpec, TlsSpec, Trust, UdpSpec,
 };
 use checkers::{Cadence, CheckSpec, Connection, First, ProbeKind};
@@ -365,7 +365,7 @@ fn file() {
         [
             ":7:13: error: there is no track_file `lode` [unresolved] (help: add: track_file lode { file /run/lode })",
             ":9:1: warning: no `track_file` in this checker: it is left out, and the real server not checked by it \
-             [missing-keyword]",
+             [missing-keyword] (help: add: track_file NAME, of a track_file at the outermost level)",
             ":14:12: warning: nothing tracks track_file `load`: it is not read [unused] \
              (help: add to an instance: track_file { load })",
         ]
@@ -376,4 +376,37 @@ fn file() {
     assert_eq!(told, [""; 0]);
     let checkers = &config.unwrap().virtual_servers[0].real_servers[0].checkers;
     assert_eq!(checkers[0].spec.kind, ProbeKind::File(spec(3, true)));
+}
+
+#[test]
+fn dr() {
+    let seen = twins(
+        "DR_CHECK {\n}\nDR_CHECK {\n dr_address 10.0.0.101\n dr_port 8080\n connect_timeout 2\n}",
+        "DR_CHECK\nDR_CHECK { dr_address \"10.0.0.101\"; dr_port 8080; connect_timeout 2 }",
+    );
+    let spec = |connection, vip: [u8; 4]| ProbeKind::Dr(DrSpec { connection, vip: vip.into() });
+    assert_kinds(
+        &seen,
+        &[
+            (80, spec(connection(5), [10, 0, 0, 100]), cadence(1, 1)),
+            (8080, spec(connection(2), [10, 0, 0, 101]), cadence(1, 1)),
+        ],
+    );
+    let of = |head: &str, kind: &str| {
+        let text = format!(
+            "virtual_server {head} {{\nlb_kind {kind}\nprotocol TCP\nreal_server 10.0.0.3 80 {{\nDR_CHECK {{\n}}\n}}\n}}\n"
+        );
+        load("", &text, Grammar::Keepalived).1
+    };
+    assert_eq!(
+        of("10.0.0.100 80", "NAT"),
+        [
+            ":5:1: error: DR_CHECK asks as direct routing sends: this real server is reached otherwise [bad-value]"
+        ]
+    );
+    let told = of("fwmark 1", "DR");
+    assert!(
+        told.iter().any(|line| line.starts_with(":5:1: error: DR_CHECK has no virtual address")),
+        "{told:?}"
+    );
 }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
@@ -42,6 +43,18 @@ impl Runner {
 
     /// Starts a probe. Must be called within a tokio runtime with I/O and time.
     pub fn start(&mut self, run: RunId, target: Target, spec: Arc<CheckSpec>, step: Step) {
+        self.start_at(run, target, spec, step, None);
+    }
+
+    /// The same where the caller knows the time: its deadline counts from there, and the clock need not be asked again.
+    pub fn start_at(
+        &mut self,
+        run: RunId,
+        target: Target,
+        spec: Arc<CheckSpec>,
+        step: Step,
+        now: Option<Instant>,
+    ) {
         let (ask, cancelled) = oneshot::channel();
         let ask = spec.kind.forks().then_some(ask);
         let signal = match &spec.kind {
@@ -51,7 +64,7 @@ impl Runner {
         let probe = async move {
             let ended = match signal {
                 Some(signal) => Box::pin(told::run(signal)).await,
-                None => probe::run(target, &spec, step, cancelled).await,
+                None => probe::run(target, &spec, step, cancelled, now).await,
             };
             (run, ended)
         };

@@ -30,7 +30,10 @@ use tracing::error;
 /// Runs the worker until the supervisor stops it or is gone.
 pub fn run(runtime_dir: &Path) -> ExitCode {
     let runtime = Builder::new_current_thread().enable_all().build();
-    let ran = runtime.and_then(|runtime| runtime.block_on(worker::run(runtime_dir)));
+    let runtime_dir = runtime_dir.to_owned();
+    // In a task: each waking of the future that `block_on` itself polls would cost a write to an eventfd.
+    let task = async move { tokio::spawn(async move { worker::run(&runtime_dir).await }).await? };
+    let ran = runtime.and_then(|runtime| runtime.block_on(task));
     ran.unwrap_or_else(|cause| {
         error!("the lvs worker cannot go on: {cause}");
         ExitCode::FAILURE

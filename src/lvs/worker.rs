@@ -70,6 +70,8 @@ pub(super) struct Worker {
     fifos: Fifos,
     state_file: StateFile,
     write_at: Option<Instant>,
+    /// A configuration was taken over and the memory for that not yet given back.
+    loaded: bool,
     /// When a plan changes next by the passing of time alone.
     planned_until: Option<Instant>,
     /// Questions for counters, the first of them half answered.
@@ -123,8 +125,12 @@ impl Worker {
     async fn run(mut self) -> io::Result<End> {
         self.configured(Ok(format!("{} virtual servers", self.served.len()))).await?;
         let mut alarm = Alarm::new(Instant::now());
+        let mut ended = Vec::new();
         loop {
             let now = Instant::now();
+            for (run, outcome) in ended.drain(..) {
+                self.handle_outcome(run, outcome, now);
+            }
             self.turn(now);
             self.count().await?;
             let until = self.poll_timeout();
@@ -138,12 +144,9 @@ impl Worker {
                     }
                     Some(incoming) => self.handle_message(incoming).await?,
                 },
-                (run, outcome) = self.runner.next() => {
-                    let now = Instant::now();
-                    self.handle_outcome(run, outcome, now);
-                    while let Some((run, outcome)) = self.runner.try_next() {
-                        self.handle_outcome(run, outcome, now);
-                    }
+                one = self.runner.next() => {
+                    ended.push(one);
+                    ended.extend(std::iter::from_fn(|| self.runner.try_next()));
                 }
                 changed = Self::host_changes(&mut self.host) => {
                     self.handle_host(&changed, Instant::now());
@@ -173,7 +176,7 @@ impl Worker {
         while let Some(action) = self.checkers.poll_action() {
             match action {
                 Action::Start { run, target, spec, step } => {
-                    self.runner.start(run, target, spec, step)
+                    self.runner.start_at(run, target, spec, step, Some(now));
                 }
                 Action::Cancel { run } => self.runner.cancel(run),
                 Action::Failed { target, spec, cause, took } => {

@@ -9,6 +9,7 @@
 //! - [`child`]: what a child process does between fork and exec
 //! - [`ip`]: socket options of IPv4 and IPv6 that the crates do not offer
 //! - [`link`]: link-layer addresses for packet sockets
+//! - [`memory`]: free memory given back to the kernel
 //! - [`passing`]: packets that carry a descriptor along
 //! - [`peer`]: the groups of who is at the other end of a Unix socket
 //! - [`sched`]: real-time scheduling and memory that stays in memory
@@ -18,6 +19,7 @@ pub mod batch;
 pub mod child;
 pub mod ip;
 pub mod link;
+pub mod memory;
 pub mod passing;
 pub mod peer;
 pub mod sched;

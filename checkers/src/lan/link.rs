@@ -56,6 +56,10 @@ impl Lan {
         let Some(name) = all.iter().find(has).map(|one| one.interface_name.clone()) else {
             return Err(ours_is_missing(&format!("no interface has {ours}")));
         };
+        let ours = match from {
+            Some(from) => from,
+            None => own_address(&all, &name, host).unwrap_or(ours),
+        };
         let hardware = all.iter().filter(|one| one.interface_name == name).find_map(|one| {
             let link = one.address?.as_link_addr().copied()?;
             Some((u32::try_from(link.ifindex()).ok()?, Mac(link.addr()?)))
@@ -203,6 +207,24 @@ impl Port {
         let (socket, number) = taken().map_err(|error| fault("take a port", &error))?;
         Ok(Self { _socket: socket, number })
     }
+}
+
+/// The address of an interface whose network a host is in. Routes may choose another: where a virtual address is held, IPv6
+/// prefers its longer prefix (RFC 6724 section 5, rule 8), and a real server would send the answer to itself.
+fn own_address(all: &[InterfaceAddress], name: &str, host: IpAddr) -> Option<IpAddr> {
+    let bits = |address: IpAddr| match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    };
+    let whole = if host.is_ipv4() { u128::from(u32::MAX) } else { u128::MAX };
+    all.iter().filter(|one| one.interface_name == name).find_map(|one| {
+        let held = ip_of(one.address.as_ref()?)?;
+        let mask = bits(ip_of(one.netmask.as_ref()?)?);
+        let fits = held.is_ipv4() == host.is_ipv4()
+            && mask != whole
+            && bits(held) & mask == bits(host) & mask;
+        fits.then_some(held)
+    })
 }
 
 /// The address that this host's routes give to packets for `host`. Nothing is sent.

@@ -4,13 +4,13 @@
 //! epoll_wait. That the connection stands is read off the readiness event; SO_ERROR is asked for only when it does not.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use socket2::{Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::socket::{self, fault, refusal};
 use super::{Miss, PASSED};
@@ -28,9 +28,14 @@ pub(super) enum Close {
 }
 
 /// Opens a connection and closes it again.
-pub(super) async fn run(target: Target, connection: &Connection) -> Result<Weight, Miss> {
+pub(super) async fn run(
+    target: Target,
+    connection: &Connection,
+    now: Option<Instant>,
+) -> Result<Weight, Miss> {
     let within = connection.timeout;
-    match timeout(within, connect(target, connection, Close::Reset)).await {
+    let now = now.map_or_else(tokio::time::Instant::now, tokio::time::Instant::from_std);
+    match timeout_at(now + within, connect(target, connection, Close::Reset)).await {
         Ok(Ok(_stream)) => PASSED,
         Ok(Err(miss)) => Err(miss),
         Err(_elapsed) => Err(Failure::NoAnswer { within, after: Stage::Connect }.into()),

@@ -97,6 +97,7 @@ impl Worker {
         let all: BTreeSet<ServiceKey> = self.served.keys().copied().collect();
         self.replan(&all, now);
         self.set_alarm();
+        self.loaded = true;
         self.write_soon(now);
         let summary = format!(
             "virtual servers: {added} added, {removed} removed, {changed} changed; \

@@ -24,6 +24,10 @@ impl Worker {
         if let Err(cause) = self.state_file.write(state) {
             warn!("the state file cannot be written, a restart would begin anew: {cause}");
         }
+        // What reading a configuration took, and this writing of all of it, is over.
+        if std::mem::take(&mut self.loaded) {
+            sys::memory::give_back();
+        }
     }
 
     /// What a process after this one is to know.

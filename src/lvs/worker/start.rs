@@ -79,6 +79,7 @@ impl Worker {
             fifos: Fifos::default(),
             state_file,
             write_at: None,
+            loaded: false,
             planned_until: None,
             counting: VecDeque::new(),
             dropped_events: 0,

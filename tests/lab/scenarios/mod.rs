@@ -1,7 +1,9 @@
 //! The tests, a file per theme. Each scenario is a promise; its name says which.
 
 mod bfd;
+mod checks;
 mod conformance;
+mod dr;
 mod events;
 mod failover;
 mod ill;
@@ -44,6 +46,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         conformance::SCENARIOS,
         ops::SCENARIOS,
         ill::SCENARIOS,
+        checks::SCENARIOS,
+        dr::SCENARIOS,
         package::SCENARIOS,
     ];
     themes.into_iter().flatten().copied().collect()

@@ -6,6 +6,7 @@ pub(crate) mod flood;
 pub(crate) mod forger;
 mod prober;
 pub(crate) mod responder;
+mod talker;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,7 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         ["client", target, every, request] => client::serve(target, every, request),
         ["responder", name, control, listen @ ..] => responder::serve(name, control, listen),
         ["flood", group, seconds] => flood::send(group, seconds),
+        ["talker", servers @ ..] => talker::serve(servers),
         ["prober", first, count, period, seconds, kind] => {
             prober::ask(first, count, period, seconds, kind)
         }

@@ -85,7 +85,7 @@ fn contenders(options: &Options) -> Result<Vec<Contender>, String> {
             if !step::cargo(&["build", "--quiet", "--release", "--package", "evenkeel"], &[]) {
                 return Err("the build failed".to_owned());
             }
-            crate::step::target().join("release/evenkeel")
+            step::target().join("release/evenkeel")
         }
     };
     let binary =
