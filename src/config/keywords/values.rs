@@ -222,7 +222,7 @@ const VALUES: &[Row] = &[
         "*",
         "vrrp_rlimit_rttime vrrp_rlimit_rtime checker_rlimit_rttime checker_rlimit_rtime bfd_rlimit_rttime bfd_rlimit_rtime",
         "us",
-        "2..",
+        "1000..10000000",
         "10000",
     ),
     (
