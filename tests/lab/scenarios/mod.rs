@@ -8,6 +8,7 @@ mod events;
 mod failover;
 mod ill;
 mod interop;
+mod interop_forms;
 mod lab;
 mod ops;
 mod package;
@@ -19,6 +20,7 @@ mod reload_address;
 mod reload_loop;
 mod resilience;
 mod sample;
+mod steer;
 mod table;
 mod track;
 mod tracked;
@@ -43,6 +45,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         track::SCENARIOS,
         tracked::SCENARIOS,
         events::SCENARIOS,
+        steer::SCENARIOS,
+        interop_forms::SCENARIOS,
         conformance::SCENARIOS,
         ops::SCENARIOS,
         ill::SCENARIOS,
