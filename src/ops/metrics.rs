@@ -85,7 +85,7 @@ fn of_vrrp(to: &mut Exposition, vrrp: &VrrpStatus) {
     for instance in &vrrp.instances {
         for state in STATES {
             let word = state.to_string();
-            let labels = [("instance", instance.name.as_str()), ("state", &word)];
+            let labels = [("vrrp_instance", instance.name.as_str()), ("state", &word)];
             to.sample(&labels, flag(instance.state == state));
         }
     }
@@ -136,7 +136,7 @@ fn of_vrrp(to: &mut Exposition, vrrp: &VrrpStatus) {
         for instance in &vrrp.instances {
             let vrid = instance.virtual_router_id.to_string();
             let labels = [
-                ("instance", instance.name.as_str()),
+                ("vrrp_instance", instance.name.as_str()),
                 ("interface", &instance.interface),
                 ("vrid", &vrid),
             ];
@@ -193,7 +193,7 @@ fn of_refusals(to: &mut Exposition, vrrp: &VrrpStatus) {
             ("auth_type", refused.auth_type),
             ("auth_data", refused.auth_data),
         ] {
-            to.sample(&[("instance", &instance.name), ("reason", reason)], count);
+            to.sample(&[("vrrp_instance", &instance.name), ("reason", reason)], count);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::addresses;
 use super::global::{AnnounceDraft, DAY};
 use super::options::{OptionWord, value};
 use super::track::{Trackers, Tracks};
-use super::{At, Decoder, Keyword, Keywords, acts, kept, many, not_yet, refused};
+use super::{At, Decoder, Keyword, Keywords, acts, many, not_yet, refused};
 use crate::config::keywords;
 use crate::config::model::{InitialState, Notify, UnicastPeer};
 use crate::config::source::Span;

@@ -112,8 +112,6 @@ pub(super) struct Keyword<T: 'static> {
 enum Support<T> {
     /// This function takes it.
     Acts(fn(&mut Decoder<'_>, &Directive, &mut T)),
-    /// This function takes it into the model, where nothing uses it yet; what that means for the user.
-    Kept(fn(&mut Decoder<'_>, &Directive, &mut T), &'static str),
     /// It keeps the file from running; why.
     Refused(&'static str),
     /// Not in this version; what that means for the user.
@@ -136,15 +134,6 @@ const fn many<T>(
     take: fn(&mut Decoder<'_>, &Directive, &mut T),
 ) -> Keyword<T> {
     Keyword { name, form, many: true, support: Support::Acts(take) }
-}
-
-const fn kept<T>(
-    name: &'static str,
-    form: &'static str,
-    what: &'static str,
-    take: fn(&mut Decoder<'_>, &Directive, &mut T),
-) -> Keyword<T> {
-    Keyword { name, form, many: false, support: Support::Kept(take, what) }
 }
 
 const fn refused<T>(name: &'static str, form: &'static str, why: &'static str) -> Keyword<T> {
@@ -186,7 +175,6 @@ fn rows<T: Keywords>(into: &mut Vec<Row>) {
     for Keyword { name, form, support, .. } in T::TABLES.iter().flat_map(|table| table.iter()) {
         let (support, note) = match support {
             Support::Acts(_) => ("acts", ""),
-            Support::Kept(_, note) => ("not yet", *note),
             Support::Refused(note) => ("refused", *note),
             Support::NotYet(note) => ("not yet", *note),
             Support::NoEffect(note) => ("no effect", *note),
@@ -350,16 +338,6 @@ impl Decoder<'_> {
         let name = known.name;
         match known.support {
             Support::Acts(take) => self.call(take, known, directive, draft),
-            Support::Kept(take, what) => {
-                self.call(take, known, directive, draft);
-                let off = directive
-                    .arguments
-                    .first()
-                    .is_some_and(|word| ["off", "no", "false"].contains(&&*word.text));
-                if !off {
-                    self.waiting.entry(what).or_default().push(directive.head());
-                }
-            }
             Support::Refused(why) => {
                 let message = format!("`{name}` is not supported by this version: {why}");
                 self.report(Diagnostic::error("not-yet", directive.head(), message));

@@ -3,7 +3,8 @@
 use std::fs;
 use std::sync::Arc;
 
-use lettre::message::Mailbox;
+use lettre::message::header::{ContentTransferEncoding, ContentType};
+use lettre::message::{Body, Mailbox};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
@@ -15,6 +16,9 @@ use super::spec::{MailSpec, Security};
 
 /// Longest conversation, in the relay's own timeouts: greeting, hello, STARTTLS, hello, login, sender, recipients, text, end.
 const STEPS: u32 = 10;
+
+/// RFC 5321 section 4.5.3.1.6, without the line's end.
+const LINE_MAX: usize = 998;
 
 /// Delivered, or why not. Never takes longer than [`STEPS`] of the configured timeout.
 pub(super) async fn send(spec: Arc<MailSpec>, letter: Letter) -> Result<(), Undelivered> {
@@ -33,7 +37,18 @@ fn message(spec: &MailSpec, letter: Letter) -> Result<Message, Undelivered> {
     for to in &spec.to {
         message = message.to(mailbox(to)?);
     }
-    message.body(letter.body).map_err(|cause| never(chain(&cause)))
+    let message = message.header(ContentType::TEXT_PLAIN);
+    message.body(encoded(letter.body)).map_err(|cause| never(chain(&cause)))
+}
+
+/// As it is where a mail may carry it so: mails are also read by grep.
+fn encoded(text: String) -> Body {
+    let is_plain = text.is_ascii() && text.lines().all(|line| line.len() < LINE_MAX);
+    match is_plain {
+        true => Body::new_with_encoding(text, ContentTransferEncoding::SevenBit)
+            .unwrap_or_else(Body::new),
+        false => Body::new(text),
+    }
 }
 
 /// `ops@example.com`, `Ops <ops@example.com>`, and what only a local relay knows: `root`.

@@ -22,6 +22,7 @@ mod resilience;
 mod sample;
 mod steer;
 mod table;
+mod told;
 mod track;
 mod tracked;
 
@@ -42,6 +43,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         reload::SCENARIOS,
         reload_address::SCENARIOS,
         reload_loop::SCENARIOS,
+        told::SCENARIOS,
         track::SCENARIOS,
         tracked::SCENARIOS,
         events::SCENARIOS,

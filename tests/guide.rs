@@ -1,0 +1,47 @@
+//! The commands that the guide and the README tell people to type exist, with the options that they are given there.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn every_command_of_the_guide_exists_with_its_options() {
+    let mut helps: BTreeMap<String, String> = BTreeMap::new();
+    let mut seen = 0;
+    for page in ["docs/guide.md", "README.md"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+        for line in commands(&text) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let help = helps.entry(words[1].to_owned()).or_insert_with(|| help(words[1], &line));
+            let is_option = |word: &&&str| word.starts_with('-') && word.len() > 1;
+            for option in words.iter().skip(2).filter(is_option) {
+                let name = option.split('=').next().unwrap();
+                assert!(help.contains(name), "{page}: `{line}`: no {name} in\n{help}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "only {seen} commands found");
+    assert!(helps.len() > 8, "{:?}", helps.keys());
+}
+
+/// Lines that begin with `evenkeel`, in blocks for the shell and in indented ones, without comments.
+fn commands(text: &str) -> Vec<String> {
+    let line = |line: &str| {
+        let line = line.trim().trim_start_matches('[').replace(['[', ']'], " ");
+        let line = line.split(" #").next().unwrap_or_default();
+        // In the README's list two blanks part a command from its meaning.
+        let line = line.split("   ").next().unwrap_or_default().trim();
+        line.strip_prefix("evenkeel ").map(|rest| format!("evenkeel {rest}"))
+    };
+    text.lines().filter_map(line).filter(|line| !line.ends_with('.')).collect()
+}
+
+fn help(command: &str, line: &str) -> String {
+    let said =
+        Command::new(env!("CARGO_BIN_EXE_evenkeel")).args(["help", command]).output().unwrap();
+    assert!(said.status.success(), "`{line}`: {}", String::from_utf8_lossy(&said.stderr));
+    String::from_utf8(said.stdout).unwrap()
+}
