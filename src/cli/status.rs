@@ -71,6 +71,9 @@ fn write_page(page: &mut String, status: &Status) -> std::fmt::Result {
             let down = lvs.interfaces_down.join(", ");
             writeln!(page, "  down: {down}; what is behind keeps its verdict")?;
         }
+        for error in &lvs.sysctl_errors {
+            writeln!(page, "  lvs_sysctl: {error}")?;
+        }
         if let Some(sync) = &lvs.sync_daemon {
             let runs = if sync.running.is_empty() { "none runs" } else { &sync.running.join(", ") };
             let why = sync.error.as_ref().map_or_else(String::new, |why| format!(": {why}"));
@@ -114,6 +117,9 @@ fn write_virtual_server(page: &mut String, server: &VirtualServerStatus) -> std:
     )?;
     if server.kept > 0 {
         writeln!(page, "    {} failing real servers kept (min_in_pool)", server.kept)?;
+    }
+    for difference in &server.differs {
+        writeln!(page, "    the kernel's table differs: {difference}")?;
     }
     if let Some(why) = &server.lagging {
         writeln!(page, "    the kernel's table lags behind: {why}")?;

@@ -2,13 +2,15 @@
 //! has its place in the file and the command that mends it. It reads /proc, /sys, /lib/modules and the interfaces'
 //! addresses, and changes nothing.
 
+mod ipvs;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use ipvs::{Forwarding, ServiceKey};
+use ::ipvs::{Forwarding, ServiceKey};
 use nix::ifaddrs::getifaddrs;
 use vrrp::Family;
 
@@ -80,6 +82,7 @@ impl Findings<'_> {
     fn look(&mut self, config: &Config) {
         self.modules(config);
         self.forwarding(config);
+        self.ipvs_settings(config);
         self.interfaces(config);
         self.paths_back(config);
         self.local_real_servers(config);
@@ -128,8 +131,8 @@ impl Findings<'_> {
     /// NAT goes through this host, so it must forward.
     fn forwarding(&mut self, config: &Config) {
         let families = [
-            (ipvs::Family::V4, "net/ipv4/ip_forward"),
-            (ipvs::Family::V6, "net/ipv6/conf/all/forwarding"),
+            (::ipvs::Family::V4, "net/ipv4/ip_forward"),
+            (::ipvs::Family::V6, "net/ipv6/conf/all/forwarding"),
         ];
         for (family, sysctl) in families {
             let masquerades = |server: &&VirtualServer| {

@@ -167,6 +167,10 @@ pub struct Global {
     pub lvs_sync_daemon: Option<SyncDaemon>,
     /// `lvs_resync` (evenkeel's own): how often the kernel's table is read again, 5 s; zero never.
     pub lvs_resync: Duration,
+    /// `lvs_resync SECONDS [repair | observe]`: what becomes of rows that something else has changed.
+    pub lvs_drift: DriftPolicy,
+    /// `lvs_sysctl` (evenkeel's own): settings below `net.ipv4.vs` by name.
+    pub lvs_sysctl: std::collections::BTreeMap<String, u32>,
     /// `checker_log_all_failures`.
     pub checker_log_all_failures: bool,
     /// `checker_max_in_flight` (evenkeel's own): probes that run at once, 4096.
@@ -217,6 +221,16 @@ pub enum FlushOnStop {
     All,
     /// Our services go without their real servers being removed first.
     VirtualServers,
+}
+
+/// What becomes of rows of ours that something else has changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DriftPolicy {
+    /// They are told and put right.
+    #[default]
+    Repair,
+    /// They are told.
+    Observe,
 }
 
 /// `lvs_sync_daemon`.
@@ -750,6 +764,8 @@ impl Default for Global {
             lvs_flush_on_stop: FlushOnStop::Off,
             lvs_sync_daemon: None,
             lvs_resync: Duration::from_secs(5),
+            lvs_drift: DriftPolicy::Repair,
+            lvs_sysctl: std::collections::BTreeMap::new(),
             checker_log_all_failures: false,
             checker_max_in_flight: None,
             checker_max_per_second: None,

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use ipvs::{Op, Service, ServiceKey, Table, diff_service};
 
+use crate::config::model::DriftPolicy;
+
 /// Services read back in one call: bounds how long the kernel holds its lock, and this process its loop.
 pub(super) const SLICE: usize = 64;
 /// First pause before a refused change is tried again; doubles up to [`RETRY_MAX`].
@@ -34,6 +36,8 @@ pub(super) struct Drift {
     pub(super) key: ServiceKey,
     /// What was missing, changed or too much, one item each.
     pub(super) found: Vec<String>,
+    /// It is being put right.
+    pub(super) repaired: bool,
 }
 
 /// What the applier tells its caller.
@@ -48,7 +52,7 @@ pub(super) enum Report {
     },
     /// A service that lagged agrees again.
     Caught(ServiceKey),
-    /// Something else changed our part of the table; repaired.
+    /// Something else changed our part of the table.
     Drifted(Drift),
     /// The table cannot be read.
     Unreadable(String),
@@ -69,6 +73,9 @@ pub(super) struct Applier<K> {
     desired: BTreeMap<ServiceKey, Service>,
     lagging: BTreeMap<ServiceKey, Lagging>,
     resync: Duration,
+    policy: DriftPolicy,
+    /// Services that differ from their plan and are left so, and how.
+    observed: BTreeMap<ServiceKey, Vec<String>>,
     next_slice: Option<Instant>,
     /// The last service of the slice read before; the next one starts after it.
     cursor: Option<ServiceKey>,
@@ -85,17 +92,23 @@ impl<K: Kernel> Applier<K> {
             desired: adopted.services,
             lagging: BTreeMap::new(),
             resync: Duration::ZERO,
+            policy: DriftPolicy::Repair,
+            observed: BTreeMap::new(),
             next_slice: None,
             cursor: None,
             drifts: BTreeMap::new(),
             reports: Vec::new(),
         };
-        applier.set_resync(resync, now);
+        applier.set_resync(resync, DriftPolicy::Repair, now);
         applier
     }
 
     /// How often everything is read; zero never.
-    pub(super) fn set_resync(&mut self, resync: Duration, now: Instant) {
+    pub(super) fn set_resync(&mut self, resync: Duration, policy: DriftPolicy, now: Instant) {
+        if policy == DriftPolicy::Repair {
+            self.observed.clear();
+        }
+        self.policy = policy;
         if self.resync != resync {
             self.resync = resync;
             self.next_slice = (!resync.is_zero()).then(|| now + self.slice_pause());
@@ -120,6 +133,11 @@ impl<K: Kernel> Applier<K> {
     /// How often this service was.
     pub(super) fn drifts_of(&self, key: ServiceKey) -> u64 {
         self.drifts.get(&key).copied().unwrap_or_default()
+    }
+
+    /// How a service differs from its plan that is left so (`lvs_resync ... observe`).
+    pub(super) fn observed(&self, key: ServiceKey) -> &[String] {
+        self.observed.get(&key).map_or(&[], Vec::as_slice)
     }
 
     /// What happened since the last call.
@@ -241,11 +259,24 @@ impl<K: Kernel> Applier<K> {
         let mut ops = Vec::new();
         for key in slice {
             let (holds, wanted) = (actual.services.get(&key), self.desired.get(&key));
-            if holds != wanted && !self.lagging.contains_key(&key) {
+            if holds == wanted || self.lagging.contains_key(&key) {
+                self.observed.remove(&key);
+                continue;
+            }
+            if self.policy == DriftPolicy::Observe {
+                let found = differences(holds, wanted);
+                if self.observed.get(&key) != Some(&found) {
+                    *self.drifts.entry(key).or_default() += 1;
+                    let (found, repaired) = (found.clone(), false);
+                    self.reports.push(Report::Drifted(Drift { key, found, repaired }));
+                }
+                self.observed.insert(key, found);
+            } else {
                 *self.drifts.entry(key).or_default() += 1;
                 let repair = diff_service(key, holds, wanted);
                 let found = differences(holds, wanted);
-                self.reports.push(Report::Drifted(Drift { key, found }));
+                let repaired = true;
+                self.reports.push(Report::Drifted(Drift { key, found, repaired }));
                 ops.extend(repair);
             }
         }

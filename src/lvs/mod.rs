@@ -18,6 +18,7 @@ pub mod spec;
 mod state_file;
 pub mod status;
 pub mod sync;
+mod sysctl;
 mod tidings;
 mod worker;
 

@@ -1,7 +1,7 @@
 //! What the lvs worker needs of a configuration: services with the kernel's types, and check parameters held once
 //! however many real servers share them. Derived in the load child; the worker never sees the model.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::num::{NonZeroU8, NonZeroU16};
 use std::time::Duration;
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::sync::SyncSpec;
 use crate::config::model::{
-    Checker, Config, FlushOnStop, Global, MinInPool, RealServer, Script, SlowStart, SorryServer,
-    SyncDaemon, VirtualServer,
+    Checker, Config, DriftPolicy, FlushOnStop, Global, MinInPool, RealServer, Script, SlowStart,
+    SorryServer, SyncDaemon, VirtualServer,
 };
 use crate::fifo::FifoSpec;
 use crate::process::Process;
@@ -24,6 +24,10 @@ use crate::router::spec::with_script_user;
 pub struct LvsSpec {
     /// How often the kernel's table is read again; zero never.
     pub resync: Duration,
+    /// What becomes of rows that something else has changed.
+    pub drift: DriftPolicy,
+    /// Settings below `net.ipv4.vs` by name.
+    pub sysctl: BTreeMap<String, u32>,
     /// Connection timeouts to set.
     pub timeouts: Option<Timeouts>,
     /// Clear the whole table at start.
@@ -118,6 +122,8 @@ impl From<&Config> for LvsSpec {
     fn from(config: &Config) -> Self {
         let Global {
             lvs_resync,
+            lvs_drift,
+            lvs_sysctl,
             lvs_timeouts,
             lvs_flush,
             lvs_flush_on_stop,
@@ -133,6 +139,8 @@ impl From<&Config> for LvsSpec {
             config.virtual_servers.iter().map(|server| service(server, &mut checks)).collect();
         Self {
             resync: *lvs_resync,
+            drift: *lvs_drift,
+            sysctl: lvs_sysctl.clone(),
             timeouts: lvs_timeouts.map(|given| Timeouts {
                 tcp: seconds(given.tcp),
                 tcp_fin: seconds(given.tcp_fin),

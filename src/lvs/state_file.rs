@@ -17,7 +17,7 @@ use super::overrides::{Held, Override};
 use super::plan::Facts;
 
 /// Changes with the layout: a file of another version is as good as none.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Verdicts older than this say nothing: longer than any restart takes, shorter than anybody waits with a repair.
 const FRESH: Duration = Duration::from_secs(10 * 60);
@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) checks: Snapshot,
     /// Overrides, each with its age at the writing.
     overrides: Vec<(ServiceKey, DestinationKey, Duration, Override)>,
+    /// Settings of the kernel that we have changed, as they were.
+    pub(super) sysctl: BTreeMap<String, String>,
     /// Real servers that have failed, in the order in which they did.
     failed: Vec<(ServiceKey, DestinationKey)>,
     /// Real servers that have come back, each with the time since then.

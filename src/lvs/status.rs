@@ -26,6 +26,8 @@ pub struct LvsStatus {
     pub in_flight: usize,
     /// Interfaces that do not work; checks of what is behind them hold their verdict.
     pub interfaces_down: Vec<String>,
+    /// Settings of the kernel (`lvs_sysctl`) that could not be set, and why.
+    pub sysctl_errors: Vec<String>,
     /// Connection synchronisation, where it is configured.
     pub sync_daemon: Option<SyncStatus>,
     /// How often a service of ours was found changed by others, and repaired.
@@ -57,6 +59,8 @@ pub struct VirtualServerStatus {
     pub lagging_ms: Option<u64>,
     /// How often it was found changed by others.
     pub drifts: u64,
+    /// How the kernel's table differs, where that is left so (`lvs_resync SECONDS observe`).
+    pub differs: Vec<String>,
     /// How many failing real servers `min_in_pool` keeps.
     pub kept: usize,
     /// Real servers by key.
@@ -211,6 +215,7 @@ fn virtual_server<K: Kernel>(
         lagging: lag.map(|(why, _)| why.to_owned()),
         lagging_ms: lag.map(|(_, since)| millis(now.saturating_duration_since(since))),
         drifts: applier.drifts_of(spec.key),
+        differs: applier.observed(spec.key).to_vec(),
         kept: planned.kept.len(),
         real_servers: servers.map(server).collect(),
     }

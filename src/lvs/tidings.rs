@@ -141,7 +141,8 @@ pub(super) fn table(report: Report) -> Option<Event> {
         }
         Report::Drifted(drift) => {
             let found = drift.found.join("; ");
-            warn!(found, "{} was changed by something else; repaired", drift.key);
+            let left = if drift.repaired { "repaired" } else { "left so (lvs_resync observe)" };
+            warn!(found, "{} was changed by something else; {left}", drift.key);
             Some(event("table_drift", drift.key.to_string(), found))
         }
         Report::Unreadable(why) => {

@@ -30,6 +30,7 @@ use super::spec::LvsSpec;
 use super::state_file::{Remembered, StateFile};
 use super::status;
 use super::sync::Sync;
+use super::sysctl::Sysctl;
 use super::{fifo_line, tidings};
 use crate::config::model::Script;
 use crate::fifo::Fifos;
@@ -60,6 +61,7 @@ pub(super) struct Worker {
     served: BTreeMap<ServiceKey, Served>,
     applier: Applier<Socket>,
     sync: Sync,
+    sysctl: Sysctl,
     /// Interfaces and addresses of this host; `None` where the kernel does not tell of them.
     host: Option<Host>,
     /// Virtual servers whose checks rest (`ha_suspend`).
@@ -308,6 +310,7 @@ impl Worker {
                 let mut status =
                     status::of(&self.served, &self.checkers, &self.applier, Instant::now());
                 status.sync_daemon = self.sync.status();
+                status.sysctl_errors = self.sysctl.errors().to_vec();
                 let down = self.host.as_ref().map(Host::down).unwrap_or_default();
                 status.interfaces_down = down.into_iter().map(str::to_owned).collect();
                 self.answer(incoming.from, id, &status).await

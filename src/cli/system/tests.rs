@@ -118,6 +118,37 @@ fn sysctls_are_told_with_the_command_that_sets_them() {
 }
 
 #[test]
+fn settings_of_ipvs_are_told_where_neither_the_host_nor_the_file_has_them() {
+    let names = ["sloppy_tcp", "expire_nodest_conn", "expire_quiescent_template", "backup_only"];
+    let paths = names.map(|name| format!("proc/sys/net/ipv4/vs/{name}"));
+    let mut files: Vec<_> = paths.iter().map(|path| (path.as_str(), "0\n")).collect();
+    files.extend([IPVS, MH]);
+    let told_of = |text: &str, networks: &[(&str, &str)]| {
+        let lines = told(text, &files, networks);
+        let lines = lines.iter().filter(|line| line.contains("net/ipv4/vs/"));
+        let name =
+            |line: &String| names.iter().position(|name| line.contains(&format!("{name} is 0")));
+        lines.filter_map(name).collect::<Vec<_>>()
+    };
+    let elsewhere = [("eth0", "10.0.0.1")];
+    assert_eq!(told_of(SERVER, &elsewhere), [0, 1]);
+    let set = format!(
+        "global_defs {{\n lvs_sysctl {{\n  sloppy_tcp\n  expire_nodest_conn 1\n }}\n}}\n{SERVER}"
+    );
+    assert_eq!(told_of(&set, &elsewhere), [0; 0]);
+    let quiet = SERVER
+        .replace("mh", "wlc")
+        .replace(" real_server", " persistence_timeout 50\n inhibit_on_failure\n real_server");
+    assert_eq!(told_of(&quiet, &elsewhere), [2]);
+    let both = format!("{quiet}{INSTANCE}");
+    let mut own = told_of(&both, &[("eth0", "10.0.0.3")]);
+    own.sort_unstable();
+    assert_eq!(own, [2, 3]);
+    files.iter_mut().for_each(|(_, text)| *text = "1\n");
+    assert!(!told(&both, &files, &[("eth0", "10.0.0.3")]).iter().any(|line| line.contains("/vs/")));
+}
+
+#[test]
 fn a_director_that_is_its_own_real_server_must_not_answer_arp_as_backup() {
     let files = [
         IPVS,

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::options::{OptionWord, alone, value};
 use super::process::PROCESS;
-use super::{Decoder, Keyword, Keywords, acts, mail, many, no_effect, not_yet};
+use super::{Decoder, Keyword, Keywords, acts, lvs_sysctl, mail, many, no_effect, not_yet};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{
-    Announce, Fifo, FlushOnStop, Global, LogFormat, LvsTimeouts, ScriptUser, SyncDaemon, Web,
+    Announce, DriftPolicy, Fifo, FlushOnStop, Global, LogFormat, LvsTimeouts, ScriptUser,
+    SyncDaemon, Web,
 };
 use crate::config::source::Span;
 use crate::config::tree::{Directive, Word};
@@ -255,9 +256,23 @@ const LVS: &[Keyword<Draft>] = &[
         "INTERFACE [[inst] INSTANCE] [id 0..255] [maxlen BYTES] [port PORT] [ttl 1..255] [group ADDRESS]",
         sync_daemon,
     ),
-    acts("lvs_resync", "SECONDS", |decoder, directive, draft| {
-        let time = decoder.time(directive, Duration::ZERO..=DAY);
+    acts("lvs_resync", "SECONDS [repair | observe]", |decoder, directive, draft| {
+        decoder.surplus(directive, 2);
+        let Some(word) = directive.arguments.first() else {
+            return decoder.missing(directive.name.span);
+        };
+        let time = decoder.time_in(word, Duration::ZERO..=DAY);
         draft.global.lvs_resync = time.unwrap_or(draft.global.lvs_resync);
+        const CHOICES: [(&str, DriftPolicy); 2] =
+            [("repair", DriftPolicy::Repair), ("observe", DriftPolicy::Observe)];
+        if let Some(word) = directive.arguments.get(1) {
+            draft.global.lvs_drift = decoder.choice(word, &CHOICES).unwrap_or_default();
+        }
+    }),
+    acts("lvs_sysctl", "{ ... }", |decoder, directive, draft| {
+        let mut wanted = lvs_sysctl::Draft::default();
+        decoder.block(directive, &mut wanted);
+        draft.global.lvs_sysctl = wanted.wanted;
     }),
     acts("checker_log_all_failures", "[BOOL]", |decoder, directive, draft| {
         draft.global.checker_log_all_failures = decoder.switch(directive).unwrap_or_default();

@@ -21,6 +21,7 @@ mod host;
 mod http;
 mod idle;
 mod instance;
+mod lvs_sysctl;
 mod mail;
 mod operating;
 mod options;
@@ -206,6 +207,7 @@ pub(super) fn all_rows() -> Vec<Row> {
     let mut all = Vec::new();
     rows::<root::Draft>(&mut all);
     rows::<global::Draft>(&mut all);
+    rows::<lvs_sysctl::Draft>(&mut all);
     rows::<operating::WebDraft>(&mut all);
     rows::<operating::LogDraft>(&mut all);
     rows::<script::Draft>(&mut all);

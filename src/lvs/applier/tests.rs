@@ -83,16 +83,42 @@ fn drift_is_found_within_a_resync_period_and_repaired() {
     applier.handle_timeout(due);
     assert_eq!(applier.kernel.table.services.get(&key(80)), Some(&service(&[1, 2])));
     let found = vec!["10.0.0.3:80 is missing".to_owned()];
-    let drift = Report::Drifted(Drift { key: key(80), found });
+    let drift = Report::Drifted(Drift { key: key(80), found, repaired: true });
     assert_eq!((applier.take_reports(), applier.drifts()), (vec![drift], 1));
     applier.handle_timeout(due + RESYNC);
     assert_eq!(applier.take_reports(), []);
 }
 
 #[test]
+fn drift_that_is_only_observed_is_told_once_and_left() {
+    let (mut applier, now) = start(Fake::default());
+    applier.set_resync(RESYNC, DriftPolicy::Observe, now);
+    want(&mut applier, &[(80, Some(service(&[1, 2])))], now);
+    applier.kernel.table.services.insert(key(80), service(&[1, 9]));
+    let found = vec!["10.0.0.4:80 has weight 9, should have 2".to_owned()];
+    let drift = Report::Drifted(Drift { key: key(80), found: found.clone(), repaired: false });
+    let mut at = now;
+    for told in [vec![drift], Vec::new()] {
+        at += RESYNC;
+        applier.handle_timeout(at);
+        assert_eq!(applier.take_reports(), told);
+        assert_eq!((applier.observed(key(80)), applier.drifts()), (&found[..], 1));
+    }
+    assert_eq!(applier.kernel.table.services.get(&key(80)), Some(&service(&[1, 9])));
+    // Put right by hand, it is forgotten; repaired when that is the policy again.
+    applier.kernel.table.services.insert(key(80), service(&[1, 2]));
+    applier.handle_timeout(at + RESYNC);
+    assert_eq!((applier.observed(key(80)).len(), applier.drifts()), (0, 1));
+    applier.kernel.table.services.insert(key(80), service(&[3]));
+    applier.set_resync(RESYNC, DriftPolicy::Repair, at);
+    applier.handle_timeout(at + 2 * RESYNC);
+    assert_eq!(applier.kernel.table.services.get(&key(80)), Some(&service(&[1, 2])));
+}
+
+#[test]
 fn a_refused_change_is_read_back_and_tried_again_until_it_is_in() {
     let (mut applier, now) = start(Fake { refuses: true, ..Fake::default() });
-    applier.set_resync(Duration::ZERO, now);
+    applier.set_resync(Duration::ZERO, DriftPolicy::Repair, now);
     want(&mut applier, &[(80, Some(service(&[1])))], now);
     let why = "No such thing".to_owned();
     assert_eq!(applier.take_reports(), [Report::Refused { key: key(80), why }]);
@@ -118,7 +144,7 @@ fn a_large_table_is_read_in_slices_spread_over_the_period() {
     let (mut applier, now) = start(Fake::default());
     let plans: Vec<_> = (1..=150).map(|port| (port, Some(service(&[1])))).collect();
     want(&mut applier, &plans, now);
-    applier.set_resync(Duration::from_secs(6), now);
+    applier.set_resync(Duration::from_secs(6), DriftPolicy::Repair, now);
     let mut at = now;
     for _ in 0..4 {
         let due = applier.poll_timeout().unwrap();

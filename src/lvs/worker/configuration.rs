@@ -32,12 +32,13 @@ impl Worker {
         {
             warn!("lvs_timeouts: {cause}");
         }
+        self.sysctl.apply(&spec.sysctl);
         self.sync.configure(spec.sync_daemon.clone(), &mut self.applier.kernel().0, now);
         if self.sync.instance().is_some() && !self.link.offer(Role::Vrrp, &Message::TellInstances) {
             warn!("the vrrp worker is busy: connection synchronisation waits for its next change");
         }
         spec.process.apply(&self.spec.process);
-        self.applier.set_resync(spec.resync, now);
+        self.applier.set_resync(spec.resync, spec.drift, now);
         self.fifos.adjust(&spec.fifos);
         self.checks = share(&spec.checks, &self.checks);
         if self.checks.iter().any(|check| matches!(check.kind, checkers::ProbeKind::Bfd(_))) {

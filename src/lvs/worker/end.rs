@@ -15,6 +15,7 @@ impl Worker {
         let served = std::mem::take(&mut self.served);
         served.values().filter(|served| served.spec.omega).for_each(|served| self.farewell(served));
         let now = Instant::now();
+        self.sysctl.restore();
         self.sync.stop(&mut self.applier.kernel().0, now);
         if self.spec.flush_on_stop == FlushOnStop::All {
             if let Err(cause) = self.applier.kernel().0.flush() {

@@ -43,6 +43,7 @@ impl Worker {
         for (key, served) in &self.served {
             state.save(*key, &served.facts, now);
         }
+        state.sysctl = self.sysctl.before().clone();
         state
     }
 }

@@ -17,6 +17,7 @@ use crate::lvs::module::{self, Socket};
 use crate::lvs::spec::LvsSpec;
 use crate::lvs::state_file::StateFile;
 use crate::lvs::sync::Sync;
+use crate::lvs::sysctl::Sysctl;
 use crate::message::Configure;
 use crate::notify::Notifier;
 use crate::process::Process;
@@ -67,6 +68,7 @@ impl Worker {
             link,
             applier: Applier::new(Socket(kernel), table, spec.resync, now),
             spec: LvsSpec { services: Vec::new(), process: Process::default(), ..spec.clone() },
+            sysctl: Sysctl::new(saved.sysctl),
             sync: Sync::default(),
             host: watch_host(),
             resting: BTreeSet::new(),
