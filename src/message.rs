@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::router::heartbeat::Digests;
+
 use crate::lvs::overrides::Order;
 use crate::lvs::selector::Selector;
 
@@ -160,6 +162,10 @@ pub enum Message {
     TellPaths,
     /// Vrrp to lvs: BFD sessions that checkers may follow, by name, and whether they are up. Told at each change too.
     Paths(Vec<(String, bool)>),
+    /// Vrrp to lvs: say with [`Message::Digests`] what the table comes to.
+    TellDigests,
+    /// Lvs to vrrp: what the pair compares.
+    Digests(Digests),
     /// Worker to ops: something changed. Dropped and counted when ops cannot keep up.
     Event(Event),
 }

@@ -48,6 +48,10 @@ fn write_page(page: &mut String, status: &Status) -> std::fmt::Result {
         }
     }
     if let Some(vrrp) = &status.vrrp {
+        for alarm in &vrrp.alarms {
+            let (name, lasted) = (alarm.alarm.name(), duration(alarm.for_ms));
+            writeln!(page, "\nALARM {name}: {}: {} (for {lasted})", alarm.subject, alarm.text)?;
+        }
         writeln!(page, "\nVRRP instances")?;
         for instance in &vrrp.instances {
             write_instance(page, instance)?;
@@ -59,6 +63,17 @@ fn write_page(page: &mut String, status: &Status) -> std::fmt::Result {
             let last = script.last.as_deref().unwrap_or("not run yet");
             let (name, runs, failures) = (&script.name, script.runs, script.failures);
             writeln!(page, "  script {name}: {last} ({runs} runs, {failures} failed)")?;
+        }
+        for session in &vrrp.bfd {
+            let (name, state, why) = (&session.name, session.state, session.diagnostic);
+            writeln!(page, "  bfd_instance {name}: {state} ({why})")?;
+        }
+        if let Some(peer) = &vrrp.peer {
+            let heard = if peer.heard { "heard" } else { "silent" };
+            writeln!(page, "  peer {}: {heard}", peer.address)?;
+            for difference in &peer.differences {
+                writeln!(page, "    differs: {difference}")?;
+            }
         }
     }
     if let Some(lvs) = &status.lvs {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use self::operating::{LogFormat, Web};
 use crate::ops::told::spec::{Login, Security, WebhookSpec};
 use crate::process::Process;
+use crate::router::heartbeat::HeartbeatSpec;
 
 /// Everything that a configuration file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub struct Config {
     pub track_files: Vec<TrackFile>,
     /// `vrrp_track_process` blocks, in file order.
     pub track_processes: Vec<TrackProcess>,
+    /// `heartbeat`: the second path to the other director.
+    pub heartbeat: Option<HeartbeatSpec>,
     /// `bfd_instance` blocks, in file order.
     pub bfd_instances: Vec<BfdInstance>,
     /// `vrrp_instance` blocks, in file order.
@@ -155,6 +158,8 @@ pub struct Global {
     pub vrrp_startup_delay: Duration,
     /// `vrrp_hand_over` (evenkeel's own), on: a router that stops keeps its addresses until the next one announced them.
     pub vrrp_hand_over: bool,
+    /// `vrrp_watch_holders` (evenkeel's own), on: ask the network who has our addresses.
+    pub vrrp_watch_holders: bool,
     /// `vrrp_rt_priority` 1..=99; `None`: evenkeel's own default where it is permitted.
     pub vrrp_rt_priority: Option<u8>,
     /// `lvs_timeouts`, in seconds; 0 leaves the kernel's value.
@@ -758,6 +763,7 @@ impl Default for Global {
             vrrp_higher_prio_send_advert: false,
             vrrp_startup_delay: Duration::ZERO,
             vrrp_hand_over: true,
+            vrrp_watch_holders: true,
             vrrp_rt_priority: None,
             lvs_timeouts: None,
             lvs_flush: false,

@@ -1,6 +1,7 @@
 //! The loop of the lvs worker: one event, the pure parts, what they ask for.
 
 mod configuration;
+mod digests;
 mod end;
 mod limits;
 mod memory;
@@ -329,6 +330,12 @@ impl Worker {
                 self.tell_quorums(self.watched.iter().copied());
                 Ok(())
             }
+            Message::TellDigests => {
+                let digests = Message::Digests(self.digests());
+                // Full: asked again in a second.
+                let _ = self.link.offer(incoming.from, &digests);
+                Ok(())
+            }
             Message::Paths(paths) => {
                 paths.iter().for_each(|(session, up)| self.runner.tell(session, *up));
                 Ok(())
@@ -361,6 +368,7 @@ impl Worker {
             | Message::Operate { .. }
             | Message::Quorums(_)
             | Message::TellPaths
+            | Message::Digests(_)
             | Message::Event(_) => {
                 warn!(from = %incoming.from, "unexpected message");
                 Ok(())

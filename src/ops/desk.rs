@@ -208,6 +208,8 @@ impl Desk {
             | Message::Quorums(_)
             | Message::TellPaths
             | Message::Paths(_)
+            | Message::TellDigests
+            | Message::Digests(_)
             | Message::Query { .. } => warn!(from = %incoming.from, "unexpected message"),
         }
         Ok(())

@@ -20,6 +20,7 @@ use vrrp::{Cause, Notice, Priority, ResumeAs, RouterId, State};
 use super::holdings::Place;
 use super::priority::{Condition, Finding, TrackerId};
 use super::spec::RouterWorkerSpec;
+use super::split_brain::Sample;
 use super::status::VrrpStatus;
 use crate::message::RouterOrder;
 
@@ -46,6 +47,10 @@ pub(super) enum Order {
     Ping(u64),
     /// Answered by [`Report::Status`] with the same number.
     Status(u64),
+    /// Answered by [`Report::Samples`].
+    Sample,
+    /// Announce the addresses of a router that is Master once more.
+    Announce(RouterId),
     /// Hand over, release, end; answered by [`Report::Stopped`].
     Stop,
 }
@@ -134,6 +139,8 @@ pub(super) enum Report {
         /// For how long.
         late: Duration,
     },
+    /// See [`Order::Sample`].
+    Samples(Vec<Sample>),
     /// What is held now, for the state file.
     Standing(Standing),
     /// To be dropped by the desk: closing it takes some 10 ms.

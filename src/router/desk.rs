@@ -4,12 +4,14 @@
 //! - `supervisor`: messages of other processes, and orders to the real-time thread
 //! - `record`: logs, events, notifications, the state file
 //! - `bfd`: BFD sessions
+//! - `pair`: the watch over split brains, the heartbeat path
 //! - `trackers`: tracked scripts, files, processes and virtual servers
 //!
 //! Its inputs by rank: reports (the state file must not lag behind the addresses), the supervisor, verdicts of
 //! scripts, findings about files and processes, the end of notify scripts.
 
 mod bfd;
+mod pair;
 mod record;
 mod supervisor;
 mod trackers;
@@ -70,6 +72,8 @@ pub(super) struct Desk<'a> {
     found: mpsc::Receiver<Found>,
     /// BFD sessions.
     paths: bfd::Paths,
+    /// The watch over the pair.
+    watch: pair::Watch,
     notifier: Notifier,
     fifos: Fifos,
     queries: BTreeMap<u64, (Role, u64)>,
@@ -153,6 +157,7 @@ impl<'a> Desk<'a> {
             watches: Watches::new(found_to),
             found,
             paths: bfd::Paths::default(),
+            watch: pair::Watch::new(),
             notifier: Notifier::default(),
             fifos: Fifos::default(),
             queries: BTreeMap::new(),
@@ -219,6 +224,9 @@ impl<'a> Desk<'a> {
                         return Ok(end);
                     }
                 }
+                due = self.watch.due(), if self.state == Life::Serving => {
+                    self.handle_due(due).await;
+                }
                 () = self.watches.ask_again() => self.ask_quorums(),
                 () = self.notifier.step() => {}
                 () = tokio::time::sleep(ORDER_AGAIN), if retry => self.retry_orders(),
@@ -269,6 +277,7 @@ impl<'a> Desk<'a> {
                     let Some((role, id)) = self.queries.remove(&operation) else { continue };
                     self.send(role, &Message::CommandDone { id, outcome }).await;
                 }
+                Report::Samples(samples) => self.handle_samples(samples),
                 Report::Stopped => self.state = Life::Stopped,
                 other => self.take_note(other),
             }
@@ -308,6 +317,7 @@ impl<'a> Desk<'a> {
         let Some((role, id)) = self.queries.remove(&query) else { return };
         self.complete(&mut status);
         self.complete_bfd(&mut status).await;
+        self.complete_watch(&mut status);
         // Strings and numbers only: it always serialises.
         let json = serde_json::to_vec(&status).unwrap_or_default();
         for part in message::answer(id, &json) {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use vrrp::io::Outgoing;
-use vrrp::{Action, Addresses, Held, IfName, RouterId, Transport};
+use vrrp::{Action, Addresses, Held, IfName, RouterId, State, Transport};
 
 use super::channel::{Changed, Report};
 use super::core_loop::CoreLoop;
@@ -153,6 +153,17 @@ impl CoreLoop {
         let mut by_interface: BTreeMap<IfName, Vec<IpAddr>> = BTreeMap::new();
         for place in places {
             by_interface.entry(place.interface).or_default().push(place.address);
+        }
+        self.announce_on(by_interface, 1, Duration::ZERO);
+    }
+
+    /// Announces what a router holds, if it is Master.
+    pub(super) fn announce_router(&mut self, router: RouterId) {
+        let is_master = self.routers.view(router).is_some_and(|view| view.state == State::Master);
+        let Some(work) = self.works.get(&router).filter(|_| is_master) else { return };
+        let mut by_interface: BTreeMap<IfName, Vec<IpAddr>> = BTreeMap::new();
+        for vip in &work.addresses {
+            by_interface.entry(vip.interface).or_default().push(vip.address);
         }
         self.announce_on(by_interface, 1, Duration::ZERO);
     }

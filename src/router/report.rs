@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use vrrp::{RouterView, Tracking};
+use vrrp::{Family, RouterView, Tracking, Version};
 
 use super::channel::{Report, Standing};
 use super::core_loop::CoreLoop;
 use super::facts;
 use super::priority::{Finding, Tracker, contribution};
 use super::spec::RouterWork;
+use super::split_brain::Sample;
 use super::status::{
     AddressStatus, GroupStatus, InstanceStatus, LoopCounters, MasterStatus, TrackerStatus,
     VrrpStatus,
@@ -32,6 +33,28 @@ impl CoreLoop {
         self.end.report(Report::Standing(standing));
     }
 
+    /// Every router for the watch over split brains.
+    pub(super) fn samples(&self) -> Vec<Sample> {
+        let sample = |view: RouterView<'_>| {
+            let spec = view.spec;
+            let work = self.works.get(&spec.id);
+            let held = work.into_iter().flat_map(|work| &work.addresses);
+            let has_choice = spec.version == Version::V3 && spec.id.family == Family::V4;
+            Sample {
+                router: spec.id,
+                name: spec.name.clone(),
+                state: view.state,
+                priorities: (spec.priority, view.priority),
+                checksum: has_choice.then_some(spec.checksum),
+                interval: spec.advert_int,
+                addresses: held.map(|vip| (vip.interface, vip.address)).collect(),
+                counters: *view.counters,
+                master: view.master.map(|it| (it.address, it.priority, it.checksum, it.heard)),
+            }
+        };
+        self.routers.views().map(sample).collect()
+    }
+
     pub(super) fn status(&self) -> VrrpStatus {
         let now = self.clock.now();
         let (announced, announce_failures, announce_drops) = self.announcer.counters();
@@ -44,6 +67,8 @@ impl CoreLoop {
                 .collect(),
             scripts: Vec::new(),
             bfd: Vec::new(),
+            alarms: Vec::new(),
+            peer: None,
             counters: LoopCounters {
                 refused: self.routers.refused().total(),
                 link_resyncs: self.links.resyncs(),

@@ -13,6 +13,7 @@ use vrrp::{
     RouterSpec, Transport, Wish,
 };
 
+use super::heartbeat::HeartbeatSpec;
 use super::priority::{Tracker, TrackerKind};
 use crate::config::model::{
     Announce, Authentication, BfdInstance, Broadcast, Config, Fifo, InitialState, Notify, Script,
@@ -36,6 +37,10 @@ pub struct RouterWorkerSpec {
     pub processes: Vec<TrackProcess>,
     /// Virtual servers that at least one router follows.
     pub virtual_servers: Vec<ipvs::ServiceKey>,
+    /// `vrrp_watch_holders`.
+    pub watch_holders: bool,
+    /// The second path to the other director.
+    pub heartbeat: Option<HeartbeatSpec>,
     /// BFD sessions, whoever hears of them.
     pub bfd: Vec<BfdInstance>,
     /// Named pipes that hear of every change.
@@ -138,6 +143,8 @@ impl From<&Config> for RouterWorkerSpec {
             files: files.cloned().collect(),
             processes: processes.cloned().collect(),
             virtual_servers: services.into_iter().collect(),
+            watch_holders: config.global.vrrp_watch_holders,
+            heartbeat: config.heartbeat.clone(),
             bfd: config.bfd_instances.clone(),
             groups: config.sync_groups.iter().map(|it| group(config, it)).collect(),
             fifos: FifoSpec::of(

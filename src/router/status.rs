@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use vrrp::{Counters, Family, State, Tracking, Version};
 
+use super::heartbeat::RouterSays;
 use super::priority::{Condition, TrackerKind};
+use super::split_brain::Alarm;
 
 /// Everything.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -18,10 +20,44 @@ pub struct VrrpStatus {
     pub sync_groups: Vec<GroupStatus>,
     /// Tracked scripts, by name.
     pub scripts: Vec<ScriptStatus>,
+    /// Alarms that stand.
+    pub alarms: Vec<AlarmStatus>,
+    /// The other director, where there is a heartbeat path.
+    pub peer: Option<PeerStatus>,
     /// BFD sessions, by name.
     pub bfd: Vec<bfd::SessionView>,
     /// What the thread itself has counted.
     pub counters: LoopCounters,
+}
+
+/// An alarm that stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmStatus {
+    /// What.
+    pub alarm: Alarm,
+    /// About which instance, or the peer.
+    pub subject: String,
+    /// In words.
+    pub text: String,
+    /// For how long, in milliseconds.
+    pub for_ms: u64,
+}
+
+/// The other director.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Its address on the heartbeat path.
+    pub address: IpAddr,
+    /// It is heard there.
+    pub heard: bool,
+    /// Its routers, as it says.
+    pub routers: Vec<RouterSays>,
+    /// In what it differs from us.
+    pub differences: Vec<String>,
+    /// Datagrams that were not the peer's beats.
+    pub refused: u64,
+    /// Of those, signed with another key.
+    pub wrong_key: u64,
 }
 
 /// One virtual router.

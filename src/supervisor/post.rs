@@ -107,6 +107,8 @@ impl Supervisor {
             | Message::Quorums(_)
             | Message::TellPaths
             | Message::Paths(_)
+            | Message::TellDigests
+            | Message::Digests(_)
             | Message::Event(_) => warn!(worker = %from, "unexpected message"),
         }
     }

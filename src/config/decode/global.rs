@@ -205,6 +205,9 @@ const VRRP: &[Keyword<Draft>] = &[
     acts("vrrp_hand_over", "[BOOL]", |decoder, directive, draft| {
         draft.global.vrrp_hand_over = decoder.switch(directive).unwrap_or(true);
     }),
+    acts("vrrp_watch_holders", "[BOOL]", |decoder, directive, draft| {
+        draft.global.vrrp_watch_holders = decoder.switch(directive).unwrap_or(true);
+    }),
     not_yet("vrrp_delay_after_boot", "SECONDS", "VRRP begins with the start of the daemon"),
     not_yet("vrrp_garp_extra_if", "[all] SECONDS", "there are no virtual MAC interfaces"),
     not_yet("vrrp_vmac_garp_intvl", "[all] SECONDS", "there are no virtual MAC interfaces"),

@@ -16,6 +16,7 @@ mod file;
 mod global;
 mod group;
 mod grpc;
+mod heartbeat;
 mod held;
 mod host;
 mod http;
@@ -212,6 +213,7 @@ pub(super) fn all_rows() -> Vec<Row> {
     rows::<operating::LogDraft>(&mut all);
     rows::<script::Draft>(&mut all);
     rows::<track_process::Draft>(&mut all);
+    rows::<heartbeat::Draft>(&mut all);
     rows::<bfd::Draft>(&mut all);
     rows::<bfd::CheckDraft>(&mut all);
     rows::<sync_group::Draft>(&mut all);

@@ -24,6 +24,7 @@ pub(super) struct Draft {
     files: Vec<Object<TrackFile>>,
     processes: Vec<Object<TrackProcess>>,
     bfd_instances: Vec<super::bfd::Named>,
+    heartbeat: Option<crate::router::heartbeat::HeartbeatSpec>,
     instances: Vec<instance::Draft>,
     sync_groups: Vec<sync_group::Draft>,
     groups: Vec<Group>,
@@ -105,6 +106,9 @@ impl Keywords for Draft {
             draft.files.extend(file);
         }),
         not_yet("garp_group", "{ ... }", "vrrp_garp_interval holds for each interface"),
+        acts("heartbeat", "{ ... }", |decoder, directive, draft| {
+            draft.heartbeat = decoder.heartbeat(directive);
+        }),
         many("bfd_instance", "NAME { ... }", |decoder, directive, draft| {
             let session = decoder.bfd_instance(directive);
             draft.bfd_instances.extend(session);
@@ -165,6 +169,7 @@ impl Decoder<'_> {
             files,
             processes,
             bfd_instances,
+            heartbeat,
             instances,
             sync_groups,
             groups,
@@ -204,6 +209,7 @@ impl Decoder<'_> {
             scripts: scripts.into_iter().filter_map(|one| one.script).collect(),
             track_files: files.into_iter().filter_map(|one| one.object).collect(),
             track_processes: processes.into_iter().filter_map(|one| one.object).collect(),
+            heartbeat,
             bfd_instances: bfd_instances.into_iter().filter_map(|one| one.instance).collect(),
             instances: finished.into_iter().map(|one| one.instance).collect(),
             sync_groups,

@@ -42,6 +42,11 @@ impl CoreLoop {
                 let status = Box::new(self.status());
                 self.end.report(Report::Status(number, status));
             }
+            Order::Sample => {
+                let samples = self.samples();
+                self.end.report(Report::Samples(samples));
+            }
+            Order::Announce(router) => self.announce_router(router),
             Order::Stop => self.stop(),
         }
     }

@@ -66,6 +66,7 @@ impl Desk<'_> {
             | Report::Operated(..)
             | Report::Pong(_)
             | Report::Status(..)
+            | Report::Samples(_)
             | Report::Stopped => {}
         }
     }

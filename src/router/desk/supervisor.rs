@@ -50,6 +50,7 @@ impl Desk<'_> {
             Message::Quorums(quorums) => self.handle_quorums(quorums),
             Message::TellPaths => self.tell_paths(),
             Message::TellInstances => self.tell_instances(),
+            Message::Digests(digests) => self.handle_digests(digests),
             Message::Query { id } => {
                 let query = self.next_query;
                 self.next_query += 1;
@@ -69,6 +70,7 @@ impl Desk<'_> {
             | Message::Count { .. }
             | Message::TellQuorums(_)
             | Message::Paths(_)
+            | Message::TellDigests
             | Message::Event(_) => {
                 warn!(from = %incoming.from, "a message that is not for this worker")
             }
@@ -103,6 +105,7 @@ impl Desk<'_> {
         self.fifos.adjust(&spec.fifos);
         self.order(Order::Configure(Box::new(Configuration { spec, start })));
         self.configure_bfd(&sessions);
+        self.configure_watch(&sessions);
     }
 
     pub(super) fn refuse(&self, why: String) {

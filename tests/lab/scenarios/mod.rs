@@ -20,6 +20,7 @@ mod reload_address;
 mod reload_loop;
 mod resilience;
 mod sample;
+mod split_brain;
 mod steer;
 mod table;
 mod told;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Scenario> {
     let themes = [
         lab::SCENARIOS,
         bfd::SCENARIOS,
+        split_brain::SCENARIOS,
         table::SCENARIOS,
         pool::SCENARIOS,
         sample::SCENARIOS,

@@ -1,0 +1,29 @@
+//! What this worker's configuration, verdicts and table come to, each as one number: the directors of a pair compare them
+//! over their heartbeat path. Virtual servers and their checkers count, and nothing else that is configured. Files that give
+//! the same checkers in another order count as different.
+
+use checkers::{CheckSpec, Verdict};
+
+use super::{Served, Worker};
+use crate::router::heartbeat::{Digests, digest};
+
+impl Worker {
+    /// What the other director of a pair compares.
+    pub(super) fn digests(&self) -> Digests {
+        let verdicts = |served: &Served| -> Vec<Vec<bool>> {
+            let of_server =
+                |verdicts: &Vec<Verdict>| verdicts.iter().map(|verdict| verdict.is_up()).collect();
+            served.facts.verdicts.iter().map(of_server).collect()
+        };
+        let specs: Vec<_> = self.served.values().map(|served| &served.spec).collect();
+        let checks: Vec<&CheckSpec> = self.checks.iter().map(AsRef::as_ref).collect();
+        let verdicts: Vec<_> = self.served.values().map(verdicts).collect();
+        let table: Vec<_> =
+            self.served.iter().map(|(key, served)| (key, &served.planned.service)).collect();
+        Digests {
+            services: digest(&(specs, checks)),
+            verdicts: digest(&verdicts),
+            table: digest(&table),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Two ends that speak, and everything that may come between them.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[expect(clippy::disallowed_methods, reason = "where a test's own clock begins")]
+fn start() -> Instant {
+    Instant::now()
+}
+
+fn ip(last: u8) -> IpAddr {
+    IpAddr::from([10, 9, 0, last])
+}
+
+fn spec(peer: u8, key: &str) -> HeartbeatSpec {
+    HeartbeatSpec {
+        peer: SocketAddr::new(ip(peer), 694),
+        local: SocketAddr::new(ip(0), 694),
+        key: key.into(),
+        interval: Duration::from_secs(1),
+    }
+}
+
+fn says(state: State) -> Says {
+    let router = RouterSays {
+        name: "web".into(),
+        vrid: 51,
+        family: Family::V4,
+        state,
+        priority: 100,
+        effective: 100,
+        addresses: 7,
+    };
+    let digests = Some(Digests { services: 1, verdicts: 2, table: 3 });
+    Says { version: "0.1.0".into(), routers: vec![router], digests }
+}
+
+fn pair(now: Instant) -> (Heartbeat, Heartbeat) {
+    (Heartbeat::new(&spec(2, "k"), 11, now), Heartbeat::new(&spec(1, "k"), 22, now))
+}
+
+#[test]
+fn a_peer_is_believed_once_it_has_answered_us() {
+    let now = start();
+    let (mut one, mut two) = pair(now);
+    let first = one.beat(says(State::Master), now);
+    assert_eq!(two.handle_datagram(ip(1), &first, now), Ok(None), "it may be a recording");
+    let answer = two.beat(says(State::Backup), now);
+    assert_eq!(one.handle_datagram(ip(2), &answer, now), Ok(Some(&says(State::Backup))));
+    let second = one.beat(says(State::Master), now);
+    assert_eq!(two.handle_datagram(ip(1), &second, now), Ok(Some(&says(State::Master))));
+    assert!(two.peer(now + Duration::from_millis(3400)).is_some());
+    assert!(two.peer(now + Duration::from_millis(3500)).is_none());
+    assert!(two.is_lost(now + Duration::from_millis(3500)));
+}
+
+#[test]
+fn what_is_old_strange_or_of_another_key_is_refused() {
+    let now = start();
+    let (mut one, mut two) = pair(now);
+    let beat = one.beat(says(State::Master), now);
+    assert_eq!(two.handle_datagram(ip(3), &beat, now), Err(Refusal::Stranger));
+    assert_eq!(two.handle_datagram(ip(1), &beat, now), Ok(None));
+    assert_eq!(two.handle_datagram(ip(1), &beat, now), Err(Refusal::Old), "sent again");
+    let mut other = Heartbeat::new(&spec(2, "K"), 11, now);
+    let forged = other.beat(says(State::Master), now);
+    assert_eq!(two.handle_datagram(ip(1), &forged, now), Err(Refusal::Key));
+    assert_eq!((two.refused, two.wrong_key), (3, 1));
+    // Our own, reflected.
+    let own = one.beat(says(State::Master), now);
+    assert_eq!(one.handle_datagram(ip(2), &own, now), Err(Refusal::Old));
+}
+
+#[test]
+fn a_recording_proves_nothing() {
+    let now = start();
+    let (mut one, mut two) = pair(now);
+    let mut recorded = Vec::new();
+    for _ in 0..20 {
+        let beat = one.beat(says(State::Master), now);
+        let _ = two.handle_datagram(ip(1), &beat, now);
+        recorded.push(beat);
+        let beat = two.beat(says(State::Backup), now);
+        let _ = one.handle_datagram(ip(2), &beat, now);
+    }
+    // Another process at the receiver's end hears the whole recording.
+    let mut fresh = Heartbeat::new(&spec(1, "k"), 33, now);
+    fresh.beat(says(State::Backup), now);
+    for beat in &recorded {
+        assert_eq!(fresh.handle_datagram(ip(1), beat, now), Ok(None));
+    }
+    assert_eq!(fresh.peer(now), None);
+}
+
+#[test]
+fn a_peer_that_was_restarted_is_believed_again() {
+    let now = start();
+    let (mut one, mut two) = pair(now);
+    for _ in 0..3 {
+        let beat = one.beat(says(State::Master), now);
+        let _ = two.handle_datagram(ip(1), &beat, now);
+        let beat = two.beat(says(State::Backup), now);
+        let _ = one.handle_datagram(ip(2), &beat, now);
+    }
+    let mut two = Heartbeat::new(&spec(1, "k"), 44, now);
+    let beat = two.beat(says(State::Fault), now);
+    assert_eq!(one.handle_datagram(ip(2), &beat, now), Ok(None));
+    let beat = one.beat(says(State::Master), now);
+    assert!(two.handle_datagram(ip(1), &beat, now).unwrap().is_some());
+    let beat = two.beat(says(State::Fault), now);
+    assert!(one.handle_datagram(ip(2), &beat, now).unwrap().is_some());
+}
+
+#[test]
+fn differences_are_named() {
+    let ours = says(State::Master);
+    let mut theirs = says(State::Backup);
+    assert_eq!(ours.differences(&theirs), [""; 0], "state is no difference");
+    theirs.version = "0.2.0".into();
+    theirs.routers[0].vrid = 52;
+    theirs.digests = Some(Digests { services: 1, verdicts: 9, table: 9 });
+    let wanted = [
+        "version 0.2.0, ours is 0.1.0",
+        "no virtual router 51 (IPv4)",
+        "a virtual router 52 (IPv4) that we lack",
+        "other real servers up",
+        "another table",
+    ];
+    assert_eq!(ours.differences(&theirs), wanted);
+}
+
+#[test]
+fn the_largest_director_fits_a_beat() {
+    let mut all = says(State::Master);
+    let router = all.routers[0].clone();
+    all.routers =
+        (0..=255).map(|vrid| RouterSays { vrid, name: "n".repeat(60), ..router.clone() }).collect();
+    let (mut one, _) = pair(start());
+    assert!(one.beat(all, start()).len() <= LONGEST);
+}
+
+proptest! {
+    #[test]
+    fn noise_and_changed_beats_are_refused(
+        noise in prop::collection::vec(any::<u8>(), 0..200),
+        at in any::<prop::sample::Index>(),
+        bit in 0u8..8,
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let now = start();
+        let (mut one, mut two) = pair(now);
+        prop_assert!(two.handle_datagram(ip(1), &noise, now).is_err());
+        let mut with_magic = MAGIC.to_vec();
+        with_magic.extend(&noise);
+        prop_assert!(two.handle_datagram(ip(1), &with_magic, now).is_err());
+        let beat = one.beat(says(State::Master), now);
+        let mut changed = beat.clone();
+        changed[at.index(beat.len())] ^= 1 << bit;
+        prop_assert!(two.handle_datagram(ip(1), &changed, now).is_err());
+        prop_assert!(two.handle_datagram(ip(1), &beat[..cut.index(beat.len())], now).is_err());
+        prop_assert_eq!(two.peer(now), None);
+    }
+
+    #[test]
+    fn signed_noise_never_panics(noise in prop::collection::vec(any::<u8>(), 0..200)) {
+        let now = start();
+        let (_, mut two) = pair(now);
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(noise);
+        let tag = hmac::sign(&two.key, &bytes);
+        bytes.extend(tag.as_ref());
+        let _ = two.handle_datagram(ip(1), &bytes, now);
+        prop_assert_eq!(two.peer(now), None);
+    }
+}
