@@ -67,15 +67,23 @@ impl Router {
                 self.counters.received_idle += 1;
                 Heard::Nothing
             }
-            Phase::Master(_) => self.hear_as_master(last, out),
+            Phase::Master(_) => self.hear_as_master(last, now, out),
             Phase::Backup(_) | Phase::HandingOver(_) => self.hear_as_backup(last, now),
         })
     }
 
     /// RFC 9568 section 6.4.3, with keepalived's answer to a lesser Master.
-    fn hear_as_master(&mut self, other: MasterView, out: &mut VecDeque<Action>) -> Heard {
+    fn hear_as_master(
+        &mut self,
+        other: MasterView,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) -> Heard {
         if other.priority == 0 {
             return Heard::Answer;
+        }
+        if self.is_stubborn_owner(&other, now) {
+            self.step_below_owner(out);
         }
         let ours = (u8::from(self.priority), self.source());
         // Of one family here, so that addresses compare as numbers in network byte order.
@@ -87,6 +95,23 @@ impl Router {
         let notice = Notice::LesserMaster { source: other.address, priority: other.priority };
         out.push_back(Action::Noticed { router: self.id(), notice });
         Heard::Insist
+    }
+
+    /// Of two routers that say that they own the addresses, the one with the lesser address yields (RFC 9568 section
+    /// 6.4.3). One that goes on all the same, though it has had the time to hear us twice, never will: some routers
+    /// drop what they hear as owner. Then it is we who step down, as keepalived does, so that there is one Master.
+    fn is_stubborn_owner(&mut self, other: &MasterView, now: Instant) -> bool {
+        let both = self.priority.is_owner() && other.priority == u8::from(self.priority);
+        if !both || Some(other.address) > self.source() {
+            return false;
+        }
+        let (own, longer) = (self.spec.advert_int, self.spec.advert_int.max(other.interval));
+        let patience = own * 2 + longer + longer / 5;
+        let (began, last) = self.rival.unwrap_or((now, now));
+        // It was silent meanwhile: that is another beginning.
+        let began = if now.saturating_duration_since(last) > longer * 4 { now } else { began };
+        self.rival = Some((began, now));
+        now.saturating_duration_since(began) > patience
     }
 
     /// RFC 9568 section 6.4.2, with keepalived's preempt_delay.

@@ -90,6 +90,8 @@ pub struct Priority(NonZeroU8);
 impl Priority {
     /// The address owner's priority.
     pub const OWNER: Self = Self(NonZeroU8::MAX);
+    /// The highest that is not the owner's.
+    pub const BELOW_OWNER: Self = Self(NonZeroU8::new(254).unwrap());
     /// The default of RFC 9568 section 5.2.4 and of keepalived.
     pub const DEFAULT: Self = Self(NonZeroU8::new(100).unwrap());
 

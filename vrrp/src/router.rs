@@ -33,6 +33,10 @@ pub(crate) struct Router {
     pub(crate) stepped_back: bool,
     /// An operator told it to leave every Master alone. Ends when there is none, or when told so.
     pub(crate) resigned: bool,
+    /// Another owner is heard while we are Master: since when, and when last.
+    pub(crate) rival: Option<(Instant, Instant)>,
+    /// An owner that has 254 until it is Master again: another owner did not yield.
+    pub(crate) is_below_owner: bool,
     pub(crate) master: Option<MasterView>,
     pub(crate) counters: Counters,
     /// The Master's interval (version 3; RFC 9568 section 6.1, Active_Adver_Interval).
@@ -53,6 +57,8 @@ impl Router {
             resume: None,
             stepped_back: false,
             resigned: false,
+            rival: None,
+            is_below_owner: false,
             master: None,
             counters: Counters::default(),
             learned: None,
@@ -221,9 +227,26 @@ impl Router {
         self.shift_timer(before, now);
     }
 
+    /// An owner yields from now on, until it is Master again.
+    pub(crate) fn step_below_owner(&mut self, out: &mut VecDeque<Action>) {
+        self.is_below_owner = true;
+        self.rival = None;
+        self.reprioritise(out);
+    }
+
+    /// The other owner is gone.
+    pub(crate) fn be_owner_again(&mut self, out: &mut VecDeque<Action>) {
+        if std::mem::take(&mut self.is_below_owner) {
+            self.reprioritise(out);
+        }
+    }
+
     fn reprioritise(&mut self, out: &mut VecDeque<Action>) {
         let from = self.priority;
-        self.priority = self.spec.priority.adjusted(self.tracking.adjustment);
+        self.priority = match self.is_below_owner && self.spec.priority.is_owner() {
+            true => Priority::BELOW_OWNER,
+            false => self.spec.priority.adjusted(self.tracking.adjustment),
+        };
         if from != self.priority {
             let (router, to) = (self.id(), self.priority);
             out.push_back(Action::PriorityChanged { router, from, to });

@@ -65,6 +65,7 @@ impl Group {
         }
         for router in &mut joining {
             router.unlearn();
+            router.be_owner_again(out);
             router.advertise(router.priority.into(), out);
         }
         joining.iter_mut().for_each(|router| router.hold(out));

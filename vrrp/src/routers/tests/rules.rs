@@ -790,3 +790,47 @@ fn one_number_in_both_families_is_two_routers() {
     bench.advance(SECOND);
     assert_eq!((bench.state(id(1)), bench.state(six)), (State::Backup, State::Master));
 }
+
+// Two owners
+
+#[test]
+fn an_owner_steps_below_another_that_does_not_yield_until_that_is_gone() {
+    let owner = with(|s| s.priority = Priority::OWNER);
+    let mut bench = Bench::new(vec![owner], vec![]);
+    bench.link(id(1), up());
+    // The other has the lesser address and should yield. Twice our interval and 1.2 times the longer is its time.
+    for _ in 0..4 {
+        bench.hear(id(1), LESSER, 255);
+        assert_eq!(bench.state(id(1)), State::Master);
+        bench.advance(SECOND);
+    }
+    let lines = bench.hear(id(1), LESSER, 255);
+    assert!(lines.contains("1 priority 255 -> 254"), "{lines}");
+    assert!(lines.contains("-> HANDING OVER, priority 254: Yielded"), "{lines}");
+    bench.announced(vip(1));
+    for _ in 0..9 {
+        bench.hear(id(1), LESSER, 255);
+        bench.advance(SECOND);
+        assert_eq!(bench.state(id(1)), State::Backup);
+    }
+    let lines = bench.advance(SECOND * 4);
+    assert!(lines.contains("1 priority 254 -> 255"), "{lines}");
+    assert!(lines.contains("advertise 1 as 255"), "{lines}");
+    assert_eq!(bench.state(id(1)), State::Master);
+}
+
+#[test]
+fn an_owner_that_yields_in_time_leaves_the_other_as_it_is() {
+    let owner = with(|s| s.priority = Priority::OWNER);
+    let mut bench = Bench::new(vec![owner], vec![]);
+    bench.link(id(1), up());
+    for _ in 0..5 {
+        // Heard now and then, with long silences between: each time it yields after two advertisements.
+        bench.hear(id(1), LESSER, 255);
+        bench.advance(SECOND);
+        bench.hear(id(1), LESSER, 255);
+        bench.advance(SECOND * 10);
+    }
+    assert_eq!(bench.state(id(1)), State::Master);
+    assert_eq!(bench.routers.view(id(1)).unwrap().priority, Priority::OWNER);
+}
