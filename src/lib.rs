@@ -7,6 +7,7 @@
 //! - [`message`], [`link`], [`spec_file`]: what processes say to each other, and over what
 //! - [`config`]: two grammars, one model; [`specs`]: what it comes to for each worker; [`change`]: what differs
 //!   between two of them
+//! - [`log`]: what is logged, where and how; [`status`] and [`explain`]: how the director is, and why
 //! - [`router`]: the vrrp worker: who holds the addresses
 //! - [`lvs`]: the lvs worker: checkers, plan, the kernel's table
 //! - [`ops`]: the ops worker: the admin API
@@ -21,6 +22,7 @@ pub mod config;
 pub mod explain;
 pub mod fifo;
 pub mod link;
+pub mod log;
 pub mod lvs;
 pub mod message;
 pub mod notify;

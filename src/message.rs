@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::router::heartbeat::Digests;
-
+use crate::config::model::LogFormat;
 use crate::lvs::overrides::Order;
 use crate::lvs::selector::Selector;
+use crate::router::heartbeat::Digests;
 
 /// Version of the frame layout and of [`Message`]. A frame of another version is refused.
 pub const FRAME_VERSION: u8 = 1;
@@ -96,6 +96,13 @@ pub enum Message {
     Listen,
     /// Supervisor to ops: a listening socket for `web` comes along as a descriptor.
     ListenWeb(SocketAddr),
+    /// Supervisor to worker: how to log from now on.
+    Log {
+        /// How lines look.
+        format: LogFormat,
+        /// Which are written, as [`crate::log::set_levels`] reads it; empty: as at the start.
+        levels: String,
+    },
     /// Supervisor to worker: hand over, remove what is ours, exit with status 0.
     Stop,
     /// Ops to supervisor: an operator wants this.
@@ -192,6 +199,11 @@ pub enum Command {
     },
     /// Hand over and stop.
     Stop,
+    /// Log these levels from now on, in all processes.
+    Log {
+        /// As [`crate::log::set_levels`] reads it.
+        levels: String,
+    },
 }
 
 /// What an operator can ask of the routers. An instance's whole sync group goes with it.

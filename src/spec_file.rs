@@ -13,7 +13,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::config::model::Web;
+use crate::config::model::{LogFormat, Web};
 use crate::message::Role;
 
 const MAGIC: [u8; 4] = *b"EVKL";
@@ -22,6 +22,8 @@ const HEADER: usize = 160;
 /// Where the listening addresses begin: how many, then [`LISTEN`] bytes each: family, address, port.
 const LISTENS: usize = 64;
 const LISTEN: usize = 19;
+/// Where the log format stands: 1 for JSON.
+const LOG_FORMAT: usize = HEADER - 1;
 
 /// What the supervisor needs to know of a configuration: which workers have work, how long a stop may take, and where
 /// to listen for the ops worker, which may not do so itself.
@@ -32,6 +34,8 @@ pub struct Header {
     pub child_wait: Duration,
     /// `web { listen }`.
     pub listen: [Option<SocketAddr>; Web::LISTEN_MAX],
+    /// `log { format }`.
+    pub log_format: LogFormat,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,7 +67,8 @@ impl Header {
         let millis = u64::try_from(self.child_wait.as_millis()).unwrap_or(u64::MAX);
         fields.extend_from_slice(&millis.to_le_bytes());
         bytes[..fields.len()].copy_from_slice(&fields);
-        let slots = bytes[LISTENS..].chunks_exact_mut(LISTEN);
+        bytes[LOG_FORMAT] = u8::from(self.log_format == LogFormat::Json);
+        let slots = bytes[LISTENS..LOG_FORMAT].chunks_exact_mut(LISTEN);
         for (slot, address) in slots.zip(self.listen.iter().flatten()) {
             let (family, octets) = match address.ip() {
                 IpAddr::V4(ip) => (4, ip.to_ipv6_mapped().octets()),
@@ -88,7 +93,8 @@ impl Header {
         let section = |at| Section { offset: word(at), length: word(at + 8) };
         let sections = [section(8), section(24), section(40)];
         let mut listen = [None; Web::LISTEN_MAX];
-        for (listen, slot) in listen.iter_mut().zip(bytes[LISTENS..].chunks_exact(LISTEN)) {
+        for (listen, slot) in listen.iter_mut().zip(bytes[LISTENS..LOG_FORMAT].chunks_exact(LISTEN))
+        {
             let mut octets = [0; 16];
             octets.copy_from_slice(&slot[1..17]);
             let address = match slot[0] {
@@ -98,7 +104,8 @@ impl Header {
             };
             *listen = Some(SocketAddr::new(address, u16::from_be_bytes([slot[17], slot[18]])));
         }
-        Ok(Self { sections, child_wait: Duration::from_millis(word(56)), listen })
+        let log_format = if bytes[LOG_FORMAT] == 1 { LogFormat::Json } else { LogFormat::Text };
+        Ok(Self { sections, child_wait: Duration::from_millis(word(56)), listen, log_format })
     }
 }
 
@@ -129,6 +136,7 @@ impl Sections {
         file: OwnedFd,
         child_wait: Duration,
         listen: &[SocketAddr],
+        log_format: LogFormat,
     ) -> io::Result<()> {
         let listen = std::array::from_fn(|at| listen.get(at).copied());
         let mut sections = [Section::default(); 3];
@@ -139,7 +147,7 @@ impl Sections {
         }
         let mut file = File::from(file);
         file.seek(SeekFrom::Start(0))?;
-        file.write_all(&Header { sections, child_wait, listen }.to_bytes())?;
+        file.write_all(&Header { sections, child_wait, listen, log_format }.to_bytes())?;
         for part in &self.parts {
             file.write_all(part)?;
         }
@@ -204,7 +212,9 @@ mod tests {
         sections.set(Role::Vrrp, &vec![1_u32, 2, 3]).unwrap();
         sections.set(Role::Ops, &"mail").unwrap();
         let listen = LISTEN_AT.map(|at| at.parse().unwrap());
-        sections.write(file.try_clone().unwrap(), Duration::from_secs(5), &listen).unwrap();
+        sections
+            .write(file.try_clone().unwrap(), Duration::from_secs(5), &listen, LogFormat::Json)
+            .unwrap();
         file
     }
 
@@ -215,6 +225,7 @@ mod tests {
         assert_eq!(header.child_wait, Duration::from_secs(5));
         let listen: Vec<String> = header.listen.iter().flatten().map(|at| at.to_string()).collect();
         assert_eq!(listen, LISTEN_AT);
+        assert_eq!(header.log_format, LogFormat::Json);
         assert_eq!(
             Role::WORKERS.map(|role| header.has(role)),
             [false, true, true],

@@ -47,7 +47,7 @@ impl Specs {
         }
         sections.set(Role::Ops, &self.ops)?;
         let listen = self.ops.global.web.as_ref().map_or(&[][..], |web| &web.listen);
-        sections.write(file, self.child_wait(), listen)
+        sections.write(file, self.child_wait(), listen, self.ops.global.log_format)
     }
 
     /// Reads a whole spec file, as no worker does.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Runtime, check_now, drain, events, explain, instances, steer, table};
+use super::{Runtime, check_now, client, drain, events, explain, instances, steer, table};
 
 /// One of them.
 #[derive(Debug, Subcommand)]
@@ -91,6 +91,14 @@ pub(super) enum Director {
         #[command(flatten)]
         runtime: Runtime,
     },
+    /// Log more or less, in all processes, until the director ends: debug, vrrp=debug,checkers=trace
+    Log {
+        /// LEVEL or PART=LEVEL, several with commas; without any: info
+        #[arg(default_value = "info")]
+        levels: String,
+        #[command(flatten)]
+        runtime: Runtime,
+    },
     /// Ask a real server's checks at once; exit status 0 all passed, 1 one failed, 6 one did not answer
     CheckNow {
         /// ADDRESS, ADDRESS:PORT or VIRTUAL_SERVER/REAL_SERVER
@@ -124,6 +132,10 @@ pub(super) fn run(command: Director) -> ExitCode {
         }
         Director::Rejoin { instance, runtime } => {
             instances::order(&runtime.runtime_dir, "rejoin", instance.as_deref())
+        }
+        Director::Log { levels, runtime } => {
+            let path = format!("/v1/log?levels={}", client::quoted(&levels));
+            steer::order(&runtime.runtime_dir, &path)
         }
         Director::CheckNow { servers, runtime } => check_now::run(&runtime.runtime_dir, &servers),
     }

@@ -5,6 +5,7 @@ mod check_now;
 mod client;
 mod clock;
 mod convert;
+mod digest;
 mod director;
 mod doctor;
 mod drain;
@@ -13,11 +14,12 @@ mod explain;
 mod instances;
 mod keywords;
 mod load;
-mod log;
+mod manual;
 mod operate;
 mod plan;
 mod sse;
 mod status;
+mod status_page;
 mod steer;
 mod system;
 mod table;
@@ -28,6 +30,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::model::LogFormat;
+use crate::log;
 use crate::message::Role;
 
 /// Where evenkeel keeps what it writes while it runs.
@@ -35,7 +39,7 @@ const RUNTIME_DIR: &str = "/run/evenkeel";
 
 /// An LVS director: health checks, the kernel's IPVS table and VRRP.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true)]
+#[command(version)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -52,6 +56,9 @@ enum Command {
         id: ConfigId,
         #[command(flatten)]
         runtime: Runtime,
+        /// How log lines look, whatever the configuration says
+        #[arg(long, value_name = "FORMAT", value_parser = parse_log_format)]
+        log_format: Option<LogFormat>,
     },
     /// Check a configuration; exit status 0 clean, 1 warnings, 2 it would not run
     Check {
@@ -105,9 +112,8 @@ enum Command {
     Status {
         #[command(flatten)]
         runtime: Runtime,
-        /// The whole answer as JSON
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        options: status::Options,
     },
     #[command(flatten)]
     Director(director::Director),
@@ -126,6 +132,21 @@ enum Command {
     Stop {
         #[command(flatten)]
         runtime: Runtime,
+    },
+    /// Print the MD5 of what a server answers, for `digest` in a configuration; options as genhash
+    Digest {
+        #[command(flatten)]
+        options: digest::Options,
+    },
+    /// Print the completions of a shell: `evenkeel completions bash > /etc/bash_completion.d/evenkeel`
+    Completions {
+        /// Which
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder
+    Manual {
+        /// The folder
+        folder: PathBuf,
     },
     /// Read a configuration and leave specs on standard output (started by `run`)
     #[command(hide = true)]
@@ -179,9 +200,10 @@ struct Runtime {
 /// Runs what the command line says.
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { config, id, runtime } => {
+        Command::Run { config, id, runtime, log_format } => {
             log::start(Role::Supervisor);
-            operate::run(config, id.config_id, runtime.runtime_dir)
+            log::set_format(log_format.unwrap_or_default());
+            operate::run(config, id.config_id, runtime.runtime_dir, log_format)
         }
         Command::Check { file, id, format, against_system, peer } => {
             let (id, peer) = (id.config_id.as_deref(), peer.as_deref());
@@ -190,7 +212,7 @@ pub fn main() -> ExitCode {
         Command::Keywords { word } => keywords::run(word.as_deref()),
         Command::Convert { file, id } => convert::run(&file, id.config_id.as_deref()),
         Command::Doctor { part } => doctor::run(part),
-        Command::Status { runtime, json } => status::run(&runtime.runtime_dir, json),
+        Command::Status { runtime, options } => status::run(&runtime.runtime_dir, &options),
         Command::Director(command) => director::run(command),
         Command::Reload { runtime, drain, plan } => {
             operate::reload(&runtime.runtime_dir, drain, plan)
@@ -200,6 +222,9 @@ pub fn main() -> ExitCode {
             plan::run(&file, id, from, &runtime.runtime_dir, json)
         }
         Command::Stop { runtime } => operate::stop(&runtime.runtime_dir),
+        Command::Digest { options } => digest::run(&options),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Manual { folder } => manual::manual(&folder),
         Command::Load { file, id } => load::run(&file, id.config_id.as_deref()),
         Command::Worker { worker } => run_worker(worker),
     }
@@ -220,6 +245,14 @@ fn run_worker(worker: Worker) -> ExitCode {
             drop(runtime);
             crate::ops::run()
         }
+    }
+}
+
+fn parse_log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("text or json is wanted".to_owned()),
     }
 }
 

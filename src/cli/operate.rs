@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::{client, plan};
 use crate::change::changes;
+use crate::config::model::LogFormat;
 use crate::supervisor::status::DirectorStatus;
 use crate::supervisor::{self, Options};
 
@@ -17,11 +18,16 @@ use crate::supervisor::{self, Options};
 const STOP_WITHIN: Duration = Duration::from_secs(60);
 
 /// `evenkeel run`.
-pub(super) fn run(config: PathBuf, config_id: Option<String>, runtime_dir: PathBuf) -> ExitCode {
+pub(super) fn run(
+    config: PathBuf,
+    config_id: Option<String>,
+    runtime_dir: PathBuf,
+    log_format: Option<LogFormat>,
+) -> ExitCode {
     // Absolute, so that a reload means the same file whatever happens to the working directory.
     let config = std::path::absolute(&config).unwrap_or(config);
     let runtime_dir = std::path::absolute(&runtime_dir).unwrap_or(runtime_dir);
-    supervisor::run(Options { config, config_id, runtime_dir })
+    supervisor::run(Options { config, config_id, runtime_dir, log_format })
 }
 
 /// `evenkeel reload`: exit status 0 when it is in force, 1 when nothing changed because of what is printed. With `ask`

@@ -1,234 +1,138 @@
-//! `evenkeel status`: one screen, or the whole answer as JSON.
+//! `evenkeel status`: one screen, once or again and again; the whole answer as JSON.
+#![expect(clippy::disallowed_methods, reason = "the edge: --watch looks again after a while")]
 
-use std::fmt::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
 
 use super::client::{self, ClientError};
-use crate::explain::duration;
-use crate::lvs::status::{RealServerStatus, VirtualServerStatus};
-use crate::router::status::InstanceStatus;
+use super::status_page::render;
+use crate::explain::services;
+use crate::lvs::counters::Counters;
+use crate::ops::refusal::{Code, Refusal};
 use crate::status::Status;
 
+/// Beyond so many real servers nobody reads each one's connections, and counting them takes the kernel a while.
+const COUNTED_MAX: usize = 2000;
+
+/// What is shown.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Options {
+    /// Only this virtual server: ADDRESS, ADDRESS:PORT, "FWM 1"
+    #[arg(value_name = "VIP:PORT")]
+    target: Option<String>,
+    /// Again and again, every second or after TIME
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "1",
+          value_parser = super::parse_time, conflicts_with = "json")]
+    watch: Option<Duration>,
+    /// The whole answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Exit status 0 when a director answered.
-pub(super) fn run(runtime_dir: &Path, json: bool) -> ExitCode {
-    let answer = client::get(runtime_dir, "/v1/status").and_then(|body| {
-        if json {
-            return Ok(String::from_utf8_lossy(&body).into_owned());
-        }
-        let status = serde_json::from_slice(&body).map_err(ClientError::Unreadable)?;
-        Ok(render(&status))
-    });
-    match answer {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
-        Err(cause) => cause.fail(),
-    }
-}
-
-fn render(status: &Status) -> String {
-    let mut page = String::new();
-    // Writing to a String cannot fail.
-    let _ = write_page(&mut page, status);
-    page
-}
-
-fn write_page(page: &mut String, status: &Status) -> std::fmt::Result {
-    if let Some(director) = &status.director {
-        writeln!(page, "evenkeel {}, pid {}, {}", director.version, director.pid, director.config)?;
-        for worker in &director.workers {
-            let restarts = match worker.restarts {
-                0 => String::new(),
-                count => format!(", restarted {count} times"),
-            };
-            let pid = worker.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
-            writeln!(page, "  worker {:<5} {}{pid}{restarts}", worker.role, worker.state)?;
-        }
-    }
-    if let Some(vrrp) = &status.vrrp {
-        for alarm in &vrrp.alarms {
-            let (name, lasted) = (alarm.alarm.name(), duration(alarm.for_ms));
-            writeln!(page, "\nALARM {name}: {}: {} (for {lasted})", alarm.subject, alarm.text)?;
-        }
-        writeln!(page, "\nVRRP instances")?;
-        for instance in &vrrp.instances {
-            write_instance(page, instance)?;
-        }
-        for group in &vrrp.sync_groups {
-            writeln!(page, "  sync group {}: {}", group.name, group.state)?;
-        }
-        for script in &vrrp.scripts {
-            let last = script.last.as_deref().unwrap_or("not run yet");
-            let (name, runs, failures) = (&script.name, script.runs, script.failures);
-            writeln!(page, "  script {name}: {last} ({runs} runs, {failures} failed)")?;
-        }
-        for session in &vrrp.bfd {
-            let (name, state, why) = (&session.name, session.state, session.diagnostic);
-            writeln!(page, "  bfd_instance {name}: {state} ({why})")?;
-        }
-        if let Some(peer) = &vrrp.peer {
-            let heard = if peer.heard { "heard" } else { "silent" };
-            writeln!(page, "  peer {}: {heard}", peer.address)?;
-            for difference in &peer.differences {
-                writeln!(page, "    differs: {difference}")?;
+pub(super) fn run(runtime_dir: &Path, options: &Options) -> ExitCode {
+    let Some(pause) = options.watch else {
+        return match page(runtime_dir, options) {
+            Ok(text) => {
+                print!("{}", fitted(&text, None));
+                ExitCode::SUCCESS
             }
+            Err(cause) => cause.fail(),
+        };
+    };
+    loop {
+        let text = match page(runtime_dir, options) {
+            Ok(text) => text,
+            Err(ClientError::Refused(refusal)) if refusal.code == Code::NoSuchTarget => {
+                return ClientError::Refused(refusal).fail();
+            }
+            // It may be on its way back.
+            Err(cause) => format!("{cause}\n"),
+        };
+        let size = crossterm::terminal::size().ok();
+        let text = fitted(&text, size.map(|(_, lines)| usize::from(lines).saturating_sub(1)));
+        let mut out = std::io::stdout();
+        let clear = if out.is_terminal() { "\x1b[H\x1b[J" } else { "" };
+        if write!(out, "{clear}{text}").and_then(|()| out.flush()).is_err() {
+            return ExitCode::SUCCESS;
         }
+        std::thread::sleep(pause.max(Duration::from_millis(100)));
     }
-    if let Some(lvs) = &status.lvs {
-        writeln!(
-            page,
-            "\nVirtual servers ({} probes, {} drifts repaired)",
-            lvs.probes, lvs.drifts
-        )?;
-        if !lvs.interfaces_down.is_empty() {
-            let down = lvs.interfaces_down.join(", ");
-            writeln!(page, "  down: {down}; what is behind keeps its verdict")?;
-        }
-        for error in &lvs.sysctl_errors {
-            writeln!(page, "  lvs_sysctl: {error}")?;
-        }
-        if let Some(sync) = &lvs.sync_daemon {
-            let runs = if sync.running.is_empty() { "none runs" } else { &sync.running.join(", ") };
-            let why = sync.error.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-            writeln!(page, "  connection synchronisation: {runs}{why}")?;
-        }
-        for server in &lvs.virtual_servers {
-            write_virtual_server(page, server)?;
-        }
-    }
-    Ok(())
 }
 
-fn write_instance(page: &mut String, instance: &InstanceStatus) -> std::fmt::Result {
-    let InstanceStatus { name, state, interface, virtual_router_id: vrid, .. } = instance;
-    let held = duration(instance.for_ms);
-    write!(page, "  {name} {state} for {held}, {interface} vrid {vrid}, priority ")?;
-    match (instance.priority, instance.effective_priority) {
-        (base, now) if base == now => write!(page, "{now}")?,
-        (base, now) => write!(page, "{now} (configured {base})")?,
+fn page(runtime_dir: &Path, options: &Options) -> Result<String, ClientError> {
+    let body = client::get(runtime_dir, "/v1/status")?;
+    if options.json && options.target.is_none() {
+        return Ok(String::from_utf8_lossy(&body).into_owned());
     }
-    if let Some(master) = &instance.master {
-        let ago = duration(master.heard_ms_ago);
-        write!(page, "; master {} has {}, heard {ago} ago", master.address, master.priority)?;
+    let mut status: Status = serde_json::from_slice(&body).map_err(ClientError::Unreadable)?;
+    if let Some(target) = &options.target {
+        status = only(status, target)?;
     }
-    writeln!(page)?;
-    for address in &instance.addresses {
-        let here = if address.present { "held" } else { "not here" };
-        let (ip, length, dev) = (address.address, address.prefix_length, &address.interface);
-        writeln!(page, "    {ip}/{length} dev {dev}: {here}")?;
+    if options.json {
+        return serde_json::to_string(&status)
+            .map(|text| text + "\n")
+            .map_err(ClientError::Unreadable);
     }
-    Ok(())
+    let services = status.lvs.iter().flat_map(|lvs| &lvs.virtual_servers);
+    let servers: usize = services.map(|service| service.real_servers.len()).sum();
+    let counters: Option<Counters> = (1..=COUNTED_MAX)
+        .contains(&servers)
+        .then(|| client::get(runtime_dir, "/v1/counters").ok())
+        .flatten()
+        .and_then(|body| serde_json::from_slice(&body).ok());
+    Ok(render(&status, counters.as_ref()))
 }
 
-fn write_virtual_server(page: &mut String, server: &VirtualServerStatus) -> std::fmt::Result {
-    let VirtualServerStatus { key, scheduler, live_weight, quorum, .. } = server;
-    let sorry = if server.sorry { ", sorry server serves" } else { "" };
-    let state = word(server.up);
-    writeln!(
-        page,
-        "  {key} {scheduler} {state}, live weight {live_weight}, quorum {quorum}{sorry}"
-    )?;
-    if server.kept > 0 {
-        writeln!(page, "    {} failing real servers kept (min_in_pool)", server.kept)?;
+/// The virtual servers of that name and nothing else.
+fn only(status: Status, target: &str) -> Result<Status, ClientError> {
+    let mut lvs = status.lvs.unwrap_or_default();
+    lvs.virtual_servers = services(&lvs, target).cloned().collect();
+    if lvs.virtual_servers.is_empty() {
+        let message = format!("no virtual server {target}");
+        return Err(ClientError::Refused(Refusal::new(Code::NoSuchTarget, message)));
     }
-    for difference in &server.differs {
-        writeln!(page, "    the kernel's table differs: {difference}")?;
-    }
-    if let Some(why) = &server.lagging {
-        writeln!(page, "    the kernel's table lags behind: {why}")?;
-    }
-    server.real_servers.iter().try_for_each(|server| write_real_server(page, server))
+    Ok(Status { lvs: Some(lvs), ..Status::default() })
 }
 
-fn write_real_server(page: &mut String, server: &RealServerStatus) -> std::fmt::Result {
-    let weight =
-        server.weight.map_or_else(|| "out".to_owned(), |weight| format!("weight {weight}"));
-    write!(page, "    -> {} {} {weight}", server.key, word(server.up))?;
-    if let Some(overridden) = &server.overridden {
-        write!(page, "; {} by an operator", overridden.wish)?;
-        if let Some(ends) = overridden.ends_in_ms {
-            write!(page, ", ends in {}", duration(ends))?;
-        }
-        if let Some(reason) = &overridden.reason {
-            write!(page, " ({reason})")?;
-        }
-    }
-    for check in &server.checks {
-        write!(page, "; {} {} for {}", check.kind, word(check.up), duration(check.for_ms))?;
-        if let Some(cause) = &check.cause {
-            write!(page, " ({cause})")?;
-        }
-        if check.suspended {
-            write!(page, " (rests: ha_suspend)")?;
-        } else if check.unasked {
-            write!(page, " (held: the latest probe could not be asked)")?;
-        }
-        if check.certificate_soon {
-            write!(page, " (its certificate expires soon)")?;
-        }
-    }
-    writeln!(page)
-}
-
-fn word(up: bool) -> &'static str {
-    if up { "UP" } else { "DOWN" }
+/// Cut to the terminal, if it goes to one: to its width, and with `lines` to its height.
+fn fitted(text: &str, lines: Option<usize>) -> String {
+    let width = std::io::stdout()
+        .is_terminal()
+        .then(|| crossterm::terminal::size().ok())
+        .flatten()
+        .map(|(width, _)| usize::from(width).max(20));
+    let cut = |line: &str| match width {
+        Some(width) => line.chars().take(width).collect(),
+        None => line.to_owned(),
+    };
+    let lines = lines.unwrap_or(usize::MAX);
+    text.lines().take(lines).map(|line| cut(line) + "\n").collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lvs::status::{CheckStatus, LvsStatus, OverrideStatus};
+    use crate::lvs::status::{LvsStatus, VirtualServerStatus};
 
     #[test]
-    fn a_page_names_each_server_with_weight_and_cause() {
-        let check = CheckStatus {
-            kind: "HTTP_GET".into(),
-            target: "10.0.0.3:80".into(),
-            certificate_expires: Some(0),
-            certificate_soon: true,
-            up: false,
-            for_ms: 4_200,
-            cause: Some("503, wanted 200-299".into()),
-            probes: 9,
-            failures: 3,
-            ..CheckStatus::default()
-        };
-        let server = VirtualServerStatus {
-            key: "TCP 10.0.0.100:80".into(),
-            scheduler: "wlc".into(),
-            up: true,
-            live_weight: 2,
-            quorum: 1,
-            real_servers: vec![
-                RealServerStatus {
-                    key: "10.0.0.3:80".into(),
-                    up: false,
-                    checks: vec![check],
-                    ..RealServerStatus::default()
-                },
-                RealServerStatus {
-                    key: "10.0.0.4:80".into(),
-                    up: true,
-                    weight: Some(2),
-                    overridden: Some(OverrideStatus {
-                        wish: "weight 50%".into(),
-                        ends_in_ms: Some(60_000),
-                        reason: Some("new disk".into()),
-                        ..OverrideStatus::default()
-                    }),
-                    ..RealServerStatus::default()
-                },
-            ],
-            ..VirtualServerStatus::default()
-        };
-        let lvs = LvsStatus { virtual_servers: vec![server], probes: 1, ..LvsStatus::default() };
-        let page = render(&Status { director: None, vrrp: None, lvs: Some(lvs) });
-        let wanted = "\nVirtual servers (1 probes, 0 drifts repaired)\n  \
-            TCP 10.0.0.100:80 wlc UP, live weight 2, quorum 1\n    \
-            -> 10.0.0.3:80 DOWN out; HTTP_GET DOWN for 4.2s (503, wanted 200-299) (its certificate expires soon)\n    \
-            -> 10.0.0.4:80 UP weight 2; weight 50% by an operator, ends in 1m00s (new disk)\n";
-        assert_eq!(page, wanted);
+    fn one_virtual_server_is_shown_alone() {
+        let named = |key: &str| VirtualServerStatus { key: key.into(), ..Default::default() };
+        let virtual_servers = vec![named("TCP 10.0.0.100:80"), named("UDP 10.0.0.100:53")];
+        let lvs = LvsStatus { virtual_servers, ..LvsStatus::default() };
+        let status = Status { lvs: Some(lvs), ..Status::default() };
+        let shown = only(status.clone(), "10.0.0.100:53").unwrap().lvs.unwrap();
+        assert_eq!(shown.virtual_servers, [named("UDP 10.0.0.100:53")]);
+        assert!(matches!(only(status, "10.0.0.9"), Err(ClientError::Refused(_))));
+    }
+
+    #[test]
+    fn the_screen_ends_where_the_terminal_does() {
+        assert_eq!(fitted("a\nb\nc\n", Some(2)), "a\nb\n");
+        assert_eq!(fitted("a\nb\n", None), "a\nb\n");
     }
 }

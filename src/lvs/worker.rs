@@ -348,6 +348,10 @@ impl Worker {
                 }
                 Ok(())
             }
+            Message::Log { format, levels } => {
+                crate::log::follow(format, &levels);
+                Ok(())
+            }
             Message::LinkRecovered => {
                 // Their failures may have been ours. A backup that preempts in a moment needs its table whole.
                 info!(

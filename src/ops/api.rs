@@ -45,6 +45,7 @@ pub(super) fn router(asks: Asks) -> Router {
         .route("/v1/specs", get(specs))
         .route("/v1/reload", post(reload))
         .route("/v1/stop", post(stop))
+        .route("/v1/log", post(log))
         .merge(steer::routes())
         .layer(middleware::from_fn(control_only));
     Router::new()
@@ -111,15 +112,19 @@ pub(super) async fn counters(
     asks: Desk,
     query: Result<Query<CountersQuery>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    let body = counted(&asks, read(query)?.servers).await?;
+    let body = counted(&asks, read(query)?.servers, Duration::ZERO).await?;
     Ok(json(body))
 }
 
 /// The same as bytes.
-pub(super) async fn counted(asks: &Asks, servers: Option<Selector>) -> Result<Bytes, Refusal> {
+pub(super) async fn counted(
+    asks: &Asks,
+    servers: Option<Selector>,
+    max_age: Duration,
+) -> Result<Bytes, Refusal> {
     let (reply, answer) = oneshot::channel();
     let asked = async {
-        asks.send(Ask::Count(servers, reply)).await.ok()?;
+        asks.send(Ask::Count { servers, max_age, reply }).await.ok()?;
         answer.await.ok()
     };
     match timeout(COMMAND_WITHIN, asked).await {
@@ -200,6 +205,22 @@ async fn reload(
 ) -> Result<Response, Refusal> {
     let drain = read(query)?.drain_ms.map(Duration::from_millis);
     command(&asks, Errand::Director(Command::Reload { drain })).await
+}
+
+/// Which lines are written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogQuery {
+    #[serde(default)]
+    levels: String,
+}
+
+async fn log(
+    asks: Desk,
+    query: Result<Query<LogQuery>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let levels = read(query)?.levels;
+    command(&asks, Errand::Director(Command::Log { levels })).await
 }
 
 async fn stop(asks: Desk) -> Result<Response, Refusal> {

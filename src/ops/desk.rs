@@ -49,8 +49,15 @@ pub(super) enum Ask {
         /// To whom.
         reply: oneshot::Sender<Bytes>,
     },
-    /// What the kernel counts, as JSON: of these real servers, or of all.
-    Count(Option<Selector>, oneshot::Sender<Bytes>),
+    /// What the kernel counts, as JSON.
+    Count {
+        /// Of these real servers, or of all.
+        servers: Option<Selector>,
+        /// As for the status; only an answer about all serves others.
+        max_age: Duration,
+        /// To whom.
+        reply: oneshot::Sender<Bytes>,
+    },
     /// An operator's command.
     Command(Errand, oneshot::Sender<Result<String, String>>),
     /// The kept events after `since`, the newest `limit` of them, and all that come.
@@ -90,11 +97,29 @@ impl Errand {
 /// Where questions go.
 pub(super) type Asks = mpsc::Sender<Ask>;
 
+/// A question whose answer serves everybody who asks the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Question {
+    /// How is this process?
+    Status(Role),
+    /// What does the kernel count?
+    Count,
+}
+
+impl Question {
+    fn message(self, id: u64) -> (Role, Message) {
+        match self {
+            Self::Status(role) => (role, Message::Query { id }),
+            Self::Count => (Role::Lvs, Message::Count { id, servers: None }),
+        }
+    }
+}
+
 /// A question that a process has not answered yet.
 #[derive(Debug)]
 struct Query {
-    /// Whose status, where the answer serves others too.
-    status: Option<(Role, Instant)>,
+    /// What was asked and when, where the answer serves others too.
+    shared: Option<(Question, Instant)>,
     text: Vec<u8>,
     replies: Vec<oneshot::Sender<Bytes>>,
 }
@@ -108,7 +133,7 @@ pub(super) struct Desk {
     next_id: u64,
     queries: BTreeMap<u64, Query>,
     /// The last answers, with when they were asked for.
-    answers: BTreeMap<Role, (Instant, Bytes)>,
+    answers: BTreeMap<Question, (Instant, Bytes)>,
     commands: BTreeMap<u64, oneshot::Sender<Result<String, String>>>,
     events: Events,
     /// Who hears of them elsewhere.
@@ -175,6 +200,7 @@ impl Desk {
                 let summary = Ok(String::new());
                 self.link.send(Role::Supervisor, &Message::Configured { summary }).await?;
             }
+            Message::Log { format, levels } => crate::log::follow(format, &levels),
             Message::Listen => match incoming.descriptor {
                 Some(socket) => self.serve(socket),
                 None => error!("the admin socket did not come along"),
@@ -253,7 +279,7 @@ impl Desk {
         query.text.extend_from_slice(json);
         let too_long = query.text.len() > ANSWER_MAX;
         if (last || too_long)
-            && let Some(Query { status, text, replies }) = self.queries.remove(&id)
+            && let Some(Query { shared, text, replies }) = self.queries.remove(&id)
             && !too_long
         {
             let text = Bytes::from(text);
@@ -261,8 +287,8 @@ impl Desk {
                 // Fails only when the client has gone.
                 let _ = reply.send(text.clone());
             }
-            if let Some((role, asked_at)) = status {
-                self.answers.insert(role, (asked_at, text));
+            if let Some((question, asked_at)) = shared {
+                self.answers.insert(question, (asked_at, text));
             }
         }
     }
@@ -271,10 +297,15 @@ impl Desk {
         self.queries.retain(|_, query| query.replies.iter().any(|reply| !reply.is_closed()));
         self.commands.retain(|_, reply| !reply.is_closed());
         match ask {
-            Ask::Status { role, max_age, reply } => self.ask_status(role, max_age, reply).await,
-            Ask::Count(servers, reply) => {
+            Ask::Status { role, max_age, reply } => {
+                self.ask(Question::Status(role), max_age, reply).await
+            }
+            Ask::Count { servers: None, max_age, reply } => {
+                self.ask(Question::Count, max_age, reply).await
+            }
+            Ask::Count { servers, reply, .. } => {
                 let id = self.number();
-                let query = Query { status: None, text: Vec::new(), replies: vec![reply] };
+                let query = Query { shared: None, text: Vec::new(), replies: vec![reply] };
                 self.queries.insert(id, query);
                 self.link.send(Role::Lvs, &Message::Count { id, servers }).await
             }
@@ -306,29 +337,30 @@ impl Desk {
     }
 
     /// From the last answer or a question on its way, where that is recent enough; else the process is asked.
-    async fn ask_status(
+    async fn ask(
         &mut self,
-        role: Role,
+        question: Question,
         max_age: Duration,
         reply: oneshot::Sender<Bytes>,
     ) -> io::Result<()> {
         let now = Instant::now();
         let recent = |at: Instant| now.duration_since(at) < max_age;
-        if let Some((_, text)) = self.answers.get(&role).filter(|(at, _)| recent(*at)) {
+        if let Some((_, text)) = self.answers.get(&question).filter(|(at, _)| recent(*at)) {
             let _ = reply.send(text.clone());
             return Ok(());
         }
-        let same =
-            |query: &&mut Query| query.status.is_some_and(|(of, at)| of == role && recent(at));
+        let same = |query: &&mut Query| {
+            query.shared.is_some_and(|(asked, at)| asked == question && recent(at))
+        };
         if let Some(query) = self.queries.values_mut().find(same) {
             query.replies.push(reply);
             return Ok(());
         }
         let id = self.number();
-        let status = Some((role, now));
-        let query = Query { status, text: Vec::new(), replies: vec![reply] };
-        self.queries.insert(id, query);
-        self.link.send(role, &Message::Query { id }).await
+        let shared = Some((question, now));
+        self.queries.insert(id, Query { shared, text: Vec::new(), replies: vec![reply] });
+        let (role, message) = question.message(id);
+        self.link.send(role, &message).await
     }
 }
 

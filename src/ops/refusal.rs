@@ -138,4 +138,18 @@ mod tests {
             assert_ne!(code.exit_status(), 0, "{code:?}");
         }
     }
+
+    #[test]
+    fn the_page_lists_every_code_and_every_event() {
+        let page = include_str!("../../docs/admin-api.md");
+        for code in Code::ALL {
+            let (word, status, exit) = (code.word(), code.status(), code.exit_status());
+            let row = format!("| `{word}` | {status} | {exit} |");
+            assert!(page.contains(&row), "{row}");
+        }
+        for (name, severity, meaning) in crate::ops::severity::EVENTS {
+            let row = format!("| `{name}` | {} | {meaning} |", severity.word());
+            assert!(page.contains(&row), "{row}");
+        }
+    }
 }

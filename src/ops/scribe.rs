@@ -55,7 +55,7 @@ impl Scribe {
             return text.clone();
         }
         let (status, counters) =
-            tokio::join!(whole_status(&self.asks, FRESH), counted(&self.asks, None));
+            tokio::join!(whole_status(&self.asks, FRESH), counted(&self.asks, None, FRESH));
         let status: Status = serde_json::from_slice(&status).unwrap_or_default();
         let counters: Option<Counters> =
             counters.ok().and_then(|body| serde_json::from_slice(&body).ok());

@@ -34,6 +34,7 @@ impl Supervisor {
             self.send(role, &Message::Listen, self.admin.try_clone().ok());
             self.send_web();
         }
+        self.send_log(role);
     }
 
     pub(super) fn reap(&mut self) {

@@ -9,6 +9,7 @@ mod child;
 mod guard;
 mod life;
 pub mod load_limits;
+mod logging;
 mod post;
 mod reload;
 mod service_manager;
@@ -36,6 +37,7 @@ pub use self::guard::{Guard, GuardError};
 use self::reload::{Applying, Loading, load_first};
 use self::service_manager::ServiceManager;
 use self::watch::{Due, PING_EVERY, Watch};
+use crate::config::model::LogFormat;
 use crate::message::{FRAME_MAX, Message, Role};
 use crate::spec_file::Header;
 
@@ -55,6 +57,8 @@ pub struct Options {
     pub config_id: Option<String>,
     /// Where everything lives that is written at run time.
     pub runtime_dir: PathBuf,
+    /// `--log-format`; `None`: as the configuration says.
+    pub log_format: Option<LogFormat>,
 }
 
 /// Runs the director until it is told to stop. Exit status 0 after a stop, 1 when it cannot run here, 2 when the
@@ -110,6 +114,8 @@ struct Supervisor {
     specs: OwnedFd,
     header: Header,
     web: web::Sockets,
+    /// What `evenkeel log` set; workers that start later get it too.
+    log_levels: String,
     loaded_at: std::time::SystemTime,
     started_at: std::time::SystemTime,
     workers: BTreeMap<Role, Worker>,
@@ -130,6 +136,7 @@ impl Supervisor {
         let signals = signals::watch()?;
         let (specs, header) = load_first(&options.config, options.config_id.as_deref())?;
         let admin = listen(&options.runtime_dir)?;
+        crate::log::set_format(options.log_format.unwrap_or(header.log_format));
         let web = Self::open_web_or_say(&header);
         let now = Instant::now();
         let mut workers: BTreeMap<Role, Worker> = BTreeMap::new();
@@ -149,6 +156,7 @@ impl Supervisor {
             specs,
             header,
             web,
+            log_levels: String::new(),
             loaded_at: std::time::SystemTime::now(),
             started_at: std::time::SystemTime::now(),
             workers,

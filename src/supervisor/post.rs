@@ -80,6 +80,10 @@ impl Supervisor {
             Message::Command { id, command: Command::Reload { drain } } => {
                 self.reload(Some(id), drain);
             }
+            Message::Command { id, command: Command::Log { levels } } => {
+                let outcome = self.set_levels(levels);
+                self.done(id, outcome);
+            }
             Message::Command { id, command: Command::Stop } => {
                 self.done(id, Ok("stopping".to_owned()));
                 self.begin_stop();
@@ -94,6 +98,7 @@ impl Supervisor {
             | Message::Configure(_)
             | Message::Listen
             | Message::ListenWeb(_)
+            | Message::Log { .. }
             | Message::Stop
             | Message::CommandDone { .. }
             | Message::Answer { .. }

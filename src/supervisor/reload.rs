@@ -105,6 +105,7 @@ impl Supervisor {
         let now = Instant::now();
         self.specs = specs;
         self.header = header;
+        self.apply_log_format();
         self.loaded_at = SystemTime::now();
         let mut outstanding = Vec::new();
         for role in Role::WORKERS {
@@ -116,6 +117,7 @@ impl Supervisor {
                 if role == Role::Ops {
                     self.send_web();
                 }
+                self.send_log(role);
             } else if header.has(role) {
                 if let Some(worker) = self.workers.get_mut(&role) {
                     worker.watch.wanted(now);

@@ -81,7 +81,7 @@ mod tests {
         let addresses: Vec<SocketAddr> = listen.into_iter().flatten().collect();
         let wait = std::time::Duration::ZERO;
         let sections = crate::spec_file::Sections::default();
-        sections.write(file.try_clone().unwrap(), wait, &addresses).unwrap();
+        sections.write(file.try_clone().unwrap(), wait, &addresses, Default::default()).unwrap();
         crate::spec_file::header(&file).unwrap()
     }
 }

@@ -40,6 +40,7 @@ impl Desk<'_> {
                     None => self.refuse("no specs came along".to_owned()),
                 }
             }
+            Message::Log { format, levels } => crate::log::follow(format, &levels),
             Message::Stop => self.stop(),
             Message::Operate { id, order } => {
                 let operation = self.next_query;

@@ -19,6 +19,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::together("ops_drain_counts_down_until_connections_are_gone", 90, drain),
     Scenario::together("ops_explain_and_events_say_why_a_server_is_out", 60, explain),
     Scenario::together("ops_metrics_are_served_and_foreign_requests_are_not", 60, metrics),
+    Scenario::together("ops_examples_of_the_admin_api_page", 60, examples),
+    Scenario::together("ops_a_thousand_clients_do_not_reach_the_director", 90, crowd),
     Scenario::together("ops_a_reader_without_rights_changes_nothing", 60, rights),
 ];
 
@@ -245,5 +247,92 @@ fn rights(keeper: &Arc<Keeper>) {
     }
     assert!(curl("", "/v1/specs").contains("\"not_permitted\""));
     assert!(daemon.is_running());
+    assert_eq!(weights(d1), [2, 2]);
+}
+
+/// Every example of the page is run; what is answered has the shape of what stands there.
+fn examples(keeper: &Arc<Keeper>) {
+    let (net, daemon, _servers) = alone(keeper, "");
+    let d1 = net.host("d1");
+    wait_for(Duration::from_secs(10), "the VIP", || kernel_view::holds(d1, "10.0.0.100"));
+    let socket = daemon.runtime.join("admin.sock").display().to_string();
+    let page = include_str!("../../../docs/admin-api.md");
+    let examples: Vec<&str> = page.split("```console\n").skip(1).collect();
+    assert!(examples.len() >= 7, "{}", examples.len());
+    for example in examples {
+        let example = example.split("\n```").next().unwrap();
+        let (line, wanted) = example.split_once('\n').unwrap();
+        let line = line.strip_prefix("$ ").unwrap().replace("$SOCKET", &socket);
+        // curl ends a stream that has no end with status 28.
+        let got = d1.run(&format!("sh -c \"{line}; true\""));
+        match serde_json::from_str::<serde_json::Value>(wanted) {
+            Ok(wanted) => {
+                let got =
+                    serde_json::from_str(&got).unwrap_or_else(|e| panic!("{line}: {e}: {got}"));
+                assert!(has_shape(&got, &wanted), "{line}\n{got}\nwanted\n{wanted}");
+            }
+            Err(_) => {
+                for (got, wanted) in got.lines().zip(wanted.lines()) {
+                    let field = |line: &str| line.split(':').next().unwrap_or_default().to_owned();
+                    assert_eq!(field(got), field(wanted), "{line}");
+                }
+                assert!(got.lines().count() >= wanted.lines().count(), "{got}");
+            }
+        }
+    }
+    assert_eq!(weights(d1), [2, 2]);
+}
+
+/// Every key of `wanted` is there with a value of the same kind; lists have at least one such element.
+fn has_shape(got: &serde_json::Value, wanted: &serde_json::Value) -> bool {
+    use serde_json::Value::{Array, Object};
+    match (got, wanted) {
+        (Object(got), Object(wanted)) => wanted
+            .iter()
+            .all(|(key, wanted)| got.get(key).is_some_and(|got| has_shape(got, wanted))),
+        (Array(got), Array(wanted)) => {
+            wanted.iter().all(|wanted| got.iter().any(|got| has_shape(got, wanted)))
+        }
+        (got, wanted) => std::mem::discriminant(got) == std::mem::discriminant(wanted),
+    }
+}
+
+/// Slow, silent and garbage clients by the hundred: the director goes on, and answers when they are gone.
+fn crowd(keeper: &Arc<Keeper>) {
+    let web = "web {\n listen 127.0.0.1:9650\n}\n";
+    let (net, daemon, _servers) = alone(keeper, web);
+    let d1 = net.host("d1");
+    let memory = |pid: i32| -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap();
+        stat.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap()
+    };
+    let ops = daemon.worker("ops").unwrap();
+    let others = ["lvs", "vrrp"].map(|role| daemon.worker(role));
+    let before = memory(ops);
+    let socket = daemon.runtime.join("admin.sock");
+    let log = keeper.log("crowd");
+    let crowd = format!(
+        "ulimit -n 4096; for i in $(seq 500); do exec {{fd}}<>/dev/tcp/127.0.0.1/9650 && \
+         printf 'GET /metrics HTTP/1.1\\r\\nx: ' >&$fd; done 2>/dev/null; sleep 4"
+    );
+    let slow = d1.spawn(&["bash".into(), "-c".into(), crowd], &log);
+    let garbage = "for i in $(seq 300); do head -c 4096 /dev/urandom >/dev/tcp/127.0.0.1/9650; done 2>/dev/null";
+    let noisy = d1.spawn(&["bash".into(), "-c".into(), garbage.into()], &log);
+    let many = format!(
+        "for i in $(seq 200); do curl -s -o /dev/null --max-time 5 --unix-socket {} http://evenkeel/v1/status & done; wait",
+        socket.display()
+    );
+    d1.run(&format!("bash -c \"{many}\""));
+    assert!(daemon.command("status").is_ok(), "root has a place of its own");
+    drop((slow, noisy));
+    wait_for(Duration::from_secs(15), "metrics again", || {
+        let line = "curl -sSf -o /dev/null --max-time 5 http://127.0.0.1:9650/metrics";
+        d1.try_run(line).is_ok()
+    });
+    let grown = memory(ops).saturating_sub(before) * 4 / 1024;
+    keeper.figure(&format!("the ops worker grew by {grown} MiB"));
+    assert!(grown < 32, "{grown} MiB");
+    assert_eq!(daemon.worker("ops"), Some(ops), "the same process");
+    assert_eq!(["lvs", "vrrp"].map(|role| daemon.worker(role)), others);
     assert_eq!(weights(d1), [2, 2]);
 }

@@ -1,0 +1,244 @@
+//! PURE: the screen that `evenkeel status` shows.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use ipvs::Connections;
+
+use crate::explain::duration;
+use crate::lvs::counters::Counters;
+use crate::lvs::status::{RealServerStatus, VirtualServerStatus};
+use crate::router::status::InstanceStatus;
+use crate::status::Status;
+
+/// Connections by virtual server and real server.
+type Counted<'a> = BTreeMap<(&'a str, &'a str), Connections>;
+
+/// The whole screen; connections are shown as far as they are known.
+pub(super) fn render(status: &Status, counters: Option<&Counters>) -> String {
+    let mut counted = Counted::new();
+    for service in counters.iter().flat_map(|counters| &counters.virtual_servers) {
+        for row in &service.real_servers {
+            counted.insert((&service.key, &row.key), row.connections);
+        }
+    }
+    let mut page = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_page(&mut page, status, &counted);
+    page
+}
+
+fn write_page(page: &mut String, status: &Status, counted: &Counted<'_>) -> std::fmt::Result {
+    if let Some(director) = &status.director {
+        writeln!(page, "evenkeel {}, pid {}, {}", director.version, director.pid, director.config)?;
+        for worker in &director.workers {
+            let restarts = match worker.restarts {
+                0 => String::new(),
+                count => format!(", restarted {count} times"),
+            };
+            let pid = worker.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+            writeln!(page, "  worker {:<5} {}{pid}{restarts}", worker.role, worker.state)?;
+        }
+    }
+    if let Some(vrrp) = &status.vrrp {
+        for alarm in &vrrp.alarms {
+            let (name, lasted) = (alarm.alarm.name(), duration(alarm.for_ms));
+            writeln!(page, "\nALARM {name}: {}: {} (for {lasted})", alarm.subject, alarm.text)?;
+        }
+        writeln!(page, "\nVRRP instances")?;
+        for instance in &vrrp.instances {
+            write_instance(page, instance)?;
+        }
+        for group in &vrrp.sync_groups {
+            writeln!(page, "  sync group {}: {}", group.name, group.state)?;
+        }
+        for script in &vrrp.scripts {
+            let last = script.last.as_deref().unwrap_or("not run yet");
+            let (name, runs, failures) = (&script.name, script.runs, script.failures);
+            writeln!(page, "  script {name}: {last} ({runs} runs, {failures} failed)")?;
+        }
+        for session in &vrrp.bfd {
+            let (name, state, why) = (&session.name, session.state, session.diagnostic);
+            writeln!(page, "  bfd_instance {name}: {state} ({why})")?;
+        }
+        if let Some(peer) = &vrrp.peer {
+            let heard = if peer.heard { "heard" } else { "silent" };
+            writeln!(page, "  peer {}: {heard}", peer.address)?;
+            for difference in &peer.differences {
+                writeln!(page, "    differs: {difference}")?;
+            }
+        }
+    }
+    if let Some(lvs) = &status.lvs {
+        writeln!(
+            page,
+            "\nVirtual servers ({} probes, {} drifts repaired)",
+            lvs.probes, lvs.drifts
+        )?;
+        if !lvs.interfaces_down.is_empty() {
+            let down = lvs.interfaces_down.join(", ");
+            writeln!(page, "  down: {down}; what is behind keeps its verdict")?;
+        }
+        for error in &lvs.sysctl_errors {
+            writeln!(page, "  lvs_sysctl: {error}")?;
+        }
+        if let Some(sync) = &lvs.sync_daemon {
+            let runs = if sync.running.is_empty() { "none runs" } else { &sync.running.join(", ") };
+            let why = sync.error.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+            writeln!(page, "  connection synchronisation: {runs}{why}")?;
+        }
+        for server in &lvs.virtual_servers {
+            write_virtual_server(page, server, counted)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_instance(page: &mut String, instance: &InstanceStatus) -> std::fmt::Result {
+    let InstanceStatus { name, state, interface, virtual_router_id: vrid, .. } = instance;
+    let held = duration(instance.for_ms);
+    write!(page, "  {name} {state} for {held}, {interface} vrid {vrid}, priority ")?;
+    match (instance.priority, instance.effective_priority) {
+        (base, now) if base == now => write!(page, "{now}")?,
+        (base, now) => write!(page, "{now} (configured {base})")?,
+    }
+    if let Some(master) = &instance.master {
+        let ago = duration(master.heard_ms_ago);
+        write!(page, "; master {} has {}, heard {ago} ago", master.address, master.priority)?;
+    }
+    writeln!(page)?;
+    for address in &instance.addresses {
+        let here = if address.present { "held" } else { "not here" };
+        let (ip, length, dev) = (address.address, address.prefix_length, &address.interface);
+        writeln!(page, "    {ip}/{length} dev {dev}: {here}")?;
+    }
+    Ok(())
+}
+
+fn write_virtual_server(
+    page: &mut String,
+    server: &VirtualServerStatus,
+    counted: &Counted<'_>,
+) -> std::fmt::Result {
+    let VirtualServerStatus { key, scheduler, live_weight, quorum, .. } = server;
+    let sorry = if server.sorry { ", sorry server serves" } else { "" };
+    let state = word(server.up);
+    writeln!(
+        page,
+        "  {key} {scheduler} {state}, live weight {live_weight}, quorum {quorum}{sorry}"
+    )?;
+    if server.kept > 0 {
+        writeln!(page, "    {} failing real servers kept (min_in_pool)", server.kept)?;
+    }
+    if let Some(why) = &server.lagging {
+        writeln!(page, "    the kernel's table lags behind: {why}")?;
+    }
+    for difference in &server.differs {
+        writeln!(page, "    the kernel's table differs: {difference}")?;
+    }
+    server.real_servers.iter().try_for_each(|row| {
+        write_real_server(page, row, counted.get(&(server.key.as_str(), row.key.as_str())))
+    })
+}
+
+fn write_real_server(
+    page: &mut String,
+    server: &RealServerStatus,
+    counted: Option<&Connections>,
+) -> std::fmt::Result {
+    let weight =
+        server.weight.map_or_else(|| "out".to_owned(), |weight| format!("weight {weight}"));
+    write!(page, "    -> {} {} {weight}", server.key, word(server.up))?;
+    if let Some(Connections { active, inactive, persistent }) = counted {
+        write!(page, ", {active} active {inactive} inactive")?;
+        if *persistent > 0 {
+            write!(page, " {persistent} persistent")?;
+        }
+    }
+    if let Some(overridden) = &server.overridden {
+        write!(page, "; {} by an operator", overridden.wish)?;
+        if let Some(ends) = overridden.ends_in_ms {
+            write!(page, ", ends in {}", duration(ends))?;
+        }
+        if let Some(reason) = &overridden.reason {
+            write!(page, " ({reason})")?;
+        }
+    }
+    for check in &server.checks {
+        write!(page, "; {} {} for {}", check.kind, word(check.up), duration(check.for_ms))?;
+        if let Some(cause) = &check.cause {
+            write!(page, " ({cause})")?;
+        }
+        if check.suspended {
+            write!(page, " (rests: ha_suspend)")?;
+        } else if check.unasked {
+            write!(page, " (held: the latest probe could not be asked)")?;
+        }
+        if check.certificate_soon {
+            write!(page, " (its certificate expires soon)")?;
+        }
+    }
+    writeln!(page)
+}
+
+fn word(up: bool) -> &'static str {
+    if up { "UP" } else { "DOWN" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lvs::status::{CheckStatus, LvsStatus, OverrideStatus};
+
+    #[test]
+    fn a_page_names_each_server_with_weight_and_cause() {
+        let check = CheckStatus {
+            kind: "HTTP_GET".into(),
+            target: "10.0.0.3:80".into(),
+            certificate_expires: Some(0),
+            certificate_soon: true,
+            up: false,
+            for_ms: 4_200,
+            cause: Some("503, wanted 200-299".into()),
+            probes: 9,
+            failures: 3,
+            ..CheckStatus::default()
+        };
+        let server = VirtualServerStatus {
+            key: "TCP 10.0.0.100:80".into(),
+            scheduler: "wlc".into(),
+            up: true,
+            live_weight: 2,
+            quorum: 1,
+            real_servers: vec![
+                RealServerStatus {
+                    key: "10.0.0.3:80".into(),
+                    up: false,
+                    checks: vec![check],
+                    ..RealServerStatus::default()
+                },
+                RealServerStatus {
+                    key: "10.0.0.4:80".into(),
+                    up: true,
+                    weight: Some(2),
+                    overridden: Some(OverrideStatus {
+                        wish: "weight 50%".into(),
+                        ends_in_ms: Some(60_000),
+                        reason: Some("new disk".into()),
+                        ..OverrideStatus::default()
+                    }),
+                    ..RealServerStatus::default()
+                },
+            ],
+            ..VirtualServerStatus::default()
+        };
+        let lvs = LvsStatus { virtual_servers: vec![server], probes: 1, ..LvsStatus::default() };
+        let status = Status { director: None, vrrp: None, lvs: Some(lvs) };
+        let page = render(&status, None);
+        let wanted = "\nVirtual servers (1 probes, 0 drifts repaired)\n  \
+            TCP 10.0.0.100:80 wlc UP, live weight 2, quorum 1\n    \
+            -> 10.0.0.3:80 DOWN out; HTTP_GET DOWN for 4.2s (503, wanted 200-299) (its certificate expires soon)\n    \
+            -> 10.0.0.4:80 UP weight 2; weight 50% by an operator, ends in 1m00s (new disk)\n";
+        assert_eq!(page, wanted);
+    }
+}
