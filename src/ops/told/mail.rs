@@ -41,13 +41,16 @@ fn message(spec: &MailSpec, letter: Letter) -> Result<Message, Undelivered> {
     message.body(encoded(letter.body)).map_err(|cause| never(chain(&cause)))
 }
 
-/// As it is where a mail may carry it so: mails are also read by grep.
+/// As it is where a mail may carry it so: mails are also read by grep. (lettre folds every line beyond 76.)
 fn encoded(text: String) -> Body {
-    let is_plain = text.is_ascii() && text.lines().all(|line| line.len() < LINE_MAX);
-    match is_plain {
-        true => Body::new_with_encoding(text, ContentTransferEncoding::SevenBit)
-            .unwrap_or_else(Body::new),
-        false => Body::new(text),
+    let is_plain = text.is_ascii()
+        && !text.contains(['\0', '\r'])
+        && text.lines().all(|line| line.len() <= LINE_MAX);
+    if is_plain {
+        let lines = text.replace('\n', "\r\n").into_bytes();
+        Body::dangerous_pre_encoded(lines, ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text)
     }
 }
 
@@ -118,6 +121,16 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_mail_cannot_carry_as_it_is_is_encoded() {
+        let encoding = |text: &str| encoded(text.to_owned()).encoding();
+        assert_eq!(encoding(&"a".repeat(LINE_MAX)), ContentTransferEncoding::SevenBit);
+        for odd in [&"a".repeat(LINE_MAX + 1), "\u{fc}"] {
+            assert_ne!(encoding(odd), ContentTransferEncoding::SevenBit, "{odd:?}");
+        }
+        assert_eq!(encoded("a\nb\n".to_owned()).as_ref(), b"a\r\nb\r\n");
+    }
 
     #[test]
     fn recipients_are_read_as_people_write_them() {
