@@ -17,19 +17,21 @@ use crate::config::model::{LogFormat, Web};
 use crate::message::Role;
 
 const MAGIC: [u8; 4] = *b"EVKL";
-const VERSION: u32 = 2;
-const HEADER: usize = 160;
+const VERSION: u32 = 3;
+const HEADER: usize = 168;
 /// Where the listening addresses begin: how many, then [`LISTEN`] bytes each: family, address, port.
 const LISTENS: usize = 64;
 const LISTEN: usize = 19;
+/// Where the supervisor's own section is told.
+const FILES: usize = 144;
 /// Where the log format stands: 1 for JSON.
-const LOG_FORMAT: usize = HEADER - 1;
+const LOG_FORMAT: usize = 160;
 
 /// What the supervisor needs to know of a configuration: which workers have work, how long a stop may take, and where
 /// to listen for the ops worker, which may not do so itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    sections: [Section; 3],
+    sections: [Section; 4],
     /// `child_wait_time`.
     pub child_wait: Duration,
     /// `web { listen }`.
@@ -51,8 +53,7 @@ impl Header {
     }
 
     fn section(&self, role: Role) -> Option<Section> {
-        let at = Role::WORKERS.iter().position(|worker| *worker == role)?;
-        Some(self.sections[at]).filter(|section| section.length > 0)
+        Some(self.sections[place(role)]).filter(|section| section.length > 0)
     }
 
     fn to_bytes(self) -> [u8; HEADER] {
@@ -60,7 +61,8 @@ impl Header {
         let mut fields = Vec::with_capacity(HEADER);
         fields.extend_from_slice(&MAGIC);
         fields.extend_from_slice(&VERSION.to_le_bytes());
-        for section in self.sections {
+        let [workers @ .., own] = self.sections;
+        for section in workers {
             fields.extend_from_slice(&section.offset.to_le_bytes());
             fields.extend_from_slice(&section.length.to_le_bytes());
         }
@@ -68,7 +70,9 @@ impl Header {
         fields.extend_from_slice(&millis.to_le_bytes());
         bytes[..fields.len()].copy_from_slice(&fields);
         bytes[LOG_FORMAT] = u8::from(self.log_format == LogFormat::Json);
-        let slots = bytes[LISTENS..LOG_FORMAT].chunks_exact_mut(LISTEN);
+        bytes[FILES..FILES + 8].copy_from_slice(&own.offset.to_le_bytes());
+        bytes[FILES + 8..FILES + 16].copy_from_slice(&own.length.to_le_bytes());
+        let slots = bytes[LISTENS..FILES].chunks_exact_mut(LISTEN);
         for (slot, address) in slots.zip(self.listen.iter().flatten()) {
             let (family, octets) = match address.ip() {
                 IpAddr::V4(ip) => (4, ip.to_ipv6_mapped().octets()),
@@ -91,10 +95,9 @@ impl Header {
             return Err(refused("not a spec file of this version"));
         }
         let section = |at| Section { offset: word(at), length: word(at + 8) };
-        let sections = [section(8), section(24), section(40)];
+        let sections = [section(8), section(24), section(40), section(FILES)];
         let mut listen = [None; Web::LISTEN_MAX];
-        for (listen, slot) in listen.iter_mut().zip(bytes[LISTENS..LOG_FORMAT].chunks_exact(LISTEN))
-        {
+        for (listen, slot) in listen.iter_mut().zip(bytes[LISTENS..FILES].chunks_exact(LISTEN)) {
             let mut octets = [0; 16];
             octets.copy_from_slice(&slot[1..17]);
             let address = match slot[0] {
@@ -109,24 +112,27 @@ impl Header {
     }
 }
 
+/// Where the section of a role stands.
+fn place(role: Role) -> usize {
+    Role::WORKERS.iter().position(|worker| *worker == role).unwrap_or(Role::WORKERS.len())
+}
+
 /// An empty memory file, to be filled by [`write`] in the load child.
 pub fn create() -> io::Result<OwnedFd> {
     Ok(memfd_create(c"evenkeel-specs", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?)
 }
 
-/// The sections of a configuration, in the order of [`Role::WORKERS`]; an empty one means no work.
+/// The sections of a configuration, in the order of [`Role::WORKERS`], the supervisor's last; an empty one means no work.
 #[derive(Debug, Default)]
 pub struct Sections {
-    parts: [Vec<u8>; 3],
+    parts: [Vec<u8>; 4],
 }
 
 impl Sections {
     /// Sets what `role` gets.
     pub fn set<T: Serialize>(&mut self, role: Role, spec: &T) -> io::Result<()> {
         let bytes = postcard::to_stdvec(spec).map_err(io::Error::other)?;
-        if let Some(at) = Role::WORKERS.iter().position(|worker| *worker == role) {
-            self.parts[at] = bytes;
-        }
+        self.parts[place(role)] = bytes;
         Ok(())
     }
 
@@ -139,7 +145,7 @@ impl Sections {
         log_format: LogFormat,
     ) -> io::Result<()> {
         let listen = std::array::from_fn(|at| listen.get(at).copied());
-        let mut sections = [Section::default(); 3];
+        let mut sections = [Section::default(); 4];
         let mut offset = HEADER as u64;
         for (section, part) in sections.iter_mut().zip(&self.parts) {
             *section = Section { offset, length: part.len() as u64 };

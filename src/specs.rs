@@ -36,8 +36,9 @@ impl From<&Config> for Specs {
 }
 
 impl Specs {
-    /// Writes and seals a spec file.
-    pub fn write(&self, file: OwnedFd) -> io::Result<()> {
+    /// Writes and seals a spec file. `files` are those that the configuration stands in: where `auto_reload` asks for
+    /// it, the supervisor watches them.
+    pub fn write(&self, file: OwnedFd, files: &[&str]) -> io::Result<()> {
         let mut sections = Sections::default();
         if let Some(vrrp) = &self.vrrp {
             sections.set(Role::Vrrp, vrrp)?;
@@ -46,6 +47,9 @@ impl Specs {
             sections.set(Role::Lvs, lvs)?;
         }
         sections.set(Role::Ops, &self.ops)?;
+        if self.ops.global.auto_reload {
+            sections.set(Role::Supervisor, &files)?;
+        }
         let listen = self.ops.global.web.as_ref().map_or(&[][..], |web| &web.listen);
         sections.write(file, self.child_wait(), listen, self.ops.global.log_format)
     }

@@ -26,7 +26,8 @@ pub(super) fn run(file: &Path, id: Option<&str>) -> ExitCode {
 fn finish(Loaded { config, diagnostics, .. }: &Loaded) -> u8 {
     eprint!("{}", diagnostics.render(Style::Plain));
     let Some(config) = config else { return 2 };
-    match write(config) {
+    let files: Vec<&str> = diagnostics.sources().names().collect();
+    match write(config, &files) {
         Ok(()) => u8::from(!diagnostics.is_empty()),
         Err(cause) => {
             eprintln!("cannot leave the specs: {cause}");
@@ -35,9 +36,9 @@ fn finish(Loaded { config, diagnostics, .. }: &Loaded) -> u8 {
     }
 }
 
-fn write(config: &Config) -> io::Result<()> {
+fn write(config: &Config, files: &[&str]) -> io::Result<()> {
     let specs = Specs::from(config);
-    let written = specs.write(io::stdout().as_fd().try_clone_to_owned()?);
+    let written = specs.write(io::stdout().as_fd().try_clone_to_owned()?, files);
     std::mem::forget(specs);
     written
 }

@@ -188,6 +188,8 @@ pub struct Global {
     pub vrrp_process: Process,
     /// The same of the lvs worker's, in keepalived's words the checker.
     pub checker_process: Process,
+    /// `auto_reload` (evenkeel's own): a change of a file that it was read from is a reload.
+    pub auto_reload: bool,
     /// `child_wait_time`: how long a stop waits for the workers, 5 s.
     pub child_wait_time: Duration,
     /// `web` (evenkeel's own).
@@ -778,6 +780,7 @@ impl Default for Global {
             rs_init_notifies: false,
             vrrp_process: Process::default(),
             checker_process: Process::default(),
+            auto_reload: false,
             child_wait_time: Duration::from_secs(5),
             web: None,
             log_format: LogFormat::Text,

@@ -182,6 +182,11 @@ impl Sources {
         &self.files[usize::from(id.0)]
     }
 
+    /// What the files are called, in the order in which they were read.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(Source::name)
+    }
+
     /// The file that was read first.
     pub(super) fn first(&self) -> Option<FileId> {
         (!self.files.is_empty()).then_some(FileId(0))

@@ -6,6 +6,7 @@
 )]
 
 mod child;
+mod file_watch;
 mod guard;
 mod life;
 pub mod load_limits;
@@ -33,6 +34,7 @@ use nix::sys::signalfd::SignalFd;
 use tracing::{error, info};
 
 use self::child::Child;
+use self::file_watch::FileWatch;
 pub use self::guard::{Guard, GuardError};
 use self::reload::{Applying, Loading, load_first};
 use self::service_manager::ServiceManager;
@@ -121,6 +123,7 @@ struct Supervisor {
     workers: BTreeMap<Role, Worker>,
     vrrp_not_before: Option<Instant>,
     loading: Option<Loading>,
+    files: Option<FileWatch>,
     applying: Option<Applying>,
     stop: Option<Role>,
     service_manager: ServiceManager,
@@ -135,6 +138,7 @@ impl Supervisor {
     fn start(options: Options) -> Result<Self, StartError> {
         let signals = signals::watch()?;
         let (specs, header) = load_first(&options.config, options.config_id.as_deref())?;
+        let files = FileWatch::of(&specs);
         let admin = listen(&options.runtime_dir)?;
         crate::log::set_format(options.log_format.unwrap_or(header.log_format));
         let web = Self::open_web_or_say(&header);
@@ -162,6 +166,7 @@ impl Supervisor {
             workers,
             vrrp_not_before: table_first.then(|| now + TABLE_FIRST),
             loading: None,
+            files,
             applying: None,
             stop: None,
             service_manager: ServiceManager::from_environment(now),
@@ -198,6 +203,11 @@ impl Supervisor {
                 if let Some(child) = self.child(role) {
                     child.flush();
                 }
+            }
+            if woken.files
+                && let Some(files) = &mut self.files
+            {
+                files.handle_events(Instant::now());
             }
             if woken.signalled {
                 self.handle_signals();
@@ -236,6 +246,10 @@ impl Supervisor {
             loading.loader.kill();
             loading.late = true;
             loading.deadline = now + load_limits::WITHIN;
+        }
+        if self.files.as_mut().is_some_and(|files| files.take_due(now)) {
+            info!("a file of the configuration has changed");
+            self.reload(None, None);
         }
         if self.applying.as_ref().is_some_and(|applying| now >= applying.deadline)
             && let Some(applying) = &mut self.applying

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tracing::{error, info, warn};
 
 use super::child::Loader;
+use super::file_watch::FileWatch;
 use super::load_limits::{self, WITHIN};
 use super::{StartError, Supervisor, web};
 use crate::message::{Configure, Message, Role};
@@ -103,6 +104,7 @@ impl Supervisor {
         drain: Option<Duration>,
     ) {
         let now = Instant::now();
+        self.files = FileWatch::after(self.files.take(), &specs, now);
         self.specs = specs;
         self.header = header;
         self.apply_log_format();

@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::Supervisor;
 use super::child::Child;
+use super::file_watch::FileWatch;
 use super::watch::{OWN_DELAY_MAX, State};
 use crate::message::Role;
 
@@ -19,6 +20,7 @@ pub(super) struct Woken {
     pub(super) readable: Vec<Role>,
     pub(super) writable: Vec<Role>,
     pub(super) signalled: bool,
+    pub(super) files: bool,
 }
 
 impl Supervisor {
@@ -35,7 +37,8 @@ impl Supervisor {
         let loading = self.loading.as_ref().map(|loading| loading.deadline);
         let applying = self.applying.as_ref().map(|applying| applying.deadline);
         let told = self.service_manager.deadline();
-        watches.chain(loading).chain(applying).chain(told).min()
+        let files = self.files.as_ref().and_then(FileWatch::deadline);
+        watches.chain(files).chain(loading).chain(applying).chain(told).min()
     }
 
     pub(super) fn wait(&self, until: Option<Instant>) -> io::Result<Woken> {
@@ -55,6 +58,10 @@ impl Supervisor {
             }
         }
         watched.push(PollFd::new(self.signals.as_fd(), PollFlags::POLLIN));
+        let signals = watched.len() - 1;
+        if let Some(files) = &self.files {
+            watched.push(PollFd::new(files.descriptor(), PollFlags::POLLIN));
+        }
         let timeout = match until {
             None => PollTimeout::NONE,
             Some(until) => {
@@ -78,7 +85,8 @@ impl Supervisor {
                 woken.writable.push(*role);
             }
         }
-        woken.signalled = watched.last().is_some_and(|fd| !events(fd).is_empty());
+        woken.signalled = watched.get(signals).is_some_and(|fd| !events(fd).is_empty());
+        woken.files = watched.get(signals + 1).is_some_and(|fd| !events(fd).is_empty());
         Ok(woken)
     }
 

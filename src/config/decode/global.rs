@@ -338,9 +338,20 @@ const FILES: &[Keyword<Draft>] = &[
     acts("fifo_write_vrrp_states_on_reload", "", |decoder, directive, draft| {
         draft.global.fifo_states_on_reload = decoder.flag(directive);
     }),
+    acts("auto_reload", "[BOOL]", |decoder, directive, draft| {
+        draft.global.auto_reload = decoder.switch(directive).unwrap_or_default();
+    }),
     no_effect("reload_check_config", "[LOGFILE]", RELOAD),
-    not_yet("reload_time_file", "PATH", "a reload is asked for by `evenkeel reload` or SIGHUP"),
-    not_yet("reload_repeat", "", "a reload is asked for by `evenkeel reload` or SIGHUP"),
+    not_yet(
+        "reload_time_file",
+        "PATH",
+        "a reload is asked for by `evenkeel reload`, SIGHUP or `auto_reload`",
+    ),
+    not_yet(
+        "reload_repeat",
+        "",
+        "a reload is asked for by `evenkeel reload`, SIGHUP or `auto_reload`",
+    ),
     not_yet("reload_file", "[PATH]", "no file marks a reload"),
     not_yet("include_check", "FLAG ...", "a missing include is an error"),
     not_yet("config_save_dir", "DIR", "old configurations are not kept"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::pair::{PRIORITIES, Pace, Pair, SERVICE, VIP, director, instance};
+use super::pair::{PRIORITIES, Pace, Pair, SERVICE, VIP, director, instance, service};
 use crate::capture::Capture;
 use crate::daemon::{Daemon, Kind::Evenkeel};
 use crate::host::wait_for;
@@ -15,8 +15,10 @@ use crate::responder::Responder;
 use crate::runner::Scenario;
 use crate::topology::{Forwarding, Plan};
 
-pub(super) const SCENARIOS: &[Scenario] =
-    &[Scenario::alone("reload_five_times_a_second_disturbs_nothing", 90, every_200_ms)];
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario::alone("reload_five_times_a_second_disturbs_nothing", 90, every_200_ms),
+    Scenario::together("reload_follows_a_changed_file", 60, changed_file),
+];
 
 const EVERY: Duration = Duration::from_millis(200);
 const FOR: Duration = Duration::from_secs(20);
@@ -132,4 +134,27 @@ fn every_200_ms(keeper: &Arc<Keeper>) {
         let wanted = 2 + usize::from(is_there(round)) + round % 2;
         kernel_view::weights(pair.d1(), SERVICE).values().filter(|w| **w > 0).count() == wanted
     });
+}
+
+/// `auto_reload`: the file is written in place, then another is moved over it as editors do; nobody says a word.
+fn changed_file(keeper: &Arc<Keeper>) {
+    let with = |weights| {
+        let text = instance(Pace::Tenth, PRIORITIES[0], "") + &service(80, weights);
+        format!("global_defs {{\n    auto_reload\n}}\n{text}")
+    };
+    let configs = [with([1, 1]), director(Pace::Tenth, PRIORITIES[1])];
+    let pair = Pair::start_with(keeper, [Evenkeel; 2], configs);
+    let spoke = pair.adverts_of(pair.d2()).len();
+    let config = &pair.directors[0].config;
+    let has = |weights: [u32; 2]| {
+        let there: Vec<u32> = kernel_view::weights(pair.d1(), SERVICE).into_values().collect();
+        there == weights
+    };
+    std::fs::write(config, with([3, 4])).unwrap();
+    wait_for(Duration::from_secs(5), "the file written in place", || has([3, 4]));
+    let beside = config.with_extension("new");
+    std::fs::write(&beside, with([5, 6])).unwrap();
+    std::fs::rename(&beside, config).unwrap();
+    wait_for(Duration::from_secs(5), "the file moved into its place", || has([5, 6]));
+    assert_eq!(pair.adverts_of(pair.d2()).len(), spoke, "the peer had no reason to speak");
 }
