@@ -26,6 +26,7 @@ mod table;
 mod told;
 mod track;
 mod tracked;
+mod weather;
 
 use crate::runner::Scenario;
 
@@ -35,6 +36,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         lab::SCENARIOS,
         bfd::SCENARIOS,
         split_brain::SCENARIOS,
+        weather::SCENARIOS,
         table::SCENARIOS,
         pool::SCENARIOS,
         sample::SCENARIOS,
