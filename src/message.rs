@@ -96,6 +96,8 @@ pub enum Message {
     Listen,
     /// Supervisor to ops: a listening socket for `web` comes along as a descriptor.
     ListenWeb(SocketAddr),
+    /// Supervisor to ops: write this into the file that comes along, then say [`Command::Dumped`].
+    Dump(Dump),
     /// Supervisor to worker: how to log from now on.
     Log {
         /// How lines look.
@@ -199,6 +201,8 @@ pub enum Command {
     },
     /// Hand over and stop.
     Stop,
+    /// What [`Message::Dump`] asked for is in its file.
+    Dumped(Dump),
     /// Log these levels from now on, in all processes.
     Log {
         /// As [`crate::log::set_levels`] reads it.
@@ -226,6 +230,28 @@ pub enum RouterOrder {
         /// One instance or sync group; without one all of them.
         instance: Option<String>,
     },
+}
+
+/// What a signal leaves in a file, as keepalived does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Dump {
+    /// SIGUSR1: everything.
+    Data,
+    /// SIGUSR2: what the VRRP instances have counted.
+    Stats,
+    /// SIGRTMIN+2: the VRRP instances as JSON.
+    Json,
+}
+
+impl Dump {
+    /// Name of its file in the runtime directory.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Data => "evenkeel.data",
+            Self::Stats => "evenkeel.stats",
+            Self::Json => "evenkeel.json",
+        }
+    }
 }
 
 /// Something that changed, as the event log keeps it.

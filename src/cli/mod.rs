@@ -60,6 +60,12 @@ enum Command {
         #[arg(long, value_name = "FORMAT", value_parser = parse_log_format)]
         log_format: Option<LogFormat>,
     },
+    /// Print the number of a signal: STOP, RELOAD, DATA, STATS, JSON (as keepalived --signum)
+    Signum {
+        /// Its name
+        #[arg(value_parser = ["STOP", "RELOAD", "DATA", "STATS", "JSON"])]
+        name: String,
+    },
     /// Check a configuration; exit status 0 clean, 1 warnings, 2 it would not run
     Check {
         /// Configuration, KDL or keepalived.conf
@@ -208,6 +214,10 @@ pub fn main() -> ExitCode {
         Command::Check { file, id, format, against_system, peer } => {
             let (id, peer) = (id.config_id.as_deref(), peer.as_deref());
             check::run(&file, id, format, against_system, peer)
+        }
+        Command::Signum { name } => {
+            println!("{}", crate::supervisor::signal_number(&name));
+            ExitCode::SUCCESS
         }
         Command::Keywords { word } => keywords::run(word.as_deref()),
         Command::Convert { file, id } => convert::run(&file, id.config_id.as_deref()),

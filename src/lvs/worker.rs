@@ -366,6 +366,7 @@ impl Worker {
             | Message::Configured { .. }
             | Message::Listen
             | Message::ListenWeb(_)
+            | Message::Dump(_)
             | Message::Command { .. }
             | Message::CommandDone { .. }
             | Message::Answer { .. }

@@ -18,12 +18,12 @@ use super::scribe::Scribe;
 use super::spec::OpsSpec;
 use super::tally::Tally;
 use super::told::{ReceiverStatus, Told};
-use super::{api, door, privilege, web};
+use super::{api, door, dump, privilege, web};
 use crate::config::model::Web;
 use crate::link::{Incoming, Link};
 use crate::lvs::overrides::Order;
 use crate::lvs::selector::Selector;
-use crate::message::{Command, Message, Role, RouterOrder};
+use crate::message::{Command, Dump, Message, Role, RouterOrder};
 use crate::spec_file;
 
 /// Questions that wait for this task. Each comes from a request that waits for its answer, so a full queue just
@@ -200,6 +200,10 @@ impl Desk {
                 let summary = Ok(String::new());
                 self.link.send(Role::Supervisor, &Message::Configured { summary }).await?;
             }
+            Message::Dump(dump) => match incoming.descriptor {
+                Some(file) => self.dump(dump, file),
+                None => error!("the file of a dump did not come along"),
+            },
             Message::Log { format, levels } => crate::log::follow(format, &levels),
             Message::Listen => match incoming.descriptor {
                 Some(socket) => self.serve(socket),
@@ -266,6 +270,24 @@ impl Desk {
         let router = web::router(self.ask.clone(), &web.hosts, orders, readers);
         let server = self.servers.spawn(door::web(socket, router));
         self.listening.insert(address, server);
+    }
+
+    /// Asks the others first, so it is done beside this task, by way of the same questions as everybody's.
+    fn dump(&mut self, dump: Dump, file: OwnedFd) {
+        let asks = self.ask.clone();
+        self.servers.spawn(async move {
+            let status = api::whole_status(&asks, Duration::ZERO).await;
+            let status = serde_json::from_slice(&status).unwrap_or_default();
+            if let Err(cause) = dump::write(dump, &status, file) {
+                return error!("{}: {cause}", dump.file());
+            }
+            let (reply, done) = oneshot::channel();
+            let errand = Errand::Director(Command::Dumped(dump));
+            if asks.send(Ask::Command(errand, reply)).await.is_ok() {
+                // It logs itself how it went.
+                let _ = done.await;
+            }
+        });
     }
 
     fn serve(&mut self, socket: OwnedFd) {

@@ -5,6 +5,7 @@ mod access;
 pub mod api;
 mod desk;
 mod door;
+mod dump;
 mod events;
 mod exposition;
 mod guard;

@@ -63,6 +63,18 @@ pub struct Options {
     pub log_format: Option<LogFormat>,
 }
 
+/// The number of the signal that does what keepalived calls by this name; SIGTERM for a name that there is not.
+pub fn signal_number(name: &str) -> i32 {
+    use nix::sys::signal::Signal;
+    match name {
+        "RELOAD" => Signal::SIGHUP as i32,
+        "DATA" => Signal::SIGUSR1 as i32,
+        "STATS" => Signal::SIGUSR2 as i32,
+        "JSON" => sys::signals::real_time(signals::JSON_SIGNAL),
+        _ => Signal::SIGTERM as i32,
+    }
+}
+
 /// Runs the director until it is told to stop. Exit status 0 after a stop, 1 when it cannot run here, 2 when the
 /// configuration cannot be used.
 pub fn run(options: Options) -> ExitCode {

@@ -84,6 +84,10 @@ impl Supervisor {
                 let outcome = self.set_levels(levels);
                 self.done(id, outcome);
             }
+            Message::Command { id, command: Command::Dumped(dump) } => {
+                let outcome = self.handle_dumped(dump);
+                self.done(id, outcome);
+            }
             Message::Command { id, command: Command::Stop } => {
                 self.done(id, Ok("stopping".to_owned()));
                 self.begin_stop();
@@ -99,6 +103,7 @@ impl Supervisor {
             | Message::Listen
             | Message::ListenWeb(_)
             | Message::Log { .. }
+            | Message::Dump(_)
             | Message::Stop
             | Message::CommandDone { .. }
             | Message::Answer { .. }

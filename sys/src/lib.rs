@@ -12,6 +12,7 @@
 //! - [`memory`]: free memory given back to the kernel
 //! - [`passing`]: packets that carry a descriptor along
 //! - [`peer`]: the groups of who is at the other end of a Unix socket
+//! - [`signals`]: real-time signals
 //! - [`sched`]: real-time scheduling and memory that stays in memory
 #![expect(unsafe_code, reason = "this crate is where it lives; each block states why it holds")]
 
@@ -23,3 +24,4 @@ pub mod memory;
 pub mod passing;
 pub mod peer;
 pub mod sched;
+pub mod signals;

@@ -62,6 +62,7 @@ impl Desk<'_> {
             | Message::Configured { .. }
             | Message::Listen
             | Message::ListenWeb(_)
+            | Message::Dump(_)
             | Message::Command { .. }
             | Message::CommandDone { .. }
             | Message::Answer { .. }

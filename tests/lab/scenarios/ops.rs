@@ -21,6 +21,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::together("ops_metrics_are_served_and_foreign_requests_are_not", 60, metrics),
     Scenario::together("ops_examples_of_the_admin_api_page", 60, examples),
     Scenario::together("ops_a_thousand_clients_do_not_reach_the_director", 90, crowd),
+    Scenario::together("ops_signals_leave_dumps_as_keepalived", 60, dumps),
     Scenario::together("ops_a_reader_without_rights_changes_nothing", 60, rights),
 ];
 
@@ -335,4 +336,27 @@ fn crowd(keeper: &Arc<Keeper>) {
     assert_eq!(daemon.worker("ops"), Some(ops), "the same process");
     assert_eq!(["lvs", "vrrp"].map(|role| daemon.worker(role)), others);
     assert_eq!(weights(d1), [2, 2]);
+}
+
+fn dumps(keeper: &Arc<Keeper>) {
+    let (net, daemon, _servers) = alone(keeper, "");
+    let d1 = net.host("d1");
+    wait_for(Duration::from_secs(10), "the VIP", || kernel_view::holds(d1, "10.0.0.100"));
+    let pid = d1.run(&format!("cat {}", daemon.runtime.join("evenkeel.pid").display()));
+    for (name, file, word) in [
+        ("DATA", "evenkeel.data", "virtual_servers"),
+        ("STATS", "evenkeel.stats", "VRRP Instance: web"),
+        ("JSON", "evenkeel.json", "\"iname\":\"web\""),
+    ] {
+        let signal = d1.run(&format!("{} signum {name}", evenkeel()));
+        if name != "STATS" && name != "DATA" {
+            assert_eq!(signal, d1.run(&format!("keepalived --signum={name}")));
+        }
+        d1.run(&format!("kill -{} {}", signal.trim(), pid.trim()));
+        let path = daemon.runtime.join(file);
+        wait_for(Duration::from_secs(5), file, || path.exists());
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.contains(word), "{file}: {text}");
+    }
+    assert!(daemon.is_running());
 }
