@@ -34,6 +34,8 @@ pub struct Config {
     pub heartbeat: Option<HeartbeatSpec>,
     /// `bfd_instance` blocks, in file order.
     pub bfd_instances: Vec<BfdInstance>,
+    /// `interface_up_down_delays`.
+    pub interface_delays: Vec<InterfaceDelay>,
     /// `vrrp_instance` blocks, in file order.
     pub instances: Vec<VrrpInstance>,
     /// `vrrp_sync_group` blocks, in file order.
@@ -375,6 +377,17 @@ pub struct Fifo {
     pub owner: Option<ScriptUser>,
     /// What is started to read it, the path behind its arguments.
     pub script: Option<Script>,
+}
+
+/// A line of `interface_up_down_delays`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceDelay {
+    /// Which interface.
+    pub interface: vrrp::IfName,
+    /// How long it must be down to count as down.
+    pub down: Duration,
+    /// How long it must be up to count as up, 0.
+    pub up: Duration,
 }
 
 /// A weight that a tracked object adds to a priority.

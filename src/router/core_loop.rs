@@ -21,6 +21,7 @@ use vrrp::io::{Announcer, Clock, Error, Links, Requests, Timer};
 use vrrp::{RouterId, Routers};
 
 use super::channel::{CoreEnd, Report};
+use super::damping::Damping;
 use super::facts;
 use super::holdings::{Holdings, Place};
 use super::priority::Findings;
@@ -53,6 +54,7 @@ pub(super) struct CoreLoop {
     pub(super) works: BTreeMap<RouterId, RouterWork>,
     pub(super) holdings: Holdings,
     pub(super) found: Findings,
+    pub(super) damping: Damping,
     pub(super) told: BTreeMap<RouterId, Told>,
     pub(super) sends: BTreeMap<RouterId, Sends>,
     pub(super) failed: BTreeSet<Place>,
@@ -125,6 +127,7 @@ impl CoreLoop {
             works: BTreeMap::new(),
             holdings: Holdings::default(),
             found: Findings::default(),
+            damping: Damping::default(),
             told: BTreeMap::new(),
             sends: BTreeMap::new(),
             failed: BTreeSet::new(),
@@ -195,6 +198,7 @@ impl CoreLoop {
             self.routers.poll_timeout(),
             self.announcer.poll_timeout(now),
             self.sockets.poll_timeout(),
+            self.damping.poll_timeout(),
             self.quiet_until,
             self.stop_by,
             Some(self.resync_at),
@@ -284,7 +288,8 @@ impl CoreLoop {
     fn tell_core(&mut self) {
         let now = self.clock.now();
         self.open_sockets(now);
-        let links = facts::by_name(self.links.iter());
+        let damped = self.damping.adjusted(self.links.iter(), now);
+        let links = facts::by_name(self.links.iter().chain(&damped));
         for (id, work) in &self.works {
             let told = self.told.entry(*id).or_default();
             let can_send = self.sockets.vrrp(super::sockets::spot_of(*id)).is_some();

@@ -7,7 +7,7 @@
 //! - [`spec`]: what the worker needs of a configuration
 //! - `core_loop`, `perform`, `report`: the real-time thread; `channel` is what passes between it and the desk
 //! - `sockets`, `holdings`: what it keeps open, and which addresses stand where
-//! - `facts`, [`priority`]: PURE: what interfaces and tracked objects mean for a router
+//! - `facts`, `damping`, [`priority`]: PURE: what interfaces and tracked objects mean for a router
 //! - `script`, `file`, `process`: what watches tracked objects
 //! - `bfd`: the thread of the BFD sessions
 //! - `desk`, `notify`, `state_file`, `words`: the ordinary thread
@@ -16,6 +16,7 @@
 mod bfd;
 mod channel;
 mod core_loop;
+mod damping;
 mod desk;
 mod facts;
 mod file;

@@ -16,8 +16,9 @@ use vrrp::{
 use super::heartbeat::HeartbeatSpec;
 use super::priority::{Tracker, TrackerKind};
 use crate::config::model::{
-    Announce, Authentication, BfdInstance, Broadcast, Config, Fifo, InitialState, Notify, Script,
-    SyncGroup, TrackFile, TrackProcess, Tracked, VirtualAddress, VrrpInstance, VrrpScript,
+    Announce, Authentication, BfdInstance, Broadcast, Config, Fifo, InitialState, InterfaceDelay,
+    Notify, Script, SyncGroup, TrackFile, TrackProcess, Tracked, VirtualAddress, VrrpInstance,
+    VrrpScript,
 };
 use crate::fifo::FifoSpec;
 use crate::process::Process;
@@ -47,6 +48,8 @@ pub struct RouterWorkerSpec {
     pub fifos: Vec<FifoSpec>,
     /// `fifo_write_vrrp_states_on_reload`.
     pub fifo_states_on_reload: bool,
+    /// `interface_up_down_delays`.
+    pub interface_delays: Vec<InterfaceDelay>,
     /// `vrrp_startup_delay`.
     pub startup_delay: Duration,
     /// `vrrp_rt_priority`, 1 to 99; `None`: evenkeel's own where it is permitted.
@@ -153,6 +156,7 @@ impl From<&Config> for RouterWorkerSpec {
                 true,
             ),
             fifo_states_on_reload: config.global.fifo_states_on_reload,
+            interface_delays: config.interface_delays.clone(),
             startup_delay: config.global.vrrp_startup_delay,
             real_time_priority: config.global.vrrp_rt_priority,
             process: config.global.vrrp_process.clone(),

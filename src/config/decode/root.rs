@@ -12,9 +12,9 @@ use super::tracked::{Object, Objects};
 use super::{At, Decoder, Keyword, Keywords, acts, global, instance, many, not_yet, sync_group};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
-use crate::config::model::{Config, TrackFile, TrackProcess, VirtualServer};
+use crate::config::model::{Config, InterfaceDelay, TrackFile, TrackProcess, VirtualServer};
 use crate::config::source::Span;
-use crate::config::tree::{Block, Directive};
+use crate::config::tree::{Block, Directive, Form};
 
 /// The file as far as it was read.
 #[derive(Default)]
@@ -22,6 +22,7 @@ pub(super) struct Draft {
     global: global::Draft,
     scripts: Vec<Named>,
     files: Vec<Object<TrackFile>>,
+    interface_delays: Vec<InterfaceDelay>,
     processes: Vec<Object<TrackProcess>>,
     bfd_instances: Vec<super::bfd::Named>,
     heartbeat: Option<crate::router::heartbeat::HeartbeatSpec>,
@@ -82,10 +83,12 @@ impl Keywords for Draft {
         }),
         not_yet("linkbeat_use_polling", "", "the kernel tells of links by itself"),
         not_yet("linkbeat_interfaces", "{ INTERFACE ... }", "the kernel tells of links by itself"),
-        not_yet(
+        many(
             "interface_up_down_delays",
             "{ INTERFACE DOWN [UP] ... }",
-            "a link's change counts at once",
+            |decoder, directive, draft| {
+                draft.interface_delays.extend(decoder.interface_delays(directive));
+            },
         ),
         not_yet("static_ipaddress", "{ ADDRESS ... }", "the addresses are not set"),
         not_yet("static_routes", "{ ROUTE ... }", "the routes are not set"),
@@ -167,6 +170,7 @@ impl Decoder<'_> {
             global,
             scripts,
             files,
+            interface_delays,
             processes,
             bfd_instances,
             heartbeat,
@@ -207,6 +211,7 @@ impl Decoder<'_> {
         let config = Config {
             global,
             scripts: scripts.into_iter().filter_map(|one| one.script).collect(),
+            interface_delays,
             track_files: files.into_iter().filter_map(|one| one.object).collect(),
             track_processes: processes.into_iter().filter_map(|one| one.object).collect(),
             heartbeat,
@@ -298,5 +303,34 @@ impl Decoder<'_> {
                     .help("put all its real servers into one"),
             );
         }
+    }
+}
+
+impl Decoder<'_> {
+    /// `INTERFACE DOWN [UP]` a line. Without UP it counts as up at once, as in keepalived, whatever its manual says.
+    fn interface_delays(&mut self, directive: &Directive) -> Vec<InterfaceDelay> {
+        let mut delays = Vec::new();
+        for line in directive.children() {
+            if line.name.form == Form::Other {
+                continue;
+            }
+            let Some(interface) = self.interface(&line.name) else { continue };
+            self.surplus(line, 2);
+            let Some(down) = line.arguments.first() else {
+                self.missing(line.name.span);
+                continue;
+            };
+            let range = std::time::Duration::ZERO..=std::time::Duration::from_secs(255);
+            let up = line.arguments.get(1);
+            let up =
+                up.map_or(Some(std::time::Duration::ZERO), |up| self.time_in(up, range.clone()));
+            if let (Some(down), Some(up)) = (self.time_in(down, range.clone()), up) {
+                delays.push(InterfaceDelay { interface, down, up });
+            }
+        }
+        if directive.children().is_empty() {
+            self.empty(directive);
+        }
+        delays
     }
 }

@@ -19,7 +19,8 @@ impl CoreLoop {
             self.quiet_until = None;
             self.tell_core();
         }
-        if self.sockets.poll_timeout().is_some_and(|at| at <= now) {
+        let again = [self.sockets.poll_timeout(), self.damping.poll_timeout()];
+        if again.into_iter().flatten().any(|at| at <= now) {
             self.tell_core();
         }
         if self.resync_at <= now {

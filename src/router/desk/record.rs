@@ -106,7 +106,7 @@ impl Desk<'_> {
             // Best sent soon: this router may preempt, and the table should be whole by then.
             self.link.offer(Role::Lvs, &Message::LinkRecovered);
         }
-        self.link.offer(Role::Lvs, &Message::Instances(vec![(name.clone(), is_master(to))]));
+        self.link.offer(Role::Lvs, &Message::Instances(vec![(name, is_master(to))]));
         let Some(known) = self.routers.get(&router) else { return };
         let stopping = self.state == Life::Stopping;
         if let Some(word) = word_of(to, cause, stopping, &known.notify) {
