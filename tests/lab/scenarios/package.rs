@@ -16,7 +16,7 @@ use crate::topology::{Forwarding, Plan, Topology};
 
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario::together(
     "package_runs_as_its_unit_says_and_lets_scripts_run",
-    120,
+    240,
     installs_and_runs,
 )];
 
