@@ -189,6 +189,8 @@ pub struct Configure {
     pub died_at: Option<u64>,
     /// At a reload: real servers that are no longer configured keep their connections for this long.
     pub drain: Option<Duration>,
+    /// Nothing is to be written: another director owns the table (`run --observe`).
+    pub observe: bool,
 }
 
 /// What an operator can ask of the supervisor.

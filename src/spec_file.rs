@@ -52,6 +52,14 @@ impl Header {
         self.section(role).is_some()
     }
 
+    /// The same, but that there is no work for `role`.
+    pub fn without(mut self, role: Role) -> Self {
+        if let Some(at) = Role::WORKERS.iter().position(|worker| *worker == role) {
+            self.sections[at] = Section::default();
+        }
+        self
+    }
+
     fn section(&self, role: Role) -> Option<Section> {
         Some(self.sections[place(role)]).filter(|section| section.length > 0)
     }

@@ -59,6 +59,9 @@ enum Command {
         /// How log lines look, whatever the configuration says
         #[arg(long, value_name = "FORMAT", value_parser = parse_log_format)]
         log_format: Option<LogFormat>,
+        /// Write nothing, send no advertisement: compare what this director would do with what another one does
+        #[arg(long)]
+        observe: bool,
     },
     /// Print the number of a signal: STOP, RELOAD, DATA, STATS, JSON (as keepalived --signum)
     Signum {
@@ -206,10 +209,10 @@ struct Runtime {
 /// Runs what the command line says.
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { config, id, runtime, log_format } => {
+        Command::Run { config, id, runtime, log_format, observe } => {
             log::start(Role::Supervisor);
             log::set_format(log_format.unwrap_or_default());
-            operate::run(config, id.config_id, runtime.runtime_dir, log_format)
+            operate::run(config, id.config_id, runtime.runtime_dir, log_format, observe)
         }
         Command::Check { file, id, format, against_system, peer } => {
             let (id, peer) = (id.config_id.as_deref(), peer.as_deref());

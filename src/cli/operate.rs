@@ -23,11 +23,12 @@ pub(super) fn run(
     config_id: Option<String>,
     runtime_dir: PathBuf,
     log_format: Option<LogFormat>,
+    observe: bool,
 ) -> ExitCode {
     // Absolute, so that a reload means the same file whatever happens to the working directory.
     let config = std::path::absolute(&config).unwrap_or(config);
     let runtime_dir = std::path::absolute(&runtime_dir).unwrap_or(runtime_dir);
-    supervisor::run(Options { config, config_id, runtime_dir, log_format })
+    supervisor::run(Options { config, config_id, runtime_dir, log_format, observe })
 }
 
 /// `evenkeel reload`: exit status 0 when it is in force, 1 when nothing changed because of what is printed. With `ask`

@@ -79,6 +79,16 @@ fn write_page(page: &mut String, status: &Status, counted: &Counted<'_>) -> std:
             let down = lvs.interfaces_down.join(", ");
             writeln!(page, "  down: {down}; what is behind keeps its verdict")?;
         }
+        if let Some(observed) = &lvs.observed {
+            writeln!(page, "  observing: nothing is written")?;
+            for instance in observed {
+                write!(page, "  instance {} looks like {}", instance.name, instance.state)?;
+                for missing in &instance.missing {
+                    write!(page, ", {missing} is missing")?;
+                }
+                writeln!(page)?;
+            }
+        }
         for error in &lvs.sysctl_errors {
             writeln!(page, "  lvs_sysctl: {error}")?;
         }

@@ -19,6 +19,9 @@ const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// Longest such pause.
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// How soon after a plan an observer compares: long enough for the other director to do the same.
+const OBSERVE_SOON: Duration = Duration::from_secs(1);
+
 /// What the applier needs of a kernel.
 pub(super) trait Kernel {
     /// Why something failed.
@@ -74,6 +77,8 @@ pub(super) struct Applier<K> {
     lagging: BTreeMap<ServiceKey, Lagging>,
     resync: Duration,
     policy: DriftPolicy,
+    /// Nothing is written at all.
+    is_passive: bool,
     /// Services that differ from their plan and are left so, and how.
     observed: BTreeMap<ServiceKey, Vec<String>>,
     next_slice: Option<Instant>,
@@ -93,6 +98,7 @@ impl<K: Kernel> Applier<K> {
             lagging: BTreeMap::new(),
             resync: Duration::ZERO,
             policy: DriftPolicy::Repair,
+            is_passive: false,
             observed: BTreeMap::new(),
             next_slice: None,
             cursor: None,
@@ -105,7 +111,7 @@ impl<K: Kernel> Applier<K> {
 
     /// How often everything is read; zero never.
     pub(super) fn set_resync(&mut self, resync: Duration, policy: DriftPolicy, now: Instant) {
-        if policy == DriftPolicy::Repair {
+        if policy == DriftPolicy::Repair && !self.is_passive {
             self.observed.clear();
         }
         self.policy = policy;
@@ -113,6 +119,12 @@ impl<K: Kernel> Applier<K> {
             self.resync = resync;
             self.next_slice = (!resync.is_zero()).then(|| now + self.slice_pause());
         }
+    }
+
+    /// From now on nothing is written, and what differs is told: the table is another one's.
+    pub(super) fn observe(&mut self) {
+        self.is_passive = true;
+        self.desired.clear();
     }
 
     /// Every service that the kernel should hold of ours.
@@ -156,12 +168,17 @@ impl<K: Kernel> Applier<K> {
             match self.lagging.get_mut(&key) {
                 // What the kernel holds is not known: it is read first.
                 Some(lagging) => lagging.retry_at = now,
+                None if self.is_passive => {}
                 None => ops.extend(diff_service(key, before, wanted.as_ref())),
             }
             match wanted {
                 Some(service) => drop(self.desired.insert(key, service)),
                 None => drop(self.desired.remove(&key)),
             }
+        }
+        if self.is_passive {
+            let soon = now + OBSERVE_SOON;
+            self.next_slice = Some(self.next_slice.map_or(soon, |at| at.min(soon)));
         }
         self.carry_out(&ops, now);
         self.retry(now);
@@ -263,7 +280,7 @@ impl<K: Kernel> Applier<K> {
                 self.observed.remove(&key);
                 continue;
             }
-            if self.policy == DriftPolicy::Observe {
+            if self.is_passive || self.policy == DriftPolicy::Observe {
                 let found = differences(holds, wanted);
                 if self.observed.get(&key) != Some(&found) {
                     *self.drifts.entry(key).or_default() += 1;

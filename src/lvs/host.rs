@@ -114,6 +114,11 @@ impl Host {
         among(true).any(direct) || !among(false).any(direct)
     }
 
+    /// The address is on this host.
+    pub(super) fn has(&self, address: IpAddr) -> bool {
+        paths::holds(self.links(), address)
+    }
+
     /// The virtual server's address is on this host. One of a firewall mark has none, and counts as here.
     pub(super) fn holds(&self, service: ServiceKey) -> bool {
         match service {

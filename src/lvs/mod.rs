@@ -9,6 +9,7 @@ pub mod counters;
 mod fifo_line;
 mod host;
 mod module;
+pub mod observe;
 pub mod overrides;
 mod paths;
 pub mod plan;

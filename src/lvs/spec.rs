@@ -10,10 +10,11 @@ use checkers::{CheckSpec, Target};
 use ipvs::{Destination, DestinationKey, ServiceKey, Settings, Timeouts, Weight};
 use serde::{Deserialize, Serialize};
 
+use super::observe::InstanceAddresses;
 use super::sync::SyncSpec;
 use crate::config::model::{
     Checker, Config, DriftPolicy, FlushOnStop, Global, MinInPool, RealServer, Script, SlowStart,
-    SorryServer, SyncDaemon, VirtualServer,
+    SorryServer, SyncDaemon, VirtualServer, VrrpInstance,
 };
 use crate::fifo::FifoSpec;
 use crate::process::Process;
@@ -38,6 +39,8 @@ pub struct LvsSpec {
     pub sync_daemon: Option<SyncSpec>,
     /// Run notify scripts for the state that real servers begin with.
     pub initial_notifies: bool,
+    /// Virtual addresses by instance, for `run --observe`.
+    pub addresses: Vec<InstanceAddresses>,
     /// Named pipes that hear of every change.
     pub fifos: Vec<FifoSpec>,
     /// Most probes that run at once.
@@ -141,6 +144,7 @@ impl From<&Config> for LvsSpec {
             resync: *lvs_resync,
             drift: *lvs_drift,
             sysctl: lvs_sysctl.clone(),
+            addresses: config.instances.iter().map(addresses).collect(),
             timeouts: lvs_timeouts.map(|given| Timeouts {
                 tcp: seconds(given.tcp),
                 tcp_fin: seconds(given.tcp_fin),
@@ -181,6 +185,12 @@ fn sync_daemon(daemon: &SyncDaemon, config: &Config) -> Option<SyncSpec> {
         ttl: ttl.and_then(NonZeroU8::new),
     };
     Some(SyncSpec { instance: instance.clone(), daemon })
+}
+
+fn addresses(instance: &VrrpInstance) -> InstanceAddresses {
+    let all = instance.virtual_addresses.iter().chain(&instance.excluded_addresses);
+    let addresses = all.map(|held| held.address).collect();
+    InstanceAddresses { name: instance.name.clone(), addresses }
 }
 
 /// 0 leaves what the kernel has.

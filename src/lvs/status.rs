@@ -8,6 +8,7 @@ use ipvs::ServiceKey;
 use serde::{Deserialize, Serialize};
 
 use super::applier::{Applier, Kernel};
+use super::observe::InstanceSeen;
 use super::overrides::Held;
 use super::plan::{Seat, explain, standing};
 use super::served::Served;
@@ -28,6 +29,8 @@ pub struct LvsStatus {
     pub interfaces_down: Vec<String>,
     /// Settings of the kernel (`lvs_sysctl`) that could not be set, and why.
     pub sysctl_errors: Vec<String>,
+    /// `run --observe`: how the instances of the other director look.
+    pub observed: Option<Vec<InstanceSeen>>,
     /// Connection synchronisation, where it is configured.
     pub sync_daemon: Option<SyncStatus>,
     /// How often a service of ours was found changed by others, and repaired.

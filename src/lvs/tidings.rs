@@ -141,7 +141,7 @@ pub(super) fn table(report: Report) -> Option<Event> {
         }
         Report::Drifted(drift) => {
             let found = drift.found.join("; ");
-            let left = if drift.repaired { "repaired" } else { "left so (lvs_resync observe)" };
+            let left = if drift.repaired { "repaired" } else { "left so" };
             warn!(found, "{} was changed by something else; {left}", drift.key);
             Some(event("table_drift", drift.key.to_string(), found))
         }

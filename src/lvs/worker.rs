@@ -67,6 +67,8 @@ pub(super) struct Worker {
     host: Option<Host>,
     /// Virtual servers whose checks rest (`ha_suspend`).
     resting: BTreeSet<ServiceKey>,
+    /// Nothing is written: the table is another director's.
+    is_observing: bool,
     /// The first configuration is that of a process which died: nothing begins with it.
     is_restart: bool,
     notifier: Notifier,
@@ -310,6 +312,7 @@ impl Worker {
             Message::Query { id } => {
                 let mut status =
                     status::of(&self.served, &self.checkers, &self.applier, Instant::now());
+                status.observed = self.observed();
                 status.sync_daemon = self.sync.status();
                 status.sysctl_errors = self.sysctl.errors().to_vec();
                 let down = self.host.as_ref().map(Host::down).unwrap_or_default();

@@ -66,16 +66,17 @@ pub enum GuardError {
 pub struct Guard {
     pid_file: Flock<File>,
     pid_path: PathBuf,
-    _namespace: UnixListener,
+    _namespace: Option<UnixListener>,
 }
 
 impl Guard {
-    /// Takes the runtime directory and the network namespace, and writes the pid file.
-    pub fn take(runtime_dir: &Path) -> Result<Self, GuardError> {
+    /// Takes the runtime directory and the network namespace, and writes the pid file. One that only observes leaves the
+    /// namespace to whoever owns table and addresses.
+    pub fn take(runtime_dir: &Path, observe: bool) -> Result<Self, GuardError> {
         let pid_file = lock(runtime_dir)?;
         rights()?;
-        let namespace = mark_namespace()?;
-        if let Some(pid) = keepalived_here() {
+        let namespace = if observe { None } else { Some(mark_namespace()?) };
+        if let Some(pid) = keepalived_here().filter(|_| !observe) {
             return Err(GuardError::Keepalived(pid));
         }
         let pid_path = runtime_dir.join("evenkeel.pid");

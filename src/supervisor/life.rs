@@ -28,7 +28,8 @@ impl Supervisor {
         let Some(worker) = self.workers.get_mut(&role) else { return };
         worker.child = Some(child);
         worker.watch.started(now);
-        let configure = Configure { reload: false, died_at: worker.died_at, drain: None };
+        let observe = self.options.observe;
+        let configure = Configure { reload: false, died_at: worker.died_at, drain: None, observe };
         self.send(role, &Message::Configure(configure), self.specs.try_clone().ok());
         if role == Role::Ops {
             self.send(role, &Message::Listen, self.admin.try_clone().ok());

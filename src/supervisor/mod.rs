@@ -61,6 +61,15 @@ pub struct Options {
     pub runtime_dir: PathBuf,
     /// `--log-format`; `None`: as the configuration says.
     pub log_format: Option<LogFormat>,
+    /// Write nothing and send no advertisement: another director owns table and addresses.
+    pub observe: bool,
+}
+
+impl Options {
+    /// Who has work: an observer has no routers.
+    fn seen(&self, header: Header) -> Header {
+        if self.observe { header.without(Role::Vrrp) } else { header }
+    }
 }
 
 /// The number of the signal that does what keepalived calls by this name; SIGTERM for a name that there is not.
@@ -78,7 +87,7 @@ pub fn signal_number(name: &str) -> i32 {
 /// Runs the director until it is told to stop. Exit status 0 after a stop, 1 when it cannot run here, 2 when the
 /// configuration cannot be used.
 pub fn run(options: Options) -> ExitCode {
-    let guard = match Guard::take(&options.runtime_dir) {
+    let guard = match Guard::take(&options.runtime_dir, options.observe) {
         Ok(guard) => guard,
         Err(refused) => {
             error!("{refused}");
@@ -151,6 +160,7 @@ impl Supervisor {
         let signals = signals::watch()?;
         let (specs, header) = load_first(&options.config, options.config_id.as_deref())?;
         let files = FileWatch::of(&specs);
+        let header = options.seen(header);
         let admin = listen(&options.runtime_dir)?;
         crate::log::set_format(options.log_format.unwrap_or(header.log_format));
         let web = Self::open_web_or_say(&header);

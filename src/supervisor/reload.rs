@@ -103,6 +103,7 @@ impl Supervisor {
         asked_by: Vec<u64>,
         drain: Option<Duration>,
     ) {
+        let header = self.options.seen(header);
         let now = Instant::now();
         self.files = FileWatch::after(self.files.take(), &specs, now);
         self.specs = specs;
@@ -114,7 +115,8 @@ impl Supervisor {
             let runs = self.child(role).is_some();
             if header.has(role) && runs {
                 outstanding.push(role);
-                let configure = Configure { reload: true, died_at: None, drain };
+                let observe = self.options.observe;
+                let configure = Configure { reload: true, died_at: None, drain, observe };
                 self.send(role, &Message::Configure(configure), self.specs.try_clone().ok());
                 if role == Role::Ops {
                     self.send_web();

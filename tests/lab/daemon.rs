@@ -16,6 +16,8 @@ use crate::host::{Host, Process, holds_within};
 pub(crate) enum Kind {
     Evenkeel,
     Keepalived,
+    /// evenkeel that writes nothing, beside another director.
+    Observer,
 }
 
 impl Kind {
@@ -23,6 +25,7 @@ impl Kind {
         match self {
             Self::Evenkeel => "evenkeel",
             Self::Keepalived => "keepalived",
+            Self::Observer => "observer",
         }
     }
 }
@@ -170,6 +173,9 @@ fn command(kind: Kind, config: &std::path::Path, runtime: &std::path::Path) -> V
     let (config, runtime) = (config.display(), runtime.display());
     let line = match kind {
         Kind::Evenkeel => format!("{} run -c {config} --runtime-dir {runtime}", evenkeel()),
+        Kind::Observer => {
+            format!("{} run --observe -c {config} --runtime-dir {runtime}", evenkeel())
+        }
         Kind::Keepalived => format!(
             "{} -n -l -D -f {config} -p {runtime}/k.pid -r {runtime}/v.pid -c {runtime}/c.pid",
             keepalived()

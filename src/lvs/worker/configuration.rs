@@ -25,6 +25,7 @@ impl Worker {
         drain: Option<Duration>,
         now: Instant,
     ) -> String {
+        let spec = if self.is_observing { spec.silent() } else { spec };
         let first = self.checks.is_empty() && self.served.is_empty();
         if let Some(timeouts) = &spec.timeouts
             && (first || self.spec.timeouts != spec.timeouts)

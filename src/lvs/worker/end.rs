@@ -27,6 +27,7 @@ impl Worker {
         }
         self.tell_applier_reports();
         match left {
+            _ if self.is_observing => {}
             None => self.state_file.remove(),
             Some(left) => {
                 if let Err(cause) = self.state_file.write(left) {

@@ -20,6 +20,9 @@ impl Worker {
 
     pub(super) fn write_state(&mut self, now: Instant) {
         self.write_at = None;
+        if self.is_observing {
+            return;
+        }
         let state = self.state(now);
         if let Err(cause) = self.state_file.write(state) {
             warn!("the state file cannot be written, a restart would begin anew: {cause}");

@@ -15,7 +15,7 @@ use crate::lvs::applier::Applier;
 use crate::lvs::host::Host;
 use crate::lvs::module::{self, Socket};
 use crate::lvs::spec::LvsSpec;
-use crate::lvs::state_file::StateFile;
+use crate::lvs::state_file::{State, StateFile};
 use crate::lvs::sync::Sync;
 use crate::lvs::sysctl::Sysctl;
 use crate::message::Configure;
@@ -37,7 +37,9 @@ impl Worker {
             Err(cause) => return Err((link, cause)),
         };
         let state_file = StateFile::in_dir(runtime_dir);
-        let saved = state_file.read();
+        let observe = configure.observe;
+        let saved = if observe { State::default() } else { state_file.read() };
+        let spec = if observe { spec.silent() } else { spec };
         if spec.flush
             && configure.died_at.is_none()
             && let Err(cause) = kernel.flush()
@@ -72,6 +74,7 @@ impl Worker {
             sync: Sync::default(),
             host: watch_host(),
             resting: BTreeSet::new(),
+            is_observing: observe,
             is_restart: configure.died_at.is_some(),
             checks: Vec::new(),
             checkers,
@@ -87,6 +90,10 @@ impl Worker {
             dropped_events: 0,
             watched: BTreeSet::new(),
         };
+        if observe {
+            info!("observing: nothing is written");
+            worker.applier.observe();
+        }
         worker.configure(spec, remembered, None, now);
         Ok(worker)
     }

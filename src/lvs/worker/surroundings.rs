@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::Worker;
 use crate::lvs::host::{Changed, Host};
+use crate::lvs::observe::InstanceSeen;
 use crate::lvs::served::Served;
 
 impl Worker {
@@ -74,6 +75,13 @@ impl Worker {
     fn check_behind(&mut self, links: &BTreeSet<u32>, now: Instant) {
         let Some(host) = &self.host else { return };
         self.checkers.recheck_lost(|target| host.may_lead_over(links, target.addr), now);
+    }
+
+    /// The other director's instances, where this one only observes.
+    pub(super) fn observed(&self) -> Option<Vec<InstanceSeen>> {
+        let holds = |address| self.host.as_ref().is_some_and(|host| host.has(address));
+        let seen = || self.spec.addresses.iter().map(|one| one.seen(holds)).collect();
+        self.is_observing.then(seen)
     }
 
     /// `ha_suspend`: checks rest while the virtual server's address is not on this host.

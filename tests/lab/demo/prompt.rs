@@ -21,7 +21,7 @@ pub(super) fn run(kind: Kind) -> ExitCode {
             daemon::evenkeel(),
             keeper.folder().display()
         ),
-        Kind::Keepalived => String::new(),
+        Kind::Keepalived | Kind::Observer => String::new(),
     };
     let text = format!(
         "on() {{ case $1 in {} *) echo 'hosts: d1 d2 r1 r2 c1'; return 1;; esac; shift; ip netns exec $ns \"$@\"; }}\n\

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::pair::{PRIORITIES, Pace, Pair, SERVICE, director, service};
+use super::pair::{PRIORITIES, Pace, Pair, SERVICE, VIP, director, instance, service};
 use crate::daemon::Daemon;
-use crate::daemon::Kind::{self, Evenkeel, Keepalived};
+use crate::daemon::Kind::{self, Evenkeel, Keepalived, Observer};
 use crate::host::{Host, wait_for};
 use crate::keeper::Keeper;
 use crate::kernel_view;
@@ -23,6 +23,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::together("pool_checks_rest_where_the_address_is_not", 60, suspended),
     Scenario::together("pool_verdicts_hold_while_our_own_link_is_down", 60, own_link),
     Scenario::together("pool_first_state_is_notified_as_keepalived_does", 60, first_state),
+    Scenario::together("pool_observer_beside_keepalived_writes_nothing", 60, observer),
     Scenario::together("pool_slow_start_and_min_in_pool", 60, ramp_and_minimum),
 ];
 
@@ -177,6 +178,44 @@ fn first_state(keeper: &Arc<Keeper>) {
         assert_eq!(both[1], both[0], "{global}");
         assert_eq!(both[1], wanted, "{global}");
     }
+}
+
+/// Beside keepalived with the same file there is nothing to tell; with another, what it would do otherwise.
+fn observer(keeper: &Arc<Keeper>) {
+    let (net, servers) = alone(keeper, 2);
+    let d1 = net.host("d1");
+    let config = |weights| instance(Pace::Second, 150, "") + &service(80, weights);
+    let owner = Daemon::start(Keepalived, d1, &config([1, 2]));
+    wait_for(WITHIN, "keepalived's table and address", || {
+        kernel_view::weights(d1, SERVICE).len() == 2 && kernel_view::holds(d1, VIP)
+    });
+    let view = kernel_view::View::of(d1);
+    let observer = Daemon::start(Observer, d1, &config([1, 2]));
+    wait_for(WITHIN, "the observer to be there", || observer.command("status").is_ok());
+    thread::sleep(Duration::from_secs(2));
+    let differs = |daemon: &Daemon| lvs(daemon)["virtual_servers"][0]["differs"].clone();
+    assert_eq!(differs(&observer), Value::Array(Vec::new()));
+    let seen = lvs(&observer)["observed"][0].clone();
+    assert_eq!((&seen["name"], &seen["state"]), (&"web".into(), &"master".into()), "{seen}");
+    assert_eq!(observer.worker("vrrp"), None, "nobody who could advertise");
+
+    observer.reload(&config([1, 7]));
+    wait_for(WITHIN, "the difference", || {
+        differs(&observer).to_string().contains("10.0.0.12:80 has weight 2, should have 7")
+    });
+    keeper.figure(&observer.command("status").unwrap());
+    // Both find the failed server, and agree again.
+    observer.reload(&config([1, 2]));
+    servers[0].switch(Mode::Refuse);
+    wait_for(WITHIN, "keepalived to remove the server", || {
+        kernel_view::weights(d1, SERVICE).len() == 1
+    });
+    wait_for(WITHIN, "agreement", || differs(&observer) == Value::Array(Vec::new()));
+    servers[0].switch(Mode::Fine);
+    wait_for(WITHIN, "all back", || kernel_view::View::of(d1) == view);
+    observer.stop();
+    assert_eq!(kernel_view::View::of(d1), view, "it leaves all as it was");
+    owner.stop();
 }
 
 /// A server that comes back begins small; when all fail, two stay and it is said.
