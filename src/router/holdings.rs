@@ -383,7 +383,7 @@ mod tests {
         let mut holdings = Holdings::default();
         let plain = vip("10.0.0.100");
         holdings.owned = [(Place::from(&plain), Some(Form::from(&plain)))].into();
-        holdings.hold(router(1), &[plain.clone()]);
+        holdings.hold(router(1), std::slice::from_ref(&plain));
         let eth0 = eth0(&[("10.0.0.100", 18)]);
         assert_eq!(difference(&holdings, &eth0), (strings(&[]), strings(&[])));
         let labelled = AddressSpec { label: Some("eth0:1".to_owned()), ..plain };

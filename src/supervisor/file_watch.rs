@@ -2,7 +2,6 @@
 //!
 //! Folders are watched, not files: an editor puts another file into the place of the old one. A file that is new beside
 //! one of ours and has the same ending counts too, since an include may name a pattern.
-#![expect(clippy::disallowed_methods, reason = "the edge: quiet is a length of time")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};

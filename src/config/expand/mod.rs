@@ -120,9 +120,8 @@ impl<'a> Lines<'a> {
                 Some(Input::File { special, .. }) => *special,
                 Some(Input::Macro { .. } | Input::Repeat { .. } | Input::Line(_)) | None => true,
             };
-            let plain = !(seen && is_special(line.as_str()))
-                && !line.as_str().trim_start().starts_with("include");
-            if plain {
+            let special = seen && is_special(line.as_str());
+            if !special && !line.as_str().trim_start().starts_with("include") {
                 return Some(line);
             }
             if let Done::Line(line) = self.expand(line) {
