@@ -6,14 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pair::{PRIORITIES, Pace, Pair, instance, service};
+use crate::daemon::Daemon;
 use crate::daemon::Kind::{self, Evenkeel, Keepalived};
 use crate::host::wait_for;
 use crate::keeper::Keeper;
 use crate::runner::Scenario;
+use crate::topology::Plan;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::together("tracked_file_moves_the_vip_as_in_keepalived", 90, file),
     Scenario::together("tracked_process_moves_the_vip", 90, process),
+    Scenario::together("tracked_interface_that_flaps_counts_as_it_was", 60, flap),
     Scenario::together("tracked_virtual_server_without_quorum_gives_the_vip_away", 60, quorum),
 ];
 
@@ -94,4 +97,26 @@ fn quorum(keeper: &Arc<Keeper>) {
         pair.d1().ip(&format!("route del unreachable {server}/32\n"));
     }
     pair.wait_for_master("d1");
+}
+
+/// `interface_up_down_delays`: a flap is nothing, and what lasts counts.
+fn flap(keeper: &Arc<Keeper>) {
+    let net = Plan::new().directors(1).build(keeper);
+    let d1 = net.host("d1");
+    d1.ip("link add dummy0 type dummy\nlink set dummy0 up\n");
+    let config = "interface_up_down_delays {\n    dummy0 2\n}\n".to_owned()
+        + &instance(Pace::Tenth, 150, "track_interface {\n    dummy0\n}");
+    let daemon = Daemon::start(Evenkeel, d1, &config);
+    let holds = || crate::kernel_view::holds(d1, super::pair::VIP);
+    wait_for(Duration::from_secs(10), "the VIP", holds);
+    d1.ip("link set dummy0 down\n");
+    std::thread::sleep(Duration::from_secs(1));
+    d1.ip("link set dummy0 up\n");
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(!daemon.logged().contains("FAULT"), "a flap of a second");
+    d1.ip("link set dummy0 down\n");
+    let waited = wait_for(Duration::from_secs(6), "no VIP", || !holds());
+    assert!(waited > Duration::from_millis(1500), "{waited:?}");
+    d1.ip("link set dummy0 up\n");
+    wait_for(Duration::from_secs(5), "the VIP again", holds);
 }
