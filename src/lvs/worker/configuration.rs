@@ -20,7 +20,7 @@ impl Worker {
     /// Takes a configuration over by difference: what is asked as before goes on, what stands as planned stays.
     pub(super) fn configure(
         &mut self,
-        mut spec: LvsSpec,
+        spec: LvsSpec,
         mut remembered: Remembered,
         drain: Option<Duration>,
         now: Instant,
@@ -55,7 +55,7 @@ impl Worker {
         let mut gone: BTreeSet<ServiceKey> = self.applier.keys().collect();
         let is_restart = std::mem::take(&mut self.is_restart);
         let (mut added, mut changed) = (0, 0);
-        for service in std::mem::take(&mut spec.services) {
+        for service in spec.services.iter().cloned() {
             let key = service.key;
             gone.remove(&key);
             let held = |server: &ServerSpec, check: u16| {
@@ -87,7 +87,7 @@ impl Worker {
             }
             self.served.insert(key, served);
         }
-        self.spec = spec;
+        self.spec = LvsSpec { services: Vec::new(), ..spec };
         self.suspend(true, now);
         // On disk before it is in the kernel: nothing of ours is ever unknown to the next process.
         if added > 0 {

@@ -27,7 +27,7 @@ impl Worker {
     /// removed by the first plans.
     pub(super) fn start(
         link: Link,
-        mut spec: LvsSpec,
+        spec: LvsSpec,
         runtime_dir: &Path,
         configure: &Configure,
     ) -> Result<Self, (Link, ipvs::Error)> {
@@ -66,12 +66,10 @@ impl Worker {
         let mut checkers = Checkers::new(Limits::default(), seed());
         let remembered = saved.remembered(now);
         checkers.restore(saved.checks);
-        // All but the services, which are many: they are moved in, not copied.
-        let services = std::mem::take(&mut spec.services);
         let mut worker = Self {
             link,
             applier: Applier::new(Socket(kernel), table, spec.resync, now),
-            spec: LvsSpec { process: Process::default(), ..spec.clone() },
+            spec: LvsSpec { services: Vec::new(), process: Process::default(), ..spec.clone() },
             sysctl: Sysctl::new(saved.sysctl),
             sync: Sync::default(),
             host: watch_host(),
@@ -96,7 +94,6 @@ impl Worker {
             info!("observing: nothing is written");
             worker.applier.observe();
         }
-        spec.services = services;
         worker.configure(spec, remembered, None, now);
         Ok(worker)
     }
