@@ -85,7 +85,7 @@ impl Daemon {
     /// The program of this kind.
     pub(crate) fn program(kind: Kind) -> String {
         match kind {
-            Kind::Evenkeel => evenkeel(),
+            Kind::Evenkeel | Kind::Observer => evenkeel(),
             Kind::Keepalived => keepalived(),
         }
     }
