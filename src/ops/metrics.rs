@@ -1,4 +1,4 @@
-//! PURE: the director's status as metrics. Names and labels are stable; `docs/metrics.md` lists them.
+//! PURE: the director's status as metrics. Names and labels are stable; the `HELP` line of each says what it is.
 
 use vrrp::State;
 

@@ -70,17 +70,19 @@ fn components() -> Result<(), String> {
     }
 }
 
-/// Names of the files in `tests/` here and in each crate: all but the lab, which has a step of its own.
+/// Names of the tests in `tests/` here and in each crate, be they files or folders: all but those that have steps of
+/// their own.
 fn integration_tests() -> Vec<String> {
+    const APART: [&str; 2] = ["lab", "page"];
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let crates = entries(root).into_iter().filter(|path| path.join("Cargo.toml").exists());
     let folders = crates.chain([root.to_path_buf()]).map(|krate| krate.join("tests"));
-    let files = folders.flat_map(|folder| entries(&folder));
-    let name = |path: PathBuf| {
-        let is_rust = path.extension().is_some_and(|ending| ending == "rs");
-        is_rust.then(|| path.file_stem()?.to_str().map(str::to_owned))?
-    };
-    let mut names: Vec<String> = files.filter_map(name).collect();
+    let tests = folders.flat_map(|folder| entries(&folder)).filter(|path| {
+        path.extension().is_some_and(|ending| ending == "rs") || path.join("main.rs").exists()
+    });
+    let name = |path: PathBuf| path.file_stem()?.to_str().map(str::to_owned);
+    let mut names: Vec<String> = tests.filter_map(name).collect();
+    names.retain(|name| !APART.contains(&name.as_str()));
     names.sort();
     names.dedup();
     names
