@@ -34,6 +34,20 @@ pub const EVENTS: &[(&str, Severity, &str)] = {
             Warning,
             "virtual addresses were gone from an interface and were put back",
         ),
+        ("alarm_address_list_mismatch", Warning, "another router advertises other addresses"),
+        ("alarm_authentication_mismatch", Critical, "another router's authentication is not ours"),
+        ("alarm_checksum_form_mismatch", Warning, "another router sends the other checksum form"),
+        ("alarm_cleared", Info, "an alarm is over; the cause names it"),
+        ("alarm_duplicate_owner", Critical, "two routers have priority 255"),
+        ("alarm_heartbeat_lost", Warning, "the peer is silent on the heartbeat path"),
+        ("alarm_interval_mismatch", Warning, "another router advertises at another interval"),
+        ("alarm_nobody_holds", Critical, "nobody answers for a virtual address"),
+        ("alarm_peer_differs", Warning, "the peer has another configuration, version or table"),
+        ("alarm_same_priority", Warning, "another router has the same priority"),
+        ("alarm_two_masters", Critical, "a virtual address is held twice: a split brain"),
+        ("alarm_vrid_clash", Critical, "a virtual router id is used for something else too"),
+        ("bfd_down", Warning, "a BFD session is down: the way to its neighbor is not open"),
+        ("bfd_up", Info, "a BFD session is up"),
         ("certificate_expires", Warning, "a certificate that a check saw ends before long"),
         ("certificate_renewed", Info, "a certificate that was near its end was replaced"),
         (
@@ -101,11 +115,22 @@ mod tests {
     }
 
     #[test]
+    fn every_alarm_is_in_the_table() {
+        for alarm in crate::router::split_brain::Alarm::ALL {
+            let name = format!("alarm_{}", alarm.name());
+            assert!(EVENTS.iter().any(|(known, ..)| *known == name), "{name}");
+        }
+    }
+
+    #[test]
     fn every_name_that_workers_give_is_in_the_table() {
         let texts = [
             include_str!("../lvs/tidings.rs"),
             include_str!("../router/words.rs"),
             include_str!("../router/desk.rs"),
+            include_str!("../router/desk/bfd.rs"),
+            include_str!("../router/desk/pair.rs"),
+            include_str!("../router/desk/record.rs"),
             include_str!("../router/desk/trackers.rs"),
         ];
         let known = |name: &str| EVENTS.iter().any(|(known, ..)| *known == name);
@@ -118,6 +143,10 @@ mod tests {
             "override_",
             "certificate_",
             "tracked_",
+            "alarm_",
+            "bfd_down",
+            "bfd_up",
+            "group_",
         ];
         let mut seen = 0;
         for word in texts.iter().flat_map(|text| text.split('"')) {

@@ -45,6 +45,21 @@ pub enum Alarm {
 }
 
 impl Alarm {
+    /// Every alarm there is.
+    pub const ALL: [Self; 11] = [
+        Self::TwoMasters,
+        Self::NobodyHolds,
+        Self::SamePriority,
+        Self::VridClash,
+        Self::IntervalMismatch,
+        Self::AddressListMismatch,
+        Self::ChecksumFormMismatch,
+        Self::AuthenticationMismatch,
+        Self::DuplicateOwner,
+        Self::HeartbeatLost,
+        Self::PeerDiffers,
+    ];
+
     /// As in logs and events.
     pub fn name(self) -> &'static str {
         match self {

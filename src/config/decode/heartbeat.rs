@@ -106,7 +106,8 @@ mod tests {
                     virtual_ipaddress {\n10.0.0.100\n}\n}\n";
         let text = format!("{block}\n{rest}");
         let loaded = load_text("h.conf", text.as_bytes(), Grammar::Keepalived, Host::Any);
-        let config = loaded.config.ok_or_else(|| format!("{:?}", loaded.diagnostics))?;
+        let told = || loaded.diagnostics.lines().collect::<Vec<_>>().join("\n");
+        let config = loaded.config.ok_or_else(told)?;
         Ok(config.heartbeat)
     }
 
