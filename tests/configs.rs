@@ -19,7 +19,8 @@ fn twins() -> Vec<String> {
     for (name, ending) in names {
         if ending == "kdl" { kdl.push(name) } else { conf.push(name) }
     }
-    (kdl.sort(), conf.sort());
+    kdl.sort();
+    conf.sort();
     assert_eq!(kdl, conf, "a file without its twin");
     assert!(kdl.len() >= 19, "{kdl:?}");
     kdl

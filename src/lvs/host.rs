@@ -86,13 +86,21 @@ impl Host {
         down.map(|link| link.name.as_str()).collect()
     }
 
-    /// The interface on the way to this address is down, or has just come back.
-    pub(super) fn is_lost(&self, target: IpAddr, now: Instant) -> bool {
-        let is_down = |link: &Link| {
-            !link.is_up || self.settling.get(&link.index).is_some_and(|until| now < *until)
-        };
-        let lost_one = self.links().any(|link| is_down(link) && self.used.contains(&link.index));
-        lost_one && paths::is_lost(self.links(), target, is_down, lost_one, route)
+    /// The interface on the way to this address is down.
+    pub(super) fn is_lost(&self, target: IpAddr) -> bool {
+        self.is_way(target, |link| !link.is_up)
+    }
+
+    /// The interface on the way to this address has come back a moment ago.
+    pub(super) fn is_settling(&self, target: IpAddr, now: Instant) -> bool {
+        let is_new = |link: &Link| self.settling.get(&link.index).is_some_and(|until| now < *until);
+        self.is_way(target, |link| link.is_up && is_new(link))
+    }
+
+    /// The way to this address leads over an interface of ours that is so.
+    fn is_way(&self, target: IpAddr, is_so: impl Fn(&Link) -> bool) -> bool {
+        let one = self.links().any(|link| is_so(link) && self.used.contains(&link.index));
+        one && paths::is_lost(self.links(), target, is_so, one, route)
     }
 
     /// When [`Host::settled`] has something to tell.

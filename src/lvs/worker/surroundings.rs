@@ -34,14 +34,16 @@ impl Worker {
         self.checkers.handle_outcome(run, outcome, now);
     }
 
-    /// Only where no virtual server with this real server can be reached by clients here: else it is better told that the
-    /// real server cannot be reached.
+    /// What fails right after the interface came back says nothing yet. While it is down, failures count where clients
+    /// reach a virtual server with this real server here all the same: it is better told that the real server cannot be
+    /// reached.
     fn is_way_lost(&mut self, run: RunId, now: Instant) -> bool {
         self.refresh_host(now);
         let Some(host) = &self.host else { return false };
         let Some((target, subscribers)) = self.checkers.asked(run) else { return false };
         let mut services = subscribers.map(|subject| subject.service);
-        host.is_lost(target.addr, now) && !services.any(|service| host.serves(service))
+        host.is_settling(target.addr, now)
+            || host.is_lost(target.addr) && !services.any(|service| host.serves(service))
     }
 
     /// What the kernel has told meanwhile, before a failure is judged.
