@@ -196,7 +196,8 @@ fn regex() {
             ":9:16: error: `firstline` is of PCRE2 and not possible here [regex]",
             ":9:26: error: `case` for `regex_options`: an option of PCRE2, as caseless or multiline, is wanted \
              [bad-value]",
-            ":10:2: warning: `regex_stack` has no effect: the engine needs no stack [no-effect]",
+            ":10:2: warning: `regex_stack` has no effect: the engine needs no stack [no-effect] (help: keepalived \
+             sets the stack of its pattern engine)",
             ":14:2: warning: this has no effect: there is no `regex` in this `url` [no-effect]",
         ]
     );

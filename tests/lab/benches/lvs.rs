@@ -289,10 +289,8 @@ impl Bench<'_> {
     /// All real servers die at once: from the reset that answers the last question to the row that goes.
     fn death(&self, pid: i32) {
         let capture = self.keeper.log("resets");
-        let line = format!(
-            "tcpdump -i eth0 -nn -tt -l -s 96 -B 8192 tcp and src port 80 and tcp[13]&4!=0"
-        );
-        let words = shell_words::split(&line).unwrap();
+        let line = "tcpdump -i eth0 -nn -tt -l -s 96 -B 8192 tcp and src port 80 and tcp[13]&4!=0";
+        let words = shell_words::split(line).unwrap();
         let tcpdump = self.d1.spawn(&words, &capture);
         thread::sleep(Duration::from_secs(2));
         self.responder.switch(Mode::Refuse);

@@ -156,7 +156,7 @@ fn no_fault(keeper: &Arc<Keeper>) {
     packets.extend(dissect(d1, &path, &format!("vrrp.virt_rtr_id == {PLAIN}"), "TRUE"));
     // The dissector does look: told of the other form, it objects to every one of these.
     let mistaken = dissect(d1, &path, &format!("vrrp.virt_rtr_id == {PLAIN}"), "FALSE");
-    assert!(!mistaken.is_empty() && mistaken.iter().all(|packet| packet[13] != ""));
+    assert!(!mistaken.is_empty() && mistaken.iter().all(|packet| !packet[13].is_empty()));
     let mut of: BTreeMap<u8, Vec<&Vec<String>>> = BTreeMap::new();
     for packet in &packets {
         of.entry(packet[0].parse().unwrap()).or_default().push(packet);

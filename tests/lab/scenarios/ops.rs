@@ -312,11 +312,9 @@ fn crowd(keeper: &Arc<Keeper>) {
     let before = memory(ops);
     let socket = daemon.runtime.join("admin.sock");
     let log = keeper.log("crowd");
-    let crowd = format!(
-        "ulimit -n 4096; for i in $(seq 500); do exec {{fd}}<>/dev/tcp/127.0.0.1/9650 && \
-         printf 'GET /metrics HTTP/1.1\\r\\nx: ' >&$fd; done 2>/dev/null; sleep 4"
-    );
-    let slow = d1.spawn(&["bash".into(), "-c".into(), crowd], &log);
+    let crowd = "ulimit -n 4096; for i in $(seq 500); do exec {fd}<>/dev/tcp/127.0.0.1/9650 && \
+                 printf 'GET /metrics HTTP/1.1\\r\\nx: ' >&$fd; done 2>/dev/null; sleep 4";
+    let slow = d1.spawn(&["bash".into(), "-c".into(), crowd.into()], &log);
     let garbage = "for i in $(seq 300); do head -c 4096 /dev/urandom >/dev/tcp/127.0.0.1/9650; done 2>/dev/null";
     let noisy = d1.spawn(&["bash".into(), "-c".into(), garbage.into()], &log);
     let many = format!(

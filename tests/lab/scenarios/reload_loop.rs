@@ -64,7 +64,7 @@ fn config(round: usize) -> String {
 }
 
 fn is_there(round: usize) -> bool {
-    round / 5 % 2 == 0
+    (round / 5).is_multiple_of(2)
 }
 
 fn every_200_ms(keeper: &Arc<Keeper>) {

@@ -31,7 +31,7 @@ pub(super) fn send(group: &str, seconds: &str) -> Result<(), Box<dyn Error>> {
     let mut headers = MultiHeaders::preallocate(BATCH, None);
     let mut sent = 0_u64;
     while Instant::now() < end {
-        match sendmmsg(socket.as_raw_fd(), &mut headers, &parts, &to, [], MsgFlags::empty()) {
+        match sendmmsg(socket.as_raw_fd(), &mut headers, &parts, to, [], MsgFlags::empty()) {
             Ok(results) => sent += results.count() as u64,
             Err(Errno::ENOBUFS | Errno::EAGAIN | Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),

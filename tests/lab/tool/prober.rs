@@ -53,8 +53,9 @@ pub(super) fn ask(
             (start.elapsed().as_nanos() % TICK.as_nanos()) as u32,
         )));
         let pause = EpollTimeout::try_from(pause)?;
-        for at in 0..prober.epoll.wait(&mut events, pause)? {
-            prober.advance(events[at])?;
+        let ready = prober.epoll.wait(&mut events, pause)?;
+        for event in &events[..ready] {
+            prober.advance(*event)?;
         }
     }
     println!("{}", prober.answered);
