@@ -206,11 +206,13 @@ fn plain(block: &mut Block) {
         for word in
             directive.arguments.iter_mut().chain(values).filter(|word| word.form == Form::Bare)
         {
-            let shown = word.text.parse::<i128>().map(|number| number.to_string());
-            let shown =
-                shown.or_else(|_| word.text.parse::<f64>().map(|number| number.to_string()));
+            // The one unit among the pieces.
+            let unit = if word.text.ends_with("ms") { "ms" } else { "" };
+            let text = word.text.strip_suffix(unit).unwrap_or_default();
+            let shown = text.parse::<i128>().map(|number| number.to_string());
+            let shown = shown.or_else(|_| text.parse::<f64>().map(|number| number.to_string()));
             if let Ok(shown) = shown {
-                word.text = shown.into();
+                word.text = (shown + unit).into();
             }
         }
         directive.block.iter_mut().for_each(plain);
