@@ -181,7 +181,12 @@ impl<'a> Text<'a> {
     /// `#true`, `#false`, `#null` and the numbers that are none.
     fn keyword(&mut self) -> Result<Word, Diagnostic> {
         let start = self.at;
-        let text = self.run();
+        let mut text = self.run();
+        // What hides the next word may stand right behind.
+        if let Some(length) = text.find("/-") {
+            self.at = start + length;
+            text = &text[..length];
+        }
         let span = self.span(start);
         let (text, form) = match text {
             "#true" | "#false" => (&text[1..], Form::Boolean),
