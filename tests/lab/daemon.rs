@@ -185,7 +185,7 @@ fn command(kind: Kind, config: &std::path::Path, runtime: &std::path::Path) -> V
             format!("{} run --observe -c {config} --runtime-dir {runtime}", evenkeel())
         }
         Kind::Keepalived => format!(
-            "{} -n -l -D -f {config} -p {runtime}/k.pid -r {runtime}/v.pid -c {runtime}/c.pid",
+            "{} -n -l -D -f {config} -p {runtime}/k.pid -r {runtime}/v.pid -c {runtime}/c.pid -b {runtime}/b.pid",
             keepalived()
         ),
     };

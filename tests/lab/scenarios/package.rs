@@ -20,7 +20,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario::together(
     installs_and_runs,
 )];
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(40);
 
 /// What a script of root finds: what the unit keeps works, what it takes away is refused.
 const TRIES: &str = "#!/bin/sh
