@@ -38,7 +38,7 @@ pub(crate) enum Phase {
     Running { run: RunId, started: Instant },
     /// Passed, and no longer in flight: the run will report its own end.
     Held { run: RunId, started: Instant },
-    /// Nobody wants to know for now.
+    /// Nobody wants to know at present.
     Suspended,
 }
 
@@ -85,7 +85,7 @@ pub struct Status {
     pub failures_in_a_row: u32,
     /// A probe is in flight.
     pub in_flight: bool,
-    /// Nobody wants to know for now; see [`crate::Checkers::suspend`].
+    /// Nobody wants to know at present; see [`crate::Checkers::suspend`].
     pub is_suspended: bool,
     /// The latest probe could not be asked: the verdict is the one before.
     pub is_unasked: bool,

@@ -70,11 +70,7 @@ fn write_page(page: &mut String, status: &Status, counted: &Counted<'_>) -> std:
         }
     }
     if let Some(lvs) = &status.lvs {
-        writeln!(
-            page,
-            "\nVirtual servers ({} probes, {} drifts repaired)",
-            lvs.probes, lvs.drifts
-        )?;
+        writeln!(page, "\nVirtual servers ({} probes, {} drifts found)", lvs.probes, lvs.drifts)?;
         if !lvs.interfaces_down.is_empty() {
             let down = lvs.interfaces_down.join(", ");
             writeln!(page, "  down: {down}; what is behind keeps its verdict")?;
@@ -245,7 +241,7 @@ mod tests {
         let lvs = LvsStatus { virtual_servers: vec![server], probes: 1, ..LvsStatus::default() };
         let status = Status { director: None, vrrp: None, lvs: Some(lvs) };
         let page = render(&status, None);
-        let wanted = "\nVirtual servers (1 probes, 0 drifts repaired)\n  \
+        let wanted = "\nVirtual servers (1 probes, 0 drifts found)\n  \
             TCP 10.0.0.100:80 wlc UP, live weight 2, quorum 1\n    \
             -> 10.0.0.3:80 DOWN out; HTTP_GET DOWN for 4.2s (503, wanted 200-299) (its certificate expires soon)\n    \
             -> 10.0.0.4:80 UP weight 2; weight 50% by an operator, ends in 1m00s (new disk)\n";

@@ -33,7 +33,7 @@ pub struct LvsStatus {
     pub observed: Option<Vec<InstanceSeen>>,
     /// Connection synchronisation, where it is configured.
     pub sync_daemon: Option<SyncStatus>,
-    /// How often a service of ours was found changed by others, and repaired.
+    /// How often a service of ours was found changed by others.
     pub drifts: u64,
 }
 

@@ -97,7 +97,7 @@ fn places() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(PLACES))
 }
 
-/// The next connection; `None` when a finished one was swept or accepting failed for now.
+/// The next connection; `None` when a finished one was swept or accepting failed this time.
 async fn next<T>(
     connections: &mut JoinSet<()>,
     accept: impl Future<Output = io::Result<T>>,

@@ -205,7 +205,7 @@ fn of_lvs(to: &mut Exposition, lvs: &LvsStatus) {
     to.sample(&[], lvs.probes);
     to.family("probes_in_flight", Gauge, "Probes that wait for their answer.");
     to.sample(&[], lvs.in_flight);
-    to.family("table_drifts", Counter, "Services found changed by others, and repaired.");
+    to.family("table_drifts", Counter, "Services found changed by others.");
     to.sample(&[], lvs.drifts);
     type OfService = fn(&VirtualServerStatus) -> u64;
     let families: [(&'static str, &str, OfService); 6] = [

@@ -87,7 +87,7 @@ pub const EVENTS: &[(&str, Severity, &str)] = {
         ("script_bad", Warning, "a tracked script fails"),
         ("script_good", Info, "a tracked script succeeds again"),
         ("table_caught_up", Info, "the kernel's table agrees with the plan again"),
-        ("table_drift", Warning, "something else changed the kernel's table; it was repaired"),
+        ("table_drift", Warning, "something else changed the kernel's table"),
         ("table_refused", Critical, "the kernel refused a change of its table; it is tried again"),
         ("tracked_changed", Info, "a tracked interface, file, process or virtual server changed"),
         ("virtual_server_down", Critical, "a virtual server lost its quorum"),
