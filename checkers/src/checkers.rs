@@ -4,21 +4,22 @@
 //! when [`Checkers::poll_timeout`] says so. A probe belongs to its full options and target, not to those who ask: equal
 //! questions are asked once. Knows nothing of what a subscriber is.
 
+mod action;
 mod turns;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::failure::Failure;
+pub use self::action::{Action, Report, RunId};
 use crate::fanout::Fanout;
 use crate::judge::Next;
 use crate::lane::{Lane, Limits, Rate};
-use crate::outcome::{Certificate, Outcome, Verdict};
+use crate::outcome::{Outcome, Verdict};
 use crate::probed::{Phase, Probed, SavedProbe, Status};
 use crate::schedule::{Schedule, Slot};
 use crate::snapshot::Snapshot;
-use crate::spec::{CheckSpec, ProbeKey, Step, Target};
+use crate::spec::{CheckSpec, ProbeKey, Target};
 
 /// All checks of a director. `S` names one checker of one real server of one virtual server.
 #[derive(Debug)]
@@ -37,74 +38,6 @@ pub struct Checkers<S> {
     saved: HashMap<ProbeKey, SavedProbe>,
     /// Time of the latest input: what is still due now is overdue since then.
     turned: Option<Instant>,
-}
-
-/// One run of a probe; never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RunId(pub u64);
-
-/// What the caller is to do, in this order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action<S> {
-    /// Ask, and hand the outcome to [`Checkers::handle_outcome`].
-    Start {
-        /// The run.
-        run: RunId,
-        /// Whom.
-        target: Target,
-        /// What.
-        spec: Arc<CheckSpec>,
-        /// Which of its questions.
-        step: Step,
-    },
-    /// Stop asking: nobody wants to know any more. An outcome that is already on its way is ignored.
-    Cancel {
-        /// The run.
-        run: RunId,
-    },
-    /// Something else is held of a real server than before.
-    Verdict(Report<S>),
-    /// A probe failed whose options ask that each failure be told (`log_all_failures`). Comes before the verdict.
-    Failed {
-        /// Who was asked.
-        target: Target,
-        /// What.
-        spec: Arc<CheckSpec>,
-        /// What was seen.
-        cause: Arc<Failure>,
-        /// How long the probe took.
-        took: Duration,
-    },
-    /// A real server shows a certificate that expires soon, or no longer does (`tls_min_days`).
-    Certificate {
-        /// Who was asked.
-        target: Target,
-        /// What.
-        spec: Arc<CheckSpec>,
-        /// What it showed.
-        certificate: Certificate,
-    },
-}
-
-/// A change of verdict.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report<S> {
-    /// Who wants to know.
-    pub subscriber: S,
-    /// Who was asked.
-    pub target: Target,
-    /// What was held.
-    pub before: Verdict,
-    /// What is held now.
-    pub verdict: Verdict,
-    /// Why it is down.
-    pub cause: Option<Arc<Failure>>,
-    /// How long the probe took that decided it.
-    pub took: Duration,
-    /// How long the verdict before had stood.
-    pub held: Duration,
-    /// When it was decided.
-    pub at: Instant,
 }
 
 /// What a reload came to, in probes.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use vrrp::{IfName, Priority, Version, Vrid};
 
 use super::addresses;
-use super::global::{AnnounceDraft, DAY};
+use super::announce::AnnounceDraft;
+use super::global::DAY;
 use super::options::{OptionWord, value};
 use super::track::{Trackers, Tracks};
 use super::{At, Decoder, Keyword, Keywords, acts, many, not_yet, refused};

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod agent;
+mod announce;
 mod bfd;
 mod checker;
 mod command;

@@ -1,0 +1,52 @@
+//! `garp_*` and `vrrp_garp_*`: how often addresses are announced, at two levels.
+
+use std::time::Duration;
+
+use super::Decoder;
+use crate::config::model::Announce;
+use crate::config::tree::Directive;
+
+/// `garp_*` as far as they were given.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct AnnounceDraft {
+    pub(super) delay: Option<Duration>,
+    pub(super) repeat: Option<u32>,
+    pub(super) refresh: Option<Duration>,
+    pub(super) refresh_repeat: Option<u32>,
+    pub(super) lower_prio_delay: Option<Duration>,
+    pub(super) lower_prio_repeat: Option<u32>,
+    pub(super) min: Option<bool>,
+}
+
+impl AnnounceDraft {
+    /// With the defaults of the level around it.
+    pub(super) fn over(self, outer: Announce) -> Announce {
+        Announce {
+            delay: self.delay.unwrap_or(outer.delay),
+            repeat: self.repeat.unwrap_or(outer.repeat),
+            refresh: self.refresh.unwrap_or(outer.refresh),
+            refresh_repeat: self.refresh_repeat.unwrap_or(outer.refresh_repeat),
+            lower_prio_delay: self.lower_prio_delay.unwrap_or(outer.lower_prio_delay),
+            lower_prio_repeat: self.lower_prio_repeat.unwrap_or(outer.lower_prio_repeat),
+        }
+    }
+
+    /// At the outermost level, where the second kind of burst defaults to the first.
+    pub(super) fn finish(self) -> Announce {
+        let mut base = Announce::default();
+        if self.min == Some(true) {
+            base.repeat = 1;
+            base.delay = Duration::ZERO;
+        }
+        base.lower_prio_delay = self.delay.unwrap_or(base.delay);
+        base.lower_prio_repeat = self.repeat.unwrap_or(base.repeat);
+        self.over(base)
+    }
+}
+
+impl Decoder<'_> {
+    /// How many packets an announcement repeats; 0 means 1 where there must be one.
+    pub(super) fn bursts(&mut self, directive: &Directive, least: u32) -> Option<u32> {
+        self.number(directive, 0..=255).map(|times: u32| times.max(least))
+    }
+}

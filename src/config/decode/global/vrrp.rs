@@ -1,0 +1,151 @@
+//! `global_defs`: what all routers have in common.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{DAY, Draft};
+use crate::config::decode::{Decoder, Keyword, acts, no_effect, not_yet};
+use crate::config::tree::Directive;
+
+const NO_FIREWALL: &str = "no firewall rules are made";
+pub(super) const VRRP: &[Keyword<Draft>] = &[
+    acts("vrrp_version", "2 | 3", |decoder, directive, draft| {
+        if let Some(version) = decoder.version(directive) {
+            draft.global.vrrp_version = version;
+            decoder.version_at = Some(directive.head());
+        }
+    }),
+    acts("vrrp_mcast_group4", "ADDRESS", |decoder, directive, draft| {
+        if let Some(IpAddr::V4(group)) = decoder.multicast_group(directive, false) {
+            draft.global.vrrp_mcast_group4 = group;
+        }
+    }),
+    acts("vrrp_mcast_group6", "ADDRESS", |decoder, directive, draft| {
+        if let Some(IpAddr::V6(group)) = decoder.multicast_group(directive, true) {
+            draft.global.vrrp_mcast_group6 = group;
+        }
+    }),
+    acts("vrrp_strict", "[BOOL]", |decoder, directive, draft| {
+        draft.global.vrrp_strict = decoder.switch(directive).unwrap_or_default();
+        decoder.strict_at = Some(directive.head());
+    }),
+    acts("vrrp_skip_check_adv_addr", "[BOOL]", |decoder, directive, draft| {
+        draft.global.vrrp_skip_check_adv_addr = decoder.switch(directive).unwrap_or_default();
+    }),
+    acts("vrrp_check_unicast_src", "", |decoder, directive, draft| {
+        draft.global.vrrp_check_unicast_src = decoder.flag(directive);
+    }),
+    acts("vrrp_garp_interval", "SECONDS", |decoder, directive, draft| {
+        let time = decoder.time(directive, Duration::ZERO..=Duration::from_secs(60));
+        draft.global.vrrp_garp_interval = time.unwrap_or_default();
+    }),
+    acts("vrrp_gna_interval", "SECONDS", |decoder, directive, draft| {
+        let time = decoder.time(directive, Duration::ZERO..=Duration::from_secs(60));
+        draft.global.vrrp_gna_interval = time.unwrap_or_default();
+    }),
+    acts("vrrp_garp_master_delay", "SECONDS", |decoder, directive, draft| {
+        draft.announce.delay = decoder.time(directive, Duration::ZERO..=DAY);
+    }),
+    acts("vrrp_garp_master_repeat", "TIMES", |decoder, directive, draft| {
+        draft.announce.repeat = decoder.bursts(directive, 1);
+    }),
+    acts("vrrp_garp_master_refresh", "SECONDS", |decoder, directive, draft| {
+        draft.announce.refresh = decoder.time(directive, Duration::ZERO..=DAY);
+    }),
+    acts("vrrp_garp_master_refresh_repeat", "TIMES", |decoder, directive, draft| {
+        draft.announce.refresh_repeat = decoder.bursts(directive, 1);
+    }),
+    acts("vrrp_garp_lower_prio_delay", "SECONDS", |decoder, directive, draft| {
+        draft.announce.lower_prio_delay = decoder.time(directive, Duration::ZERO..=DAY);
+    }),
+    acts("vrrp_garp_lower_prio_repeat", "TIMES", |decoder, directive, draft| {
+        draft.announce.lower_prio_repeat = decoder.bursts(directive, 0);
+    }),
+    acts("vrrp_min_garp", "[BOOL]", |decoder, directive, draft| {
+        draft.announce.min = decoder.switch(directive);
+    }),
+    acts("vrrp_down_timer_adverts", "1..100", |decoder, directive, draft| {
+        let adverts = decoder.number(directive, 1..=100);
+        draft.global.vrrp_down_timer_adverts =
+            adverts.unwrap_or(draft.global.vrrp_down_timer_adverts);
+    }),
+    acts("vrrp_lower_prio_no_advert", "[BOOL]", |decoder, directive, draft| {
+        draft.global.vrrp_lower_prio_no_advert = decoder.switch(directive).unwrap_or_default();
+    }),
+    acts("vrrp_higher_prio_send_advert", "[BOOL]", |decoder, directive, draft| {
+        draft.global.vrrp_higher_prio_send_advert = decoder.switch(directive).unwrap_or_default();
+    }),
+    acts("vrrp_startup_delay", "SECONDS", |decoder, directive, draft| {
+        let time = decoder.time(directive, Duration::ZERO..=DAY);
+        draft.global.vrrp_startup_delay = time.unwrap_or_default();
+    }),
+    acts("vrrp_rt_priority", "1..99", |decoder, directive, draft| {
+        draft.global.vrrp_rt_priority = decoder.number(directive, 1..=99);
+    }),
+    acts("vrrp_hand_over", "[BOOL]", |decoder, directive, draft| {
+        draft.global.vrrp_hand_over = decoder.switch(directive).unwrap_or(true);
+    }),
+    acts("vrrp_watch_holders", "[BOOL]", |decoder, directive, draft| {
+        draft.global.vrrp_watch_holders = decoder.switch(directive).unwrap_or(true);
+    }),
+    not_yet("vrrp_delay_after_boot", "SECONDS", "VRRP begins with the start of the daemon"),
+    not_yet("vrrp_garp_extra_if", "[all] SECONDS", "there are no virtual MAC interfaces"),
+    not_yet("vrrp_vmac_garp_intvl", "[all] SECONDS", "there are no virtual MAC interfaces"),
+    not_yet("vrrp_owner_ignore_adverts", "[BOOL]", "an owner hears advertisements"),
+    acts("vrrp_notify_priority_changes", "[BOOL]", |decoder, directive, draft| {
+        let on = decoder.switch(directive).unwrap_or_default();
+        draft.global.vrrp_notify_priority_changes = on;
+    }),
+    not_yet("vrrp_iptables", "[IN [OUT]]", NO_FIREWALL),
+    not_yet("vrrp_ipsets", "[NAME ...]", NO_FIREWALL),
+    not_yet("nftables", "[TABLE]", NO_FIREWALL),
+    not_yet("nftables_priority", "NUMBER", NO_FIREWALL),
+    not_yet("nftables_ifindex", "", NO_FIREWALL),
+    not_yet("nftables_counters", "", NO_FIREWALL),
+    not_yet("vmac_prefix", "NAME", "there are no virtual MAC interfaces"),
+    not_yet("vmac_addr_prefix", "NAME", "there are no virtual MAC interfaces"),
+    not_yet("dynamic_interfaces", "[allow_if_changes]", "interfaces must exist at the start"),
+    not_yet("default_interface", "INTERFACE", "there are no static addresses"),
+    not_yet("disable_local_igmp", "", "the kernel announces the multicast group by IGMP"),
+    not_yet("log_unknown_vrids", "", "advertisements of other routers are counted, not logged"),
+    no_effect(
+        "vrrp_rx_bufs_policy",
+        "MTU | ADVERT | BYTES",
+        "the receive buffer fits any advertisement",
+    ),
+    no_effect("vrrp_rx_bufs_multiplier", "NUMBER", "the receive buffer fits any advertisement"),
+];
+
+impl Decoder<'_> {
+    /// `vrrp_version` and `version`.
+    pub(in crate::config::decode) fn version(
+        &mut self,
+        directive: &Directive,
+    ) -> Option<vrrp::Version> {
+        const CHOICES: [(&str, vrrp::Version); 2] =
+            [("2", vrrp::Version::V2), ("3", vrrp::Version::V3)];
+        let word = self.word(directive)?;
+        self.choice(word, &CHOICES)
+    }
+
+    /// A multicast address of one family.
+    pub(in crate::config::decode) fn multicast_group(
+        &mut self,
+        directive: &Directive,
+        v6: bool,
+    ) -> Option<IpAddr> {
+        let word = self.word(directive)?;
+        let group = word
+            .text
+            .parse()
+            .ok()
+            .filter(|group: &IpAddr| group.is_multicast() && group.is_ipv6() == v6);
+        if group.is_none() {
+            self.bad(
+                word,
+                if v6 { "an IPv6 multicast address" } else { "an IPv4 multicast address" },
+            );
+        }
+        group
+    }
+}
