@@ -21,6 +21,8 @@ use crate::{benches, kernel, scenarios};
 
 /// Tests that run at the same time where they do not disturb each other; most of their time is waiting.
 const TOGETHER: usize = 4;
+/// At most this many failed scenarios run a second time; more is no accident of a busy machine.
+const SECOND_TRIES: usize = 4;
 /// A boot with all tests must end within this.
 const BOOT_LIMIT: Duration = Duration::from_secs(20 * 60);
 
@@ -62,13 +64,21 @@ struct Options {
     measure: bool,
     shards: usize,
     shard: Option<(usize, usize)>,
+    /// These scenarios and no others, one after the other.
+    only: Vec<String>,
     rest: Vec<String>,
 }
 
 impl Options {
     fn parse(args: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options =
-            Self { inside: false, measure: false, shards: 1, shard: None, rest: Vec::new() };
+        let mut options = Self {
+            inside: false,
+            measure: false,
+            shards: 1,
+            shard: None,
+            only: Vec::new(),
+            rest: Vec::new(),
+        };
         let mut args = args.peekable();
         while let Some(arg) = args.next() {
             let mut number = || args.next().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
@@ -80,6 +90,7 @@ impl Options {
                     let (part, of) = (number(), number());
                     options.shard = part.zip(of);
                 }
+                "--only" => options.only.push(args.next().ok_or("--only wants a name")?),
                 _ => options.rest.push(arg),
             }
         }
@@ -131,6 +142,10 @@ fn run_here(options: &Options, mut arguments: Arguments) -> ExitCode {
 /// The scenarios of this shard, the longest first so that the last one to end is short.
 fn trials(options: &Options) -> Vec<Trial> {
     let mut all = if options.measure { benches::all() } else { scenarios::all() };
+    if !options.only.is_empty() {
+        all.retain(|scenario| options.only.iter().any(|name| name == scenario.name));
+        all.iter_mut().for_each(|scenario| scenario.sharing = Sharing::Alone);
+    }
     all.sort_by_key(|scenario| {
         (scenario.sharing == Sharing::Alone, std::cmp::Reverse(scenario.limit))
     });
@@ -197,6 +212,8 @@ struct Summary {
     failed: u64,
     ignored: u64,
     filtered_out: u64,
+    /// Tests that ended badly.
+    failures: Vec<String>,
     /// Tests whose end was not seen although their boot is over.
     lost: Vec<String>,
 }
@@ -210,7 +227,11 @@ fn run_booted(options: &Options) -> ExitCode {
             scope.spawn(move || run_shard(options, part, summary));
         }
     });
-    let sum = summary.into_inner().unwrap();
+    let mut sum = summary.into_inner().unwrap();
+    try_again(options, &mut sum);
+    for name in &sum.failures {
+        println!("test {name} ... FAILED");
+    }
     for name in &sum.lost {
         println!("lab: no end seen of {name}");
     }
@@ -228,9 +249,36 @@ fn run_booted(options: &Options) -> ExitCode {
     if is_good { ExitCode::SUCCESS } else { ExitCode::from(101) }
 }
 
+/// Runs the few that failed once more, each with a fresh kernel's machine for itself, and says so: what fails beside
+/// three others on a machine that others use too, and not alone, was the machine. What fails twice has failed.
+fn try_again(options: &Options, sum: &mut Summary) {
+    let count = sum.failures.len();
+    if options.measure || !sum.lost.is_empty() || count == 0 || count > SECOND_TRIES {
+        return;
+    }
+    println!("lab: a second try, alone: {}", sum.failures.join(", "));
+    let only = sum.failures.iter().flat_map(|name| ["--only".to_owned(), name.clone()]);
+    let again = Mutex::new(Summary::default());
+    run_boot(options, "a second try", only.collect(), &again);
+    let again = again.into_inner().unwrap();
+    let mended = again.passed.min(sum.failed);
+    sum.passed += mended;
+    sum.failed -= mended;
+    sum.lost.extend(again.lost);
+    for name in sum.failures.iter().filter(|name| !again.failures.contains(name)) {
+        println!("lab: {name} failed beside others and passed alone");
+    }
+    sum.failures = again.failures;
+}
+
 fn run_shard(options: &Options, part: usize, summary: &Mutex<Summary>) {
+    let shard = ["--shard".to_owned(), part.to_string(), options.shards.to_string()];
+    run_boot(options, &format!("boot {part}"), shard.to_vec(), summary);
+}
+
+fn run_boot(options: &Options, what: &str, which: Vec<String>, summary: &Mutex<Summary>) {
     let mut args = vec!["--inside".to_owned()];
-    args.extend(["--shard".to_owned(), part.to_string(), options.shards.to_string()]);
+    args.extend(which);
     if options.measure {
         args.push("--measure".to_owned());
     }
@@ -246,8 +294,14 @@ fn run_shard(options: &Options, part: usize, summary: &Mutex<Summary>) {
             closed = true;
             return;
         }
-        println!("{line}");
-        note_progress(line, &mut open);
+        match note_progress(line, &mut open) {
+            // The word that test runners look for is said once, at the end, of what failed for good.
+            Some(name) => {
+                println!("test {name} ... did not pass");
+                summary.lock().unwrap().failures.push(name);
+            }
+            None => println!("{line}"),
+        }
     });
     let complaint = match end {
         Ok(End::Status(_)) if closed => return,
@@ -261,17 +315,18 @@ fn run_shard(options: &Options, part: usize, summary: &Mutex<Summary>) {
     println!("lab: {complaint}");
     let mut summary = summary.lock().unwrap();
     summary.lost.extend(open);
-    summary.lost.push(format!("boot {part}"));
+    summary.lost.push(what.to_owned());
 }
 
-/// Keeps the names of tests that have begun ("NAME: begins") and not ended ("test NAME ... ok").
-fn note_progress(line: &str, open: &mut BTreeSet<String>) {
+/// Keeps the names of tests that have begun ("NAME: begins") and not ended ("test NAME ... ok"); gives the name of one
+/// that ended badly.
+fn note_progress(line: &str, open: &mut BTreeSet<String>) -> Option<String> {
     if let Some(name) = line.trim_start().strip_suffix(": begins") {
         open.insert(name.to_owned());
     }
-    if let Some((name, _)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ...")) {
-        open.remove(name.trim());
-    }
+    let (name, outcome) = line.strip_prefix("test ")?.split_once(" ...")?;
+    open.remove(name.trim());
+    outcome.contains("FAILED").then(|| name.trim().to_owned())
 }
 
 impl Summary {
