@@ -6,7 +6,7 @@
 //! - [`supervisor`]: the parent process: starts the workers, watches them, passes their messages on
 //! - [`message`], [`link`], [`spec_file`]: what processes say to each other, and over what
 //! - [`config`]: two grammars, one model; [`specs`]: what it comes to for each worker; [`change`]: what differs
-//!   between two of them
+//!   between two of them; [`archive`]: what was in force before
 //! - [`log`]: what is logged, where and how; [`status`] and [`explain`]: how the director is, and why
 //! - [`router`]: the vrrp worker: who holds the addresses
 //! - [`lvs`]: the lvs worker: checkers, plan, the kernel's table
@@ -16,6 +16,7 @@
 //! The three crates `checkers`, `ipvs` and `vrrp` know nothing of each other nor of this one; here is the only
 //! place where health, table and VRRP meet.
 
+pub mod archive;
 pub mod change;
 pub mod cli;
 pub mod config;

@@ -1,6 +1,8 @@
 //! How a worker's process runs on its host: nice value, processors, memory, limits, name, umask. What `global_defs` says
 //! of it is applied when it is new; what the host refuses is a warning, for the work goes on without.
 
+mod raise;
+
 use std::io;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
+
+pub use self::raise::{AutoPriority, Raise};
 
 /// CPU time that a thread under real-time scheduling may take without blocking, where nothing is said.
 const FUSE: Duration = Duration::from_secs(1);
@@ -32,6 +36,8 @@ pub struct Process {
     pub name: Option<String>,
     /// `umask` of what is written and of scripts.
     pub umask: Option<u16>,
+    /// `max_auto_priority`: what becomes of a loop that is late.
+    pub auto: Option<AutoPriority>,
 }
 
 impl Process {
@@ -42,7 +48,16 @@ impl Process {
 
     /// Makes this process so. `before` is what was applied last: only what differs is touched.
     pub fn apply(&self, before: &Self) {
-        let Self { nice, processors, real_time, real_time_limit, locked, name, umask: mask } = self;
+        let Self {
+            nice,
+            processors,
+            real_time,
+            real_time_limit,
+            locked,
+            name,
+            umask: mask,
+            auto: _,
+        } = self;
         if *nice != before.nice {
             let value = nice.unwrap_or(0);
             told("priority", each_thread(|thread| sys::sched::be_nice(thread, value)));

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::model::Config;
@@ -10,6 +11,7 @@ use crate::message::Role;
 use crate::ops::spec::OpsSpec;
 use crate::router::spec::RouterWorkerSpec;
 use crate::spec_file::{self, Sections};
+use crate::supervisor::spec::SupervisorSpec;
 
 /// One value for each worker; `None` where there is no work.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,9 +49,9 @@ impl Specs {
             sections.set(Role::Lvs, lvs)?;
         }
         sections.set(Role::Ops, &self.ops)?;
-        if self.ops.global.auto_reload {
-            sections.set(Role::Supervisor, &files)?;
-        }
+        let daemon = self.ops.global.daemon.clone();
+        let watched = files.iter().filter(|_| daemon.auto_reload).map(PathBuf::from).collect();
+        sections.set(Role::Supervisor, &SupervisorSpec { daemon, files: watched })?;
         let listen = self.ops.global.web.as_ref().map_or(&[][..], |web| &web.listen);
         sections.write(file, self.child_wait(), listen, self.ops.global.log_format)
     }

@@ -6,7 +6,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{self, Config, Loaded, Style};
+use crate::archive;
+use crate::config::{self, Config, Diagnostics, Loaded, Style};
 use crate::specs::Specs;
 use crate::supervisor::load_limits;
 
@@ -27,13 +28,24 @@ fn finish(Loaded { config, diagnostics, .. }: &Loaded) -> u8 {
     eprint!("{}", diagnostics.render(Style::Plain));
     let Some(config) = config else { return 2 };
     let files: Vec<&str> = diagnostics.sources().names().collect();
+    let kept = keep(config, diagnostics);
+    if let Err(why) = &kept {
+        eprintln!("{why}");
+    }
     match write(config, &files) {
-        Ok(()) => u8::from(!diagnostics.is_empty()),
+        Ok(()) => u8::from(!diagnostics.is_empty() || kept.is_err()),
         Err(cause) => {
             eprintln!("cannot leave the specs: {cause}");
             2
         }
     }
+}
+
+/// `config_save_dir`. That it cannot be kept is no reason not to run by it.
+fn keep(config: &Config, diagnostics: &Diagnostics) -> Result<(), String> {
+    let Some(folder) = &config.global.daemon.save_dir else { return Ok(()) };
+    let kept = archive::keep(folder, diagnostics.sources().texts(), jiff::Timestamp::now());
+    kept.map(drop).map_err(|cause| format!("config_save_dir {}: {cause}", folder.display()))
 }
 
 fn write(config: &Config, files: &[&str]) -> io::Result<()> {

@@ -10,9 +10,9 @@ use super::source::{FileId, Grammar, Sources, Span};
 /// Most alternatives of one pattern, and most files that one pattern may name.
 const MOST: usize = 4096;
 
-/// What must hold for a pattern (keepalived's `include_check`): its own word of the family says.
+/// What must hold for a pattern: what `include_check` has said before, and what its own word of the family adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Policy {
+pub(in crate::config) struct Policy {
     /// A file that is named must be readable.
     readable: bool,
     /// A plain name must be there.
@@ -24,22 +24,60 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    /// By keyword; `None` if it is none of the family.
-    pub(super) fn of(keyword: &str) -> Option<Self> {
-        let lax = Self { readable: false, plain: false, wildcard: false, brace: false };
+    /// keepalived's: nothing must.
+    pub(in crate::config) const LAX: Self =
+        Self { readable: false, plain: false, wildcard: false, brace: false };
+    /// What [`Policy::changed`] takes.
+    pub(in crate::config) const CHOICES: &str =
+        "read, match, wildcard_match, brace_match, each or all of them behind + or -";
+    const ALL: Self = Self { readable: true, plain: true, wildcard: true, brace: true };
+
+    /// The same with what a keyword of the family adds; `None` if it is none.
+    pub(super) fn with(self, keyword: &str) -> Option<Self> {
         Some(match keyword {
-            "include" => lax,
-            "includer" => Self { readable: true, ..lax },
-            "includem" => Self { readable: true, plain: true, ..lax },
-            "includew" => Self { readable: true, plain: true, wildcard: true, ..lax },
-            "includeb" => Self { readable: true, plain: true, brace: true, ..lax },
-            "includea" => Self { readable: true, plain: true, wildcard: true, brace: true },
+            "include" => self,
+            "includer" => Self { readable: true, ..self },
+            "includem" => Self { readable: true, plain: true, ..self },
+            "includew" => Self { readable: true, plain: true, wildcard: true, ..self },
+            "includeb" => Self { readable: true, plain: true, brace: true, ..self },
+            "includea" => Self::ALL,
             _ => return None,
         })
     }
 
+    /// After `include_check WORDS`: these and no others, all without a word, and behind `+` or `-` these more or less.
+    /// What asks for a match asks for a readable file, as in keepalived.
+    ///
+    /// The number of the first word that is none of them is the error.
+    pub(in crate::config) fn changed(self, words: &[&str]) -> Result<Self, usize> {
+        if words.is_empty() {
+            return Ok(Self::ALL);
+        }
+        let signed = words.iter().any(|word| word.starts_with(['+', '-']));
+        let mut policy = if signed { self } else { Self::LAX };
+        let mut on = true;
+        for (at, word) in words.iter().enumerate() {
+            let name = word.trim_start_matches(['+', '-']);
+            match word.chars().next() {
+                Some('+') => on = true,
+                Some('-') => on = false,
+                Some(_) | None => {}
+            }
+            match name {
+                "" => {}
+                "read" | "readable" => policy.readable = on,
+                "match" => policy.plain = on,
+                "wildcard_match" => policy.wildcard = on,
+                "brace_match" => policy.brace = on,
+                _ => return Err(at),
+            }
+        }
+        policy.readable |= policy.plain || policy.wildcard || policy.brace;
+        Ok(policy)
+    }
+
     /// KDL's: a file that is named is there; a pattern with wildcards may match nothing (`conf.d/*.kdl`).
-    pub(super) const KDL: Self = Self { readable: true, plain: true, wildcard: false, brace: true };
+    pub(super) const KDL: Self = Self { wildcard: false, ..Self::ALL };
 
     /// Whether a file that cannot be read keeps the configuration from running.
     pub(super) fn wants_readable(self) -> bool {
@@ -287,7 +325,7 @@ mod tests {
             fs::write(folder.path().join(name), "").unwrap();
         }
         let names = |pattern: &str, word| {
-            let named = find(folder.path(), pattern, Policy::of(word).unwrap()).unwrap();
+            let named = find(folder.path(), pattern, Policy::LAX.with(word).unwrap()).unwrap();
             let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
             (named.files.iter().map(name).collect::<Vec<_>>(), named.missing)
         };
@@ -297,6 +335,25 @@ mod tests {
         assert_eq!(names("{a,z}.conf", "includeb").1, [("z.conf".into(), true)]);
         assert_eq!(names("z.conf", "includer").1, [("z.conf".into(), false)]);
         assert_eq!(names("z.conf", "includem").1, [("z.conf".into(), true)]);
+    }
+
+    #[test]
+    fn include_check_sets_adds_and_takes_away() {
+        let changed =
+            |from: Policy, words: &str| from.changed(&words.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(changed(Policy::LAX, ""), Ok(Policy::ALL));
+        let plain = Policy { readable: true, plain: true, ..Policy::LAX };
+        assert_eq!(changed(Policy::ALL, "match"), Ok(plain));
+        assert_eq!(
+            changed(plain, "+wildcard_match - match"),
+            Ok(Policy { wildcard: true, plain: false, ..plain })
+        );
+        assert_eq!(changed(Policy::LAX, "+ read"), Ok(Policy { readable: true, ..Policy::LAX }));
+        assert_eq!(
+            changed(Policy::ALL, "-brace_match"),
+            Ok(Policy { brace: false, ..Policy::ALL })
+        );
+        assert_eq!(changed(Policy::ALL, "nonsense"), Err(0));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod address;
 mod announce;
+mod daemon;
 mod fifo;
 mod global;
 mod instance;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::address::{Broadcast, VirtualAddress};
 pub use self::announce::Announce;
+pub use self::daemon::{Daemon, ReloadFile};
 pub use self::fifo::Fifo;
 pub use self::global::Global;
 pub use self::instance::{Authentication, InitialState, UnicastPeer, VrrpInstance};

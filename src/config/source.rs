@@ -187,6 +187,11 @@ impl Sources {
         self.files.iter().map(Source::name)
     }
 
+    /// What they are called and what stands in them, in the same order.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.iter().map(|file| (file.name(), file.text()))
+    }
+
     /// The file that was read first.
     pub(super) fn first(&self) -> Option<FileId> {
         (!self.files.is_empty()).then_some(FileId(0))

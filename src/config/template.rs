@@ -54,6 +54,7 @@ pub(super) fn fill(
         folders: vec![context.folder.clone()],
         made: 0,
         depth: 0,
+        policy: Policy::KDL,
     };
     let mut directives = Vec::new();
     filler.nodes(&tree.directives, Via::default(), &mut directives);
@@ -102,6 +103,8 @@ struct Filler<'a> {
     /// Nodes made so far, and turns taken.
     made: usize,
     depth: usize,
+    /// `include_check`, for the file that is read and what it includes.
+    policy: Policy,
 }
 
 impl Filler<'_> {
@@ -121,6 +124,12 @@ impl Filler<'_> {
                 ("use", true) => self.use_nodes(node, via, into),
                 ("repeat", true) => self.repeat(node, via, into),
                 _ => {
+                    if node.name.is("include_check") && node.name.form == Form::Bare {
+                        let words: Vec<&str> =
+                            node.arguments.iter().map(|word| &*word.text).collect();
+                        // What is wrong with them is told by who reads keywords.
+                        self.policy = self.policy.changed(&words).unwrap_or(self.policy);
+                    }
                     let filled = self.node(node, via);
                     into.push(filled);
                 }
@@ -331,7 +340,7 @@ impl Filler<'_> {
         let [pattern] = &node.arguments[..] else { return self.wrong(node, via) };
         let pattern = self.word(pattern, via).text;
         let folder = self.folders.last().cloned().unwrap_or_default();
-        for path in self.diagnostics.included(&pattern, &folder, Policy::KDL, at) {
+        for path in self.diagnostics.included(&pattern, &folder, self.policy, at) {
             let canonical = path.canonicalize().unwrap_or_else(|_| path.clone());
             if self.files.contains(&canonical) {
                 let message = format!("{} includes itself", path.display());
@@ -340,7 +349,7 @@ impl Filler<'_> {
             }
             let keepalived = path.extension().is_some_and(|ending| ending == "conf");
             let grammar = if keepalived { Grammar::Keepalived } else { Grammar::Kdl };
-            let opened = self.diagnostics.open(&path, grammar, at, Policy::KDL);
+            let opened = self.diagnostics.open(&path, grammar, at, self.policy);
             let Some(file) = opened else { continue };
             let folder = path.parent().unwrap_or(Path::new("")).to_owned();
             let context = Context { folder: folder.clone(), ..self.context.clone() };
@@ -350,10 +359,12 @@ impl Filler<'_> {
             };
             self.files.push(canonical);
             self.folders.push(folder);
+            let outer = self.policy;
             match grammar {
                 Grammar::Keepalived => into.extend(block.directives),
                 Grammar::Kdl => self.nodes(&block.directives, via, into),
             }
+            self.policy = outer;
             self.folders.pop();
             self.files.pop();
         }
@@ -370,70 +381,4 @@ impl Filler<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::config::{Asked, Grammar, Host, load_text_as};
-
-    /// The model of a text for a director.
-    fn model(id: &str, text: &str, grammar: Grammar) -> crate::config::Config {
-        let asked = Asked { host: Host::Any, id: Some(id.to_owned()) };
-        let loaded = load_text_as("x", text.as_bytes(), grammar, &asked);
-        let told: Vec<String> = loaded.diagnostics.lines().collect();
-        loaded.config.unwrap_or_else(|| panic!("{told:#?}"))
-    }
-
-    #[test]
-    fn a_pair_shares_one_file_in_either_grammar() {
-        let kdl = r#"
-            define "NET" "10.0.0"
-            when "lb1" { define "PRIORITY" 150 }
-            unless "lb1" { define "PRIORITY" 100 }
-            define "RS" { real_server "${NET}.${1}" 80 { weight "${2}" } }
-            vrrp_instance "V" {
-                interface "eth0"; virtual_router_id 51; priority "${PRIORITY}"
-                virtual_ipaddress { "${NET}.100/24" }
-            }
-            virtual_server "${NET}.100" 80 {
-                lb_kind "DR"; protocol "TCP"
-                repeat "I" from=3 to=5 { use "RS" "${I}" 7 }
-                repeat "I,W" "6,1" "7,2" { real_server "${NET}.${I}" 80 { weight "${W}" } }
-                when "lb2" "lb3" { delay_loop 9 }
-            }"#;
-        let conf = "$NET=10.0.0\n@lb1 $PRIORITY=150\n@^lb1 $PRIORITY=100\n\
-            $RS= \\\nreal_server ${NET}.${1} 80 { \\\n weight $2 \\\n}\n\
-            vrrp_instance V {\n interface eth0\n virtual_router_id 51\n priority $PRIORITY\n \
-            virtual_ipaddress {\n  ${NET}.100/24\n }\n}\n\
-            virtual_server ${NET}.100 80 {\n lb_kind DR\n protocol TCP\n \
-            ~SEQ(I, 3, 5) $RS $I 7\n\
-            $RW= \\\nreal_server ${NET}.${I} 80 { \\\n weight $W \\\n}\n\
-            ~LST({I, W}, {6, 1}, {7, 2}) $RW\n@lb2 delay_loop 9\n}\n";
-        for id in ["lb1", "lb2"] {
-            let [one, two] = [(kdl, Grammar::Kdl), (conf, Grammar::Keepalived)]
-                .map(|(text, grammar)| model(id, text, grammar));
-            assert_eq!(one, two, "{id}");
-            assert_eq!(one.virtual_servers[0].real_servers.len(), 5);
-        }
-    }
-
-    #[test]
-    fn what_never_ends_and_what_is_written_wrong_is_told() {
-        for (text, wanted) in [
-            ("define \"A\" { use \"A\" }\nuse \"A\"", "nested deeper than 64"),
-            ("define \"A\" \"${A}x\"\nrouter_id \"${A}\"", "names within names"),
-            (
-                "repeat \"I\" to=1000000 { repeat \"J\" to=1000000 { repeat \"K\" to=2 { a } } }",
-                "more than 2000000 nodes",
-            ),
-            ("repeat \"I\" to=4000000 { a }", "4000000 turns: at most 1000000 are made"),
-            ("repeat \"I\" from=1 { a }", "neither values nor `to`"),
-            ("when { a }", "this is not how `when` is written"),
-            ("use \"B\"", "nothing defines `B` as a block before this"),
-            ("include \"/nonexistent/x.kdl\"", "there is no file `/nonexistent/x.kdl`"),
-        ] {
-            let asked = Asked { host: Host::Any, id: None };
-            let loaded = load_text_as("x", text.as_bytes(), Grammar::Kdl, &asked);
-            let told: Vec<String> = loaded.diagnostics.lines().collect();
-            assert!(loaded.config.is_none(), "{text}");
-            assert!(told.iter().any(|line| line.contains(wanted)), "{text}: {told:#?}");
-        }
-    }
-}
+mod tests;

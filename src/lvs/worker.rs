@@ -3,6 +3,7 @@
 mod configuration;
 mod digests;
 mod end;
+mod lateness;
 mod limits;
 mod memory;
 mod orders;
@@ -38,6 +39,7 @@ use crate::fifo::Fifos;
 use crate::link::{Incoming, Link};
 use crate::message::{self, Configure, Event, Message, Role};
 use crate::notify::{Job, Notifier};
+use crate::process::Raise;
 use crate::spec_file;
 use crate::supervisor::EXIT_CANNOT_RUN;
 
@@ -84,6 +86,8 @@ pub(super) struct Worker {
     dropped_events: u64,
     /// Virtual servers that routers follow.
     watched: BTreeSet<ServiceKey>,
+    /// How far lateness has raised this thread.
+    raise: Raise,
 }
 
 /// Why the worker ends.
@@ -159,6 +163,7 @@ impl Worker {
                 () = self.notifier.step() => {}
                 () = alarm.until(until) => {}
             }
+            self.note_lateness(now, until, Instant::now());
         }
     }
 

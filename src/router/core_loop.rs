@@ -28,6 +28,7 @@ use super::priority::Findings;
 use super::sockets::{Sockets, Source, Spot, register};
 use super::spec::RouterWork;
 use super::status::LoopCounters;
+use crate::process::Raise;
 
 /// How often what should be on the interfaces is compared with what is, beyond every notification.
 const RESYNC: Duration = Duration::from_secs(5);
@@ -60,6 +61,7 @@ pub(super) struct CoreLoop {
     pub(super) failed: BTreeSet<Place>,
     pub(super) counters: LoopCounters,
     pub(super) real_time: bool,
+    pub(super) raise: Raise,
     pub(super) packet: Vec<u8>,
     configured: bool,
     stop_within: Duration,
@@ -133,6 +135,7 @@ impl CoreLoop {
             failed: BTreeSet::new(),
             counters: LoopCounters::default(),
             real_time: false,
+            raise: Raise::default(),
             packet: Vec::with_capacity(PACKET),
             configured: false,
             stop_within: Duration::ZERO,
@@ -145,7 +148,10 @@ impl CoreLoop {
 
     fn run(mut self, priority: u8) {
         match sys::sched::run_in_real_time(priority) {
-            Ok(()) => self.real_time = true,
+            Ok(()) => {
+                self.real_time = true;
+                self.raise.note(priority);
+            }
             Err(cause) => self.end.report(Report::Trouble(format!(
                 "no real-time scheduling ({cause}); grant CAP_SYS_NICE or LimitRTPRIO={priority}, or a busy \
                  machine may delay advertisements"

@@ -5,15 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use tracing::warn;
-
-use crate::message::Role;
-use crate::spec_file;
 
 /// So long nothing more may change before it is read: a copy in the making is not a configuration.
 const QUIET: Duration = Duration::from_millis(500);
@@ -42,10 +39,12 @@ impl Folder {
 }
 
 impl FileWatch {
-    /// Watches what a spec file names; `None` where it names nothing or nothing can be watched.
-    pub(super) fn of(specs: &OwnedFd) -> Option<Self> {
-        let files: Vec<PathBuf> = spec_file::read(specs, Role::Supervisor).ok().flatten()?;
-        match Self::over(&files) {
+    /// Watches these; `None` where there are none or nothing can be watched.
+    pub(super) fn of(files: &[PathBuf]) -> Option<Self> {
+        if files.is_empty() {
+            return None;
+        }
+        match Self::over(files) {
             Ok(watch) => Some(watch),
             Err(errno) => {
                 warn!("auto_reload has no effect: the files cannot be watched: {errno}");
@@ -55,8 +54,8 @@ impl FileWatch {
     }
 
     /// The same after a reload; what changed while the files were being read is due.
-    pub(super) fn after(before: Option<Self>, specs: &OwnedFd, now: Instant) -> Option<Self> {
-        let mut watch = Self::of(specs)?;
+    pub(super) fn after(before: Option<Self>, files: &[PathBuf], now: Instant) -> Option<Self> {
+        let mut watch = Self::of(files)?;
         if let Some(mut before) = before {
             before.handle_events(now);
             watch.due = before.due;

@@ -5,16 +5,19 @@
     reason = "the edge: it reads the clock that the watches are given"
 )]
 
+mod appointment;
 mod child;
 mod file_watch;
 mod guard;
 mod life;
 pub mod load_limits;
 mod logging;
+mod namespace;
 mod post;
 mod reload;
 mod service_manager;
 mod signals;
+pub mod spec;
 pub mod status;
 mod stop;
 mod wait;
@@ -33,11 +36,13 @@ use std::time::{Duration, Instant};
 use nix::sys::signalfd::SignalFd;
 use tracing::{error, info};
 
+use self::appointment::TimeFile;
 use self::child::Child;
 use self::file_watch::FileWatch;
 pub use self::guard::{Guard, GuardError};
-use self::reload::{Applying, Loading, load_first};
+use self::reload::{Applying, First, Loading, load_first};
 use self::service_manager::ServiceManager;
+use self::spec::SupervisorSpec;
 use self::watch::{Due, PING_EVERY, Watch};
 use crate::config::model::LogFormat;
 use crate::message::{FRAME_MAX, Message, Role};
@@ -86,7 +91,22 @@ pub fn signal_number(name: &str) -> i32 {
 
 /// Runs the director until it is told to stop. Exit status 0 after a stop, 1 when it cannot run here, 2 when the
 /// configuration cannot be used.
-pub fn run(options: Options) -> ExitCode {
+pub fn run(mut options: Options) -> ExitCode {
+    // Before anything is opened: the configuration says in which namespace, and below which name.
+    let loaded = match signals::watch().map_err(StartError::Io).and_then(|signals| {
+        Ok((signals, load_first(&options.config, options.config_id.as_deref())?))
+    }) {
+        Ok(loaded) => loaded,
+        Err(refused) => return refused.code(),
+    };
+    let (signals, first) = loaded;
+    if let Some(name) = &first.spec.daemon.net_namespace
+        && let Err(refused) = namespace::enter(name)
+    {
+        error!("{refused}");
+        return ExitCode::from(1);
+    }
+    options.runtime_dir = first.spec.runtime_dir(&options.runtime_dir);
     let guard = match Guard::take(&options.runtime_dir, options.observe) {
         Ok(guard) => guard,
         Err(refused) => {
@@ -94,13 +114,9 @@ pub fn run(options: Options) -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    let code = match Supervisor::start(options) {
+    let code = match Supervisor::start(options, signals, first) {
         Ok(supervisor) => supervisor.run(),
-        Err(StartError::Config) => ExitCode::from(2),
-        Err(StartError::Io(cause)) => {
-            error!("cannot start: {cause}");
-            ExitCode::from(1)
-        }
+        Err(cause) => StartError::Io(cause).code(),
     };
     drop(guard);
     code
@@ -110,6 +126,19 @@ enum StartError {
     /// The report has been printed.
     Config,
     Io(io::Error),
+}
+
+impl StartError {
+    /// The exit status; what is not said yet is said.
+    fn code(self) -> ExitCode {
+        match self {
+            Self::Config => ExitCode::from(2),
+            Self::Io(cause) => {
+                error!("cannot start: {cause}");
+                ExitCode::from(1)
+            }
+        }
+    }
 }
 
 impl From<io::Error> for StartError {
@@ -135,6 +164,7 @@ struct Supervisor {
     signals: SignalFd,
     admin: OwnedFd,
     specs: OwnedFd,
+    spec: SupervisorSpec,
     header: Header,
     web: web::Sockets,
     /// What `evenkeel log` set; workers that start later get it too.
@@ -145,6 +175,7 @@ struct Supervisor {
     vrrp_not_before: Option<Instant>,
     loading: Option<Loading>,
     files: Option<FileWatch>,
+    appointment: Option<TimeFile>,
     applying: Option<Applying>,
     stop: Option<Role>,
     service_manager: ServiceManager,
@@ -156,10 +187,11 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    fn start(options: Options) -> Result<Self, StartError> {
-        let signals = signals::watch()?;
-        let (specs, header) = load_first(&options.config, options.config_id.as_deref())?;
-        let files = FileWatch::of(&specs);
+    fn start(options: Options, signals: SignalFd, first: First) -> io::Result<Self> {
+        let First { specs, header, spec } = first;
+        let files = FileWatch::of(&spec.files);
+        let appointment = TimeFile::of(&spec.daemon, None, jiff::Timestamp::now());
+        reload::unmark(spec.reload_mark(&options.runtime_dir));
         let header = options.seen(header);
         let admin = listen(&options.runtime_dir)?;
         crate::log::set_format(options.log_format.unwrap_or(header.log_format));
@@ -180,6 +212,7 @@ impl Supervisor {
             signals,
             admin,
             specs,
+            spec,
             header,
             web,
             log_levels: String::new(),
@@ -189,6 +222,7 @@ impl Supervisor {
             vrrp_not_before: table_first.then(|| now + TABLE_FIRST),
             loading: None,
             files,
+            appointment,
             applying: None,
             stop: None,
             service_manager: ServiceManager::from_environment(now),
@@ -231,6 +265,11 @@ impl Supervisor {
             {
                 files.handle_events(Instant::now());
             }
+            if woken.appointment
+                && let Some(appointment) = &mut self.appointment
+            {
+                appointment.handle_events(jiff::Timestamp::now());
+            }
             if woken.signalled {
                 self.handle_signals();
             }
@@ -271,6 +310,11 @@ impl Supervisor {
         }
         if self.files.as_mut().is_some_and(|files| files.take_due(now)) {
             info!("a file of the configuration has changed");
+            self.reload(None, None);
+        }
+        let clock = jiff::Timestamp::now();
+        if self.appointment.as_mut().is_some_and(|appointment| appointment.take_due(clock)) {
+            info!("it is the time that reload_time_file says");
             self.reload(None, None);
         }
         if self.applying.as_ref().is_some_and(|applying| now >= applying.deadline)

@@ -3,16 +3,19 @@
 #![expect(clippy::disallowed_methods, reason = "the edge: a reload has deadlines")]
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{error, info, warn};
 
+use super::appointment::TimeFile;
 use super::child::Loader;
 use super::file_watch::FileWatch;
 use super::load_limits::{self, WITHIN};
+use super::spec::SupervisorSpec;
 use super::{StartError, Supervisor, web};
+use crate::config::model::Daemon;
 use crate::message::{Configure, Message, Role};
 use crate::spec_file::{self, Header};
 
@@ -54,6 +57,7 @@ impl Supervisor {
             loading.drain = drain.or(loading.drain);
             return;
         }
+        mark(self.spec.reload_mark(&self.options.runtime_dir));
         match Loader::start(&self.options.config, self.options.config_id.as_deref()) {
             Ok(loader) => {
                 let deadline = Instant::now() + WITHIN;
@@ -62,6 +66,7 @@ impl Supervisor {
                 self.loading = Some(Loading { loader, deadline, late, asked_by, again, drain });
             }
             Err(cause) => {
+                unmark(self.spec.reload_mark(&self.options.runtime_dir));
                 error!("reload: cannot start the load child: {cause}");
                 let why = format!("cannot start the load child: {cause}");
                 asked_by.into_iter().for_each(|id| self.done(id, Err(why.clone())));
@@ -73,6 +78,7 @@ impl Supervisor {
         let Some(Loading { loader, late, asked_by, again, drain, .. }) = self.loading.take() else {
             return;
         };
+        unmark(self.spec.reload_mark(&self.options.runtime_dir));
         if again {
             // The file changed while it was being read: only the newest reading counts.
             self.reload(None, drain);
@@ -83,10 +89,11 @@ impl Supervisor {
         }
         let (specs, report) = loader.finish();
         let read = loaded(&self.options.config, status, late, &specs, &report)
-            .and_then(|header| Ok((header, web::open(&header, &self.web)?)));
+            .and_then(|(header, spec)| Ok((header, spec, web::open(&header, &self.web)?)));
         match read {
-            Ok((header, web)) => {
+            Ok((header, spec, web)) => {
                 self.web = web;
+                self.take_over(spec);
                 self.apply(specs, header, asked_by, drain);
             }
             Err(report) => {
@@ -94,6 +101,21 @@ impl Supervisor {
                 asked_by.into_iter().for_each(|id| self.done(id, Err(report.clone())));
             }
         }
+    }
+
+    /// What is said of the director itself.
+    fn take_over(&mut self, mut spec: SupervisorSpec) {
+        if let Some(word) = self.spec.fixed(&spec) {
+            warn!(
+                "{word} cannot change while the director runs: it takes effect when evenkeel starts again"
+            );
+            let Daemon { instance, net_namespace, .. } = self.spec.daemon.clone();
+            spec.daemon = Daemon { instance, net_namespace, ..spec.daemon };
+        }
+        self.files = FileWatch::after(self.files.take(), &spec.files, Instant::now());
+        let clock = jiff::Timestamp::now();
+        self.appointment = TimeFile::of(&spec.daemon, self.appointment.take(), clock);
+        self.spec = spec;
     }
 
     fn apply(
@@ -105,7 +127,6 @@ impl Supervisor {
     ) {
         let header = self.options.seen(header);
         let now = Instant::now();
-        self.files = FileWatch::after(self.files.take(), &specs, now);
         self.specs = specs;
         self.header = header;
         self.apply_log_format();
@@ -166,7 +187,7 @@ fn loaded(
     late: bool,
     specs: &OwnedFd,
     report: &OwnedFd,
-) -> Result<Header, String> {
+) -> Result<(Header, SupervisorSpec), String> {
     let text = spec_file::read_text(report).unwrap_or_default();
     match status.code() {
         Some(0) => {}
@@ -174,19 +195,46 @@ fn loaded(
         Some(_) => return Err(text),
         None => return Err(load_limits::explain(config, status, late, &text)),
     }
-    spec_file::header(specs).map_err(|cause| format!("the load child left no specs: {cause}"))
+    let read = || {
+        let header = spec_file::header(specs)?;
+        Ok((header, spec_file::read(specs, Role::Supervisor)?.unwrap_or_default()))
+    };
+    read().map_err(|cause: std::io::Error| format!("the load child left no specs: {cause}"))
+}
+
+/// Makes the file that says that the configuration is being read; one that is there becomes empty.
+fn mark(path: Option<PathBuf>) {
+    let Some(path) = path else { return };
+    if let Err(cause) = std::fs::File::create(&path) {
+        warn!("reload_file {}: {cause}", path.display());
+    }
+}
+
+/// Takes it away. Whoever waits for that may have made it before a start.
+pub(super) fn unmark(path: Option<PathBuf>) {
+    let Some(path) = path else { return };
+    match std::fs::remove_file(&path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+            warn!("reload_file {}: {cause}", path.display());
+        }
+        Ok(()) | Err(_) => {}
+    }
+}
+
+/// What a start begins with.
+pub(super) struct First {
+    pub(super) specs: OwnedFd,
+    pub(super) header: Header,
+    pub(super) spec: SupervisorSpec,
 }
 
 /// Reads the configuration before anything else runs.
-pub(super) fn load_first(
-    config: &Path,
-    config_id: Option<&str>,
-) -> Result<(OwnedFd, Header), StartError> {
+pub(super) fn load_first(config: &Path, config_id: Option<&str>) -> Result<First, StartError> {
     let mut loader = Loader::start(config, config_id)?;
     let (status, late) = loader.wait(WITHIN)?;
     let (specs, report) = loader.finish();
     match loaded(config, status, late, &specs, &report) {
-        Ok(header) => Ok((specs, header)),
+        Ok((header, spec)) => Ok(First { specs, header, spec }),
         Err(report) => {
             error!("the configuration cannot be used:\n{report}");
             Err(StartError::Config)

@@ -9,6 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tracing::warn;
 
 use super::Supervisor;
+use super::appointment::TimeFile;
 use super::child::Child;
 use super::file_watch::FileWatch;
 use super::watch::{OWN_DELAY_MAX, State};
@@ -21,6 +22,7 @@ pub(super) struct Woken {
     pub(super) writable: Vec<Role>,
     pub(super) signalled: bool,
     pub(super) files: bool,
+    pub(super) appointment: bool,
 }
 
 impl Supervisor {
@@ -38,7 +40,9 @@ impl Supervisor {
         let applying = self.applying.as_ref().map(|applying| applying.deadline);
         let told = self.service_manager.deadline();
         let files = self.files.as_ref().and_then(FileWatch::deadline);
-        watches.chain(files).chain(loading).chain(applying).chain(told).min()
+        let (now, clock) = (Instant::now(), jiff::Timestamp::now());
+        let appointed = self.appointment.as_ref().and_then(|file| file.deadline(now, clock));
+        watches.chain(files).chain(appointed).chain(loading).chain(applying).chain(told).min()
     }
 
     pub(super) fn wait(&self, until: Option<Instant>) -> io::Result<Woken> {
@@ -61,6 +65,10 @@ impl Supervisor {
         let signals = watched.len() - 1;
         if let Some(files) = &self.files {
             watched.push(PollFd::new(files.descriptor(), PollFlags::POLLIN));
+        }
+        let appointment = watched.len();
+        if let Some(told) = self.appointment.as_ref().and_then(TimeFile::descriptor) {
+            watched.push(PollFd::new(told, PollFlags::POLLIN));
         }
         let timeout = match until {
             None => PollTimeout::NONE,
@@ -86,7 +94,9 @@ impl Supervisor {
             }
         }
         woken.signalled = watched.get(signals).is_some_and(|fd| !events(fd).is_empty());
-        woken.files = watched.get(signals + 1).is_some_and(|fd| !events(fd).is_empty());
+        let seen = |at: usize| watched.get(at).is_some_and(|fd| !events(fd).is_empty());
+        woken.files = self.files.is_some() && seen(signals + 1);
+        woken.appointment = seen(appointment);
         Ok(woken)
     }
 

@@ -16,11 +16,19 @@ const PROCESSORS: RangeInclusive<u16> = 0..=1023;
 const NO_BFD: &str = "BFD runs in the vrrp worker, with what is said of that";
 const OWN_BUFFERS: &str = "netlink buffers have a size that fits";
 const LOCKED: &str = "memory is locked where a late answer would matter";
-const AT_ONCE: &str =
-    "the vrrp worker runs in real time from its start, and its lateness is counted";
+const LATE: RangeInclusive<u64> = 1..=10_000_000;
 pub(super) const PROCESS: &[Keyword<Draft>] = &[
-    no_effect("max_auto_priority", "-1..99", AT_ONCE),
-    no_effect("min_auto_priority_delay", "MICROSECONDS", AT_ONCE),
+    acts("max_auto_priority", "[-1..99]", |decoder, directive, draft| {
+        // -1 keeps keepalived from recommending it, 0 is off.
+        let most: Option<i8> = match directive.arguments.is_empty() {
+            true => Some(99),
+            false => decoder.number(directive, -1..=99),
+        };
+        draft.auto_most = most.and_then(|most| u8::try_from(most).ok()).filter(|most| *most > 0);
+    }),
+    acts("min_auto_priority_delay", "MICROSECONDS", |decoder, directive, draft| {
+        draft.auto_delay = decoder.number(directive, LATE).map(Duration::from_micros);
+    }),
     acts("vrrp_priority", "-20..19", |decoder, directive, draft| {
         draft.global_mut().vrrp_process.nice = decoder.number(directive, NICE);
     }),

@@ -9,12 +9,17 @@ use super::complete::Finished;
 use super::group::Group;
 use super::script::Named;
 use super::tracked::{Object, Objects};
-use super::{At, Decoder, Keyword, Keywords, acts, global, instance, many, not_yet, sync_group};
+use super::{
+    At, Decoder, Keyword, Keywords, acts, global, instance, many, no_effect, not_yet, sync_group,
+};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
 use crate::config::model::{Config, InterfaceDelay, TrackFile, TrackProcess, VirtualServer};
 use crate::config::source::Span;
 use crate::config::tree::{Block, Directive, Form};
+
+/// A name that becomes part of a path is not longer: sockets live below it (108 bytes, unix(7)).
+const FOLDER_NAME_MAX: usize = 64;
 
 /// The file as far as it was read.
 #[derive(Default)]
@@ -32,9 +37,7 @@ pub(super) struct Draft {
     virtual_servers: Vec<At<VirtualServer>>,
 }
 
-/// Without what it would bring in, the rest must not run.
-const ONE_PER_HOST: &str = "use --runtime-dir to run several";
-const NO_NAMESPACE: &str = "start evenkeel inside the namespace: ip netns exec NAME evenkeel run";
+const NO_NAMESPACE: &str = "the table stands where everything else runs: see `net_namespace`";
 
 impl Keywords for Draft {
     const BLOCK: &'static str = "";
@@ -71,11 +74,15 @@ impl Keywords for Draft {
             let format = decoder.log(directive);
             draft.global.set_log_format(format);
         }),
-        not_yet("net_namespace", "NAME", NO_NAMESPACE),
+        acts("net_namespace", "NAME", |decoder, directive, draft| {
+            draft.global.global_mut().daemon.net_namespace = decoder.folder_name(directive);
+        }),
         not_yet("net_namespace_ipvs", "[NAME]", NO_NAMESPACE),
         not_yet("namespace_with_ipsets", "", "no firewall rules are made"),
-        not_yet("use_pid_dir", "", ONE_PER_HOST),
-        not_yet("instance", "NAME", ONE_PER_HOST),
+        no_effect("use_pid_dir", "", "the pid file is in the runtime directory"),
+        acts("instance", "NAME", |decoder, directive, draft| {
+            draft.global.global_mut().daemon.instance = decoder.folder_name(directive);
+        }),
         many("child_wait_time", "SECONDS", |decoder, directive, draft| {
             let longest = std::time::Duration::from_secs(3600);
             let time = decoder.time(directive, std::time::Duration::ZERO..=longest);
@@ -307,6 +314,20 @@ impl Decoder<'_> {
 }
 
 impl Decoder<'_> {
+    /// A name that becomes one of a folder: in the runtime directory, of a namespace.
+    fn folder_name(&mut self, directive: &Directive) -> Option<String> {
+        let word = self.word(directive)?;
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | ':');
+        let is_name = word.text.len() <= FOLDER_NAME_MAX
+            && word.text.chars().all(fits)
+            && word.text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if !is_name {
+            self.bad(word, "a name of at most 64 letters, digits, `-`, `_`, `.`");
+            return None;
+        }
+        Some(word.text.to_string())
+    }
+
     /// `INTERFACE DOWN [UP]` a line. Without UP it counts as up at once, as in keepalived, whatever its manual says.
     fn interface_delays(&mut self, directive: &Directive) -> Vec<InterfaceDelay> {
         let mut delays = Vec::new();

@@ -7,12 +7,13 @@
 //!
 //! Everything is bounded: lines, turns of a repetition, the length of a line, the depth of names within names.
 
+mod include;
 pub(super) mod repetition;
 mod substitute;
 mod text;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::repetition::Repetition;
@@ -21,7 +22,7 @@ use self::text::Text;
 use super::context::Context;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::include::Policy;
-use super::source::{FileId, Grammar, Span, Via};
+use super::source::{FileId, Span, Via};
 
 /// Deepest nesting of files, macros and repetitions.
 const MAX_DEPTH: usize = 64;
@@ -56,6 +57,8 @@ enum Input {
         at: usize,
         folder: PathBuf,
         path: Option<PathBuf>,
+        /// `include_check`, for this file and what it includes.
+        policy: Policy,
     },
     Macro {
         lines: Arc<[Text]>,
@@ -94,6 +97,7 @@ impl<'a> Lines<'a> {
             at: 0,
             folder: context.folder.clone(),
             path,
+            policy: Policy::LAX,
         };
         Self {
             diagnostics,
@@ -330,58 +334,6 @@ impl<'a> Lines<'a> {
                 );
             }
         }
-    }
-
-    /// The line, unless it is an `include`: then the files that it names come next.
-    fn included_or(&mut self, line: Text) -> Done {
-        let text = line.as_str().trim();
-        let word = text.split_whitespace().next().unwrap_or_default();
-        let Some(policy) = Policy::of(word) else { return Done::Line(line) };
-        let at = line.whole();
-        let written = without_comment(&line);
-        let pattern =
-            written.as_str().trim_start()[word.len()..].trim().trim_matches('"').to_owned();
-        if pattern.is_empty() {
-            let message = format!("`{word}` has nothing after it");
-            let help = format!("write `{word} FILE`, or a pattern such as conf.d/*.conf");
-            self.diagnostics.push(Diagnostic::error("missing-value", at, message).help(help));
-            return Done::Gone;
-        }
-        let inputs = self.diagnostics.included(&pattern, &self.folder(), policy, at);
-        // The last is read last.
-        for path in inputs.into_iter().rev() {
-            self.enter(&path, at, policy);
-        }
-        Done::Gone
-    }
-
-    fn folder(&self) -> PathBuf {
-        let folders = self.inputs.iter().rev().filter_map(|input| match input {
-            Input::File { folder, .. } => Some(folder.clone()),
-            Input::Macro { .. } | Input::Repeat { .. } | Input::Line(_) => None,
-        });
-        folders.into_iter().next().unwrap_or_default()
-    }
-
-    fn enter(&mut self, path: &Path, at: Span, policy: Policy) {
-        let canonical = std::fs::canonicalize(path).ok();
-        let open = self.inputs.iter().any(|input| match input {
-            Input::File { path, .. } => canonical.is_some() && *path == canonical,
-            Input::Macro { .. } | Input::Repeat { .. } | Input::Line(_) => false,
-        });
-        if open {
-            let message = format!("{} includes itself", path.display());
-            self.diagnostics.push(Diagnostic::error("include", at, message));
-            return;
-        }
-        let known = self.files.get(path).copied();
-        let opened = || self.diagnostics.open(path, Grammar::Keepalived, at, policy);
-        let Some(file) = known.or_else(opened) else { return };
-        self.files.insert(path.to_owned(), file);
-        let text = self.diagnostics.sources().file(file).shared_text();
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        let special = is_special(&text);
-        self.push(Input::File { file, text, special, at: 0, folder, path: canonical }, at);
     }
 }
 

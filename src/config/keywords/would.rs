@@ -23,25 +23,17 @@ const WOULD: &[(&str, &str)] = &[
     ),
     ("vrrp_no_swap checker_no_swap", "locks the process into memory"),
     (
-        "max_auto_priority min_auto_priority_delay",
-        "raises its own scheduling priority when its timers are late",
-    ),
-    (
         "process_name process_names vrrp_process_name checker_process_name lvs_process_name",
         "names the process in lists of processes",
     ),
-    ("config_save_dir", "keeps a copy of each configuration that it reads"),
     ("tmp_config_directory", "keeps the configuration that it works by in this folder"),
     ("reload_check_config", "checks a configuration before it reloads"),
-    ("reload_time_file reload_repeat", "reloads at the time that a file says"),
-    ("reload_file", "keeps a file there while it reads its configuration"),
-    ("include_check", "sets what a missing include means"),
     ("random_seed", "begins its random numbers at a fixed value"),
     ("umask", "sets the mode of the files that it creates"),
-    ("instance use_pid_dir", "lets several run on one host, by the names of their pid files"),
+    ("use_pid_dir", "puts its pid files into a folder of their own"),
     (
-        "net_namespace net_namespace_ipvs namespace_with_ipsets",
-        "works in another network namespace",
+        "net_namespace_ipvs namespace_with_ipsets",
+        "keeps table or address sets in another network namespace",
     ),
     (
         "data_use_instance json_version state_dump_file stats_dump_file json_dump_file",

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Announce, DriftPolicy, Fifo, FlushOnStop, LogFormat, LvsTimeouts, ScriptUser, SmtpServer,
-    SyncDaemon, Web,
+    Announce, Daemon, DriftPolicy, Fifo, FlushOnStop, LogFormat, LvsTimeouts, ScriptUser,
+    SmtpServer, SyncDaemon, Web,
 };
 use crate::ops::told::spec::{Login, Security, WebhookSpec};
 use crate::process::Process;
@@ -115,8 +115,8 @@ pub struct Global {
     pub vrrp_process: Process,
     /// The same of the lvs worker's, in keepalived's words the checker.
     pub checker_process: Process,
-    /// `auto_reload` (evenkeel's own): a change of a file that it was read from is a reload.
-    pub auto_reload: bool,
+    /// The director's own process.
+    pub daemon: Daemon,
     /// `child_wait_time`: how long a stop waits for the workers, 5 s.
     pub child_wait_time: Duration,
     /// `web` (evenkeel's own).
@@ -178,7 +178,7 @@ impl Default for Global {
             rs_init_notifies: false,
             vrrp_process: Process::default(),
             checker_process: Process::default(),
-            auto_reload: false,
+            daemon: Daemon::default(),
             child_wait_time: Duration::from_secs(5),
             web: None,
             log_format: LogFormat::Text,

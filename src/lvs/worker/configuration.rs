@@ -39,6 +39,7 @@ impl Worker {
             warn!("the vrrp worker is busy: connection synchronisation waits for its next change");
         }
         spec.process.apply(&self.spec.process);
+        self.follow_lateness(&spec.process);
         self.applier.set_resync(spec.resync, spec.drift, now);
         self.fifos.adjust(&spec.fifos);
         self.checks = share(&spec.checks, &self.checks);

@@ -20,7 +20,7 @@ use crate::lvs::sync::Sync;
 use crate::lvs::sysctl::Sysctl;
 use crate::message::Configure;
 use crate::notify::Notifier;
-use crate::process::Process;
+use crate::process::{Process, Raise};
 
 impl Worker {
     /// Opens the kernel and takes over what stands there. What is ours by the state file but no longer configured is
@@ -89,6 +89,7 @@ impl Worker {
             counting: VecDeque::new(),
             dropped_events: 0,
             watched: BTreeSet::new(),
+            raise: Raise::default(),
         };
         if observe {
             info!("observing: nothing is written");

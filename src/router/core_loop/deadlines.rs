@@ -51,6 +51,9 @@ impl CoreLoop {
         let late = self.routers.poll_timeout().map_or(Duration::ZERO, |due| now - due);
         let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
         self.counters.latest_us = self.counters.latest_us.max(micros);
+        if let Some(priority) = self.raise.handle_lateness(late) {
+            self.go_up(priority);
+        }
         let is_stall = self.shortest_interval().is_some_and(|interval| late > interval);
         if is_stall || self.routers.is_election_due(now) {
             for spot in self.sockets.spots() {
@@ -67,6 +70,19 @@ impl CoreLoop {
         }
         self.routers.handle_timeout(now);
         self.settle();
+    }
+
+    fn go_up(&mut self, priority: u8) {
+        let text = match sys::sched::run_in_real_time(priority) {
+            Ok(()) => format!("this thread was late: real-time priority {priority} from now on"),
+            Err(cause) => {
+                self.raise.set(None);
+                format!(
+                    "this thread was late, and may not go to real-time priority {priority}: {cause}"
+                )
+            }
+        };
+        self.end.report(Report::Trouble(text));
     }
 
     pub(super) fn shortest_interval(&self) -> Option<Duration> {

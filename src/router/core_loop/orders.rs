@@ -80,6 +80,7 @@ impl CoreLoop {
         let now = self.clock.now();
         let Start { resume, left, scripts, resigned, .. } = start.unwrap_or_default();
         self.stop_within = spec.stop_within;
+        self.raise.set(spec.process.auto);
         self.damping.configure(&spec.interface_delays);
         if !self.configured && !spec.startup_delay.is_zero() && resume.is_empty() {
             self.quiet_until = Some(now + spec.startup_delay);

@@ -10,6 +10,7 @@ mod ill;
 mod interop;
 mod interop_forms;
 mod lab;
+mod namespace;
 mod ops;
 mod package;
 mod pair;
@@ -18,6 +19,7 @@ mod process;
 mod reload;
 mod reload_address;
 mod reload_loop;
+mod reload_time;
 mod resilience;
 mod sample;
 mod split_brain;
@@ -47,6 +49,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         reload::SCENARIOS,
         reload_address::SCENARIOS,
         reload_loop::SCENARIOS,
+        reload_time::SCENARIOS,
+        namespace::SCENARIOS,
         told::SCENARIOS,
         track::SCENARIOS,
         tracked::SCENARIOS,

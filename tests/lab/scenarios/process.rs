@@ -10,8 +10,10 @@ use crate::host::wait_for;
 use crate::keeper::Keeper;
 use crate::runner::Scenario;
 
-pub(super) const SCENARIOS: &[Scenario] =
-    &[Scenario::together("process_keywords_are_seen_in_proc", 60, in_proc)];
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario::together("process_keywords_are_seen_in_proc", 60, in_proc),
+    Scenario::together("process_that_was_late_goes_up", 90, late),
+];
 
 fn with(words: &str) -> String {
     format!("global_defs {{\n{words}\n}}\n") + &director(Pace::Tenth, PRIORITIES[0])
@@ -28,6 +30,51 @@ fn shown(pid: i32, file: &str, word: &str) -> String {
 fn nice(pid: i32) -> i32 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().parse().unwrap()
+}
+
+/// Real-time priority of a thread (proc(5): the fortieth field), and its policy behind it.
+fn real_time(pid: i32, thread: i32) -> [u32; 2] {
+    let stat = fs::read_to_string(format!("/proc/{pid}/task/{thread}/stat")).unwrap();
+    let words: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    [words[37], words[38]].map(|word| word.parse().unwrap())
+}
+
+/// The thread of this name.
+fn thread(pid: i32, name: &str) -> i32 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let mut ids = tasks.map(|entry| entry.file_name().to_str().unwrap().parse().unwrap());
+    ids.find(|id| fs::read_to_string(format!("/proc/{pid}/task/{id}/comm")).unwrap().trim() == name)
+        .unwrap()
+}
+
+fn late(keeper: &Arc<Keeper>) {
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+    const ROUND_ROBIN: u32 = 2;
+    let words = with("max_auto_priority 12\nmin_auto_priority_delay 500000");
+    let configs = [words, director(Pace::Tenth, PRIORITIES[1])];
+    let pair = Pair::start_with(keeper, [Evenkeel; 2], configs);
+    let daemon = &pair.directors[0];
+    let [vrrp, lvs] = ["vrrp", "lvs"].map(|role| daemon.worker(role).unwrap());
+    let core = thread(vrrp, "vrrp");
+    let seen = || [real_time(vrrp, core), real_time(lvs, lvs)];
+    assert_eq!(seen(), [[10, ROUND_ROBIN], [0, 0]]);
+    let hold_up = || {
+        let all = [vrrp, lvs].map(Pid::from_raw);
+        all.iter().for_each(|pid| kill(*pid, Signal::SIGSTOP).unwrap());
+        std::thread::sleep(Duration::from_secs(2));
+        all.iter().for_each(|pid| kill(*pid, Signal::SIGCONT).unwrap());
+    };
+    hold_up();
+    let soon = Duration::from_secs(30);
+    wait_for(soon, "both gone up by one", || seen() == [[11, ROUND_ROBIN], [1, ROUND_ROBIN]]);
+    hold_up();
+    wait_for(soon, "the bound", || seen() == [[12, ROUND_ROBIN], [2, ROUND_ROBIN]]);
+    hold_up();
+    wait_for(soon, "the lvs worker still rising", || {
+        seen() == [[12, ROUND_ROBIN], [3, ROUND_ROBIN]]
+    });
+    assert_eq!(["vrrp", "lvs"].map(|role| daemon.worker(role)), [Some(vrrp), Some(lvs)]);
 }
 
 fn name(pid: i32) -> String {

@@ -1,8 +1,11 @@
 //! `global_defs`: named pipes for events, and what makes a reload.
 
+use std::path::PathBuf;
+
 use super::Draft;
-use crate::config::decode::{Decoder, Keyword, acts, no_effect, not_yet};
-use crate::config::model::Fifo;
+use crate::config::decode::{Decoder, Keyword, acts, many, no_effect};
+use crate::config::include::Policy;
+use crate::config::model::{Fifo, ReloadFile};
 use crate::config::tree::Directive;
 
 const RELOAD: &str = "every reload reads the whole file first, and a bad one changes nothing";
@@ -30,22 +33,37 @@ pub(super) const FILES: &[Keyword<Draft>] = &[
         draft.global.fifo_states_on_reload = decoder.flag(directive);
     }),
     acts("auto_reload", "[BOOL]", |decoder, directive, draft| {
-        draft.global.auto_reload = decoder.switch(directive).unwrap_or_default();
+        draft.global.daemon.auto_reload = decoder.switch(directive).unwrap_or_default();
     }),
     no_effect("reload_check_config", "[LOGFILE]", RELOAD),
-    not_yet(
-        "reload_time_file",
-        "PATH",
-        "a reload is asked for by `evenkeel reload`, SIGHUP or `auto_reload`",
+    acts("reload_time_file", "PATH", |decoder, directive, draft| {
+        draft.global.daemon.reload_time_file = decoder.path_from_root(directive);
+    }),
+    acts("reload_repeat", "", |decoder, directive, draft| {
+        draft.global.daemon.reload_repeat = decoder.flag(directive);
+    }),
+    acts("reload_file", "[PATH]", |decoder, directive, draft| {
+        draft.global.daemon.reload_file = match directive.arguments.is_empty() {
+            true => Some(ReloadFile::Usual),
+            false => decoder.path_from_root(directive).map(ReloadFile::Path),
+        };
+    }),
+    // What follows it is read when files are, before this.
+    many(
+        "include_check",
+        "[+|-] [read | match | wildcard_match | brace_match] ...",
+        |decoder, directive, _| {
+            let words: Vec<&str> = directive.arguments.iter().map(|word| &*word.text).collect();
+            let wrong =
+                Policy::LAX.changed(&words).err().and_then(|at| directive.arguments.get(at));
+            if let Some(word) = wrong {
+                decoder.bad(word, Policy::CHOICES);
+            }
+        },
     ),
-    not_yet(
-        "reload_repeat",
-        "",
-        "a reload is asked for by `evenkeel reload`, SIGHUP or `auto_reload`",
-    ),
-    not_yet("reload_file", "[PATH]", "no file marks a reload"),
-    not_yet("include_check", "FLAG ...", "a missing include is an error"),
-    not_yet("config_save_dir", "DIR", "old configurations are not kept"),
+    acts("config_save_dir", "DIR", |decoder, directive, draft| {
+        draft.global.daemon.save_dir = decoder.path_from_root(directive);
+    }),
     no_effect("tmp_config_directory", "DIR", "the configuration lives in sealed memory"),
     no_effect("data_use_instance", "[BOOL]", NO_DUMP),
     no_effect("json_version", "1 | 2", NO_DUMP),
@@ -57,6 +75,16 @@ pub(super) const FILES: &[Keyword<Draft>] = &[
 ];
 
 impl Decoder<'_> {
+    /// A path that does not depend on where the director was started.
+    fn path_from_root(&mut self, directive: &Directive) -> Option<PathBuf> {
+        let word = self.word(directive)?;
+        if !word.text.starts_with('/') {
+            self.bad(word, "a path from the root");
+            return None;
+        }
+        Some(word.text.to_string().into())
+    }
+
     /// `PATH [USER [GROUP]]` of a FIFO.
     fn fifo(&mut self, directive: &Directive, fifo: &mut Fifo) {
         self.surplus(directive, 3);

@@ -14,6 +14,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Global, LogFormat, ScriptUser, Web};
 use crate::config::source::Span;
 use crate::config::tree::Directive;
+use crate::process::AutoPriority;
 
 /// Longest pause taken: a day.
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
@@ -23,6 +24,9 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 pub(super) struct Draft {
     pub(super) global: Global,
     announce: AnnounceDraft,
+    /// `max_auto_priority` and `min_auto_priority_delay`.
+    pub(super) auto_most: Option<u8>,
+    pub(super) auto_delay: Option<Duration>,
     /// Where `lvs_sync_daemon` names an instance.
     sync_instance: Option<(String, Span)>,
 }
@@ -31,6 +35,10 @@ impl Draft {
     /// The model's part, and where the sync daemon's instance is named.
     pub(super) fn finish(mut self) -> (Global, Option<(String, Span)>) {
         self.global.announce = self.announce.finish();
+        let delay = self.auto_delay.unwrap_or(AutoPriority::DELAY);
+        let auto = self.auto_most.map(|most| AutoPriority { most, delay });
+        self.global.vrrp_process.auto = auto;
+        self.global.checker_process.auto = auto;
         (self.global, self.sync_instance)
     }
 
