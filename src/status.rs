@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::lvs::status::LvsStatus;
+use crate::ops::told::ReceiverStatus;
 use crate::router::status::VrrpStatus;
 use crate::supervisor::status::DirectorStatus;
 
@@ -15,4 +16,7 @@ pub struct Status {
     pub vrrp: Option<VrrpStatus>,
     /// The lvs worker.
     pub lvs: Option<LvsStatus>,
+    /// Who is told of events elsewhere, and how that goes.
+    #[serde(default)]
+    pub told: Vec<ReceiverStatus>,
 }

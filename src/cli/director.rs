@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Runtime, check_now, client, drain, events, explain, instances, steer, table};
+use super::{Runtime, check_now, client, drain, events, explain, instances, steer, table, top};
 
 /// One of them.
 #[derive(Debug, Subcommand)]
@@ -27,6 +27,13 @@ pub(super) enum Director {
         runtime: Runtime,
         #[command(flatten)]
         options: events::Options,
+    },
+    /// Show everything live: instances, virtual and real servers with rates, events; with keys to drain and enable
+    Top {
+        #[command(flatten)]
+        runtime: Runtime,
+        #[command(flatten)]
+        options: top::Options,
     },
     /// No new connections for a real server; it keeps those that it has
     Drain {
@@ -115,6 +122,7 @@ pub(super) fn run(command: Director) -> ExitCode {
         Director::Explain { target, runtime } => explain::run(&runtime.runtime_dir, &target),
         Director::Table { options } => table::run(&options),
         Director::Events { runtime, options } => events::run(&runtime.runtime_dir, &options),
+        Director::Top { runtime, options } => top::run(&runtime.runtime_dir, &options),
         Director::Drain { target, options, runtime } => {
             steer::drain(&runtime.runtime_dir, &target, &options)
         }

@@ -15,6 +15,7 @@ use crate::ops::severity::Severity;
 /// An event as the API tells it.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Told {
+    pub(super) id: u64,
     pub(super) at_ms: u64,
     pub(super) severity: Severity,
     pub(super) name: String,
@@ -101,7 +102,7 @@ fn show(data: &str, json: bool) -> ControlFlow<()> {
 
 /// `2026-01-02 03:04:05.678 warning real_server_down 10.0.0.3:80 of TCP 10.0.0.100:80: cause`.
 pub(super) fn line(told: &Told, colour: bool) -> String {
-    let Told { at_ms, severity, name, subject, cause } = told;
+    let Told { at_ms, severity, name, subject, cause, id: _ } = told;
     let (on, off) = match severity {
         _ if !colour => ("", ""),
         Severity::Info => ("", ""),

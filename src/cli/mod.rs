@@ -23,6 +23,7 @@ mod status_page;
 mod steer;
 mod system;
 mod table;
+mod top;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -40,6 +40,14 @@ fn write_page(page: &mut String, status: &Status, counted: &Counted<'_>) -> std:
             writeln!(page, "  worker {:<5} {}{pid}{restarts}", worker.role, worker.state)?;
         }
     }
+    for receiver in &status.told {
+        let (to, waiting, lost) = (&receiver.to, receiver.waiting, receiver.lost);
+        if let Some(why) = &receiver.error {
+            writeln!(page, "  telling {to} fails: {why} ({waiting} events wait, {lost} lost)")?;
+        } else if lost > 0 {
+            writeln!(page, "  telling {to}: {lost} events were lost")?;
+        }
+    }
     if let Some(vrrp) = &status.vrrp {
         for alarm in &vrrp.alarms {
             let (name, lasted) = (alarm.alarm.name(), duration(alarm.for_ms));
@@ -195,6 +203,7 @@ fn word(up: bool) -> &'static str {
 mod tests {
     use super::*;
     use crate::lvs::status::{CheckStatus, LvsStatus, OverrideStatus};
+    use crate::ops::told::ReceiverStatus;
 
     #[test]
     fn a_page_names_each_server_with_weight_and_cause() {
@@ -239,7 +248,16 @@ mod tests {
             ..VirtualServerStatus::default()
         };
         let lvs = LvsStatus { virtual_servers: vec![server], probes: 1, ..LvsStatus::default() };
-        let status = Status { director: None, vrrp: None, lvs: Some(lvs) };
+        let status = Status { lvs: Some(lvs), ..Status::default() };
+        let receiver = ReceiverStatus {
+            to: "mail relay:25".into(),
+            waiting: 2,
+            error: Some("connection refused".into()),
+            ..ReceiverStatus::default()
+        };
+        let told = Status { told: vec![receiver], ..Status::default() };
+        let wanted = "  telling mail relay:25 fails: connection refused (2 events wait, 0 lost)\n";
+        assert_eq!(render(&told, None), wanted);
         let page = render(&status, None);
         let wanted = "\nVirtual servers (1 probes, 0 drifts found)\n  \
             TCP 10.0.0.100:80 wlc UP, live weight 2, quorum 1\n    \

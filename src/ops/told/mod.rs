@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::warn;
@@ -45,7 +45,7 @@ const ORDERS: usize = 1024;
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How it goes with one receiver.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiverStatus {
     /// `mail relay:25` or the webhook's address.
     pub to: String,

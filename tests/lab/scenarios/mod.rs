@@ -10,6 +10,7 @@ mod ill;
 mod interop;
 mod interop_forms;
 mod lab;
+mod live;
 mod namespace;
 mod ops;
 mod package;
@@ -56,6 +57,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         tracked::SCENARIOS,
         events::SCENARIOS,
         steer::SCENARIOS,
+        live::SCENARIOS,
         interop_forms::SCENARIOS,
         conformance::SCENARIOS,
         ops::SCENARIOS,
