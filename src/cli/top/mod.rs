@@ -25,7 +25,7 @@ mod tests;
 
 use std::io::{IsTerminal, stdin, stdout};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -157,7 +157,7 @@ fn look(runtime_dir: &Path) -> Result<Look, ClientError> {
 }
 
 /// A director that comes back is followed from where it was left.
-fn follow(to: &SyncSender<Input>, runtime_dir: &PathBuf) {
+fn follow(to: &SyncSender<Input>, runtime_dir: &Path) {
     let mut since = 0;
     loop {
         let path = format!("/v1/events/follow?since={since}&limit={EVENTS}");
