@@ -37,6 +37,8 @@ pub use failure::{DnsFault, DrFault, Failure, LocalFault, SmtpStep, Stage, Unrea
 pub use judge::{Judge, Next, Ruling};
 pub use lane::Limits;
 pub use outcome::{Certificate, Outcome, Verdict, Weight};
+#[cfg(feature = "io")]
+pub use probe::answers;
 pub use probed::{Counts, Last, Status};
 #[cfg(feature = "io")]
 pub use runner::Runner;

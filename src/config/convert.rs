@@ -33,7 +33,7 @@ pub struct Report {
     pub exact: usize,
     /// Keywords that differ on purpose: the first line of each, and how.
     pub differs: Vec<(String, String, &'static str)>,
-    /// Places of what is read and has no effect here.
+    /// Places of what is read and has no effect here: a line, behind the name of its file where that is an included one.
     pub no_effect: Vec<String>,
     /// Places of what is passed over, as keepalived does, and stands in a comment or nowhere.
     pub left_out: Vec<String>,
@@ -195,7 +195,6 @@ impl Report {
         let mut places: [BTreeSet<_>; 3] = Default::default();
         for told in diagnostics.iter() {
             let Some(span) = told.span else { continue };
-            let place = diagnostics.sources().place(span);
             let at = match told.code {
                 "not-yet" | "no-effect" => 0,
                 "unknown-keyword" | "unknown-option" | "surplus-word" | "free-text" => 1,
@@ -203,8 +202,8 @@ impl Report {
             };
             // What is told together stands in several places.
             let others = told.related.iter().filter(|_| at == 0);
-            places[at].extend(others.map(|(span, _)| diagnostics.sources().place(*span).line));
-            places[at].insert(place.line);
+            places[at].extend(others.map(|(span, _)| line_of(diagnostics, *span)));
+            places[at].insert(line_of(diagnostics, span));
         }
         for (name, span) in names {
             let place = diagnostics.sources().place(span);
@@ -216,9 +215,22 @@ impl Report {
         let said = places.iter().map(BTreeSet::len).sum::<usize>() + self.differs.len();
         self.exact = total.saturating_sub(said);
         let [no_effect, left_out, _] = places;
-        let lines = |lines: BTreeSet<usize>| lines.iter().map(usize::to_string).collect();
+        let lines = |lines: BTreeSet<(Option<String>, usize)>| {
+            let named = |(file, line): &(Option<String>, usize)| match file {
+                Some(file) => format!("{file}:{line}"),
+                None => line.to_string(),
+            };
+            lines.iter().map(named).collect()
+        };
         (self.no_effect, self.left_out) = (lines(no_effect), lines(left_out));
     }
+}
+
+/// A line; with its file, unless that is the one that was read first.
+fn line_of(diagnostics: &Diagnostics, span: Span) -> (Option<String>, usize) {
+    let place = diagnostics.sources().place(span);
+    let first = diagnostics.sources().names().next();
+    (Some(place.file).filter(|file| first != Some(file)), place.line)
 }
 
 fn walk<'t>(block: &'t Block, visit: &mut impl FnMut(&'t Directive)) {
@@ -276,6 +288,25 @@ mod tests {
         for wanted in wanted {
             assert!(kdl.contains(wanted), "{wanted}\nis missing in\n{kdl}");
         }
+    }
+
+    #[test]
+    fn the_report_names_the_file_of_an_included_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let inner = write(
+            "inner.conf",
+            "# the web\nvirtual_server 10.0.0.1 80 { # front\n lb_kind DR\n protocol TCP\n snmp_name x\n real_server 10.0.0.2 80 {\n }\n}\n",
+        );
+        let path = write("k.conf", "global_defs {\n enable_dbus\n}\ninclude inner.conf\n");
+        let Converted { report, kdl, .. } = convert(&path);
+        assert_eq!(report.no_effect, ["2".to_owned(), format!("{}:5", inner.display())]);
+        let kdl = kdl.unwrap();
+        assert!(kdl.contains("// the web\nvirtual_server \"10.0.0.1\" 80 { // front\n"), "{kdl}");
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::step;
 /// Words on the command line.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Which target: keepalived, kdl, vrrp, claim
-    #[arg(value_parser = ["keepalived", "kdl", "vrrp", "claim"])]
+    /// Which target: a grammar, packets, or what real servers answer to a check
+    #[arg(value_parser = TARGETS)]
     name: String,
     /// How long
     seconds: u32,
@@ -23,6 +23,9 @@ pub(crate) struct Options {
     #[arg(long)]
     corpus: Option<PathBuf>,
 }
+
+const TARGETS: [&str; 9] =
+    ["keepalived", "kdl", "vrrp", "claim", "http", "smtp", "dns", "agent", "grpc"];
 
 /// Edges counted one by one, with the tables that libFuzzer needs to tell how many there are, and comparisons traced so
 /// that it can find what a program compares with.

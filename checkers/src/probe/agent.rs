@@ -3,7 +3,7 @@
 //! Unlike HAProxy, which remembers `drain` and `maint` until `ready`, each line stands for itself: an agent says `drain` for
 //! as long as it means it. And an agent that does not answer has failed, where HAProxy leaves that to other checks.
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::lines::Lines;
@@ -24,13 +24,25 @@ pub(super) async fn run(target: Target, spec: &AgentSpec) -> Result<Weight, Miss
     let within = spec.connection.timeout;
     let progress = Progress::default();
     match timeout(within, ask(target, spec, &progress)).await {
-        Ok(line) => Ok(judge(&line?)?),
+        Ok(heard) => heard,
         Err(_elapsed) => Err(progress.overdue(within).into()),
     }
 }
 
-async fn ask(target: Target, spec: &AgentSpec, progress: &Progress) -> Result<Vec<u8>, Miss> {
-    let mut stream = tcp::connect(target, &spec.connection, tcp::Close::Orderly).await?;
+async fn ask(target: Target, spec: &AgentSpec, progress: &Progress) -> Result<Weight, Miss> {
+    let stream = tcp::connect(target, &spec.connection, tcp::Close::Orderly).await?;
+    hear(spec, stream, progress).await
+}
+
+/// Question and line on a connection that stands.
+pub(super) async fn hear<T>(
+    spec: &AgentSpec,
+    mut stream: T,
+    progress: &Progress,
+) -> Result<Weight, Miss>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
     progress.enter(Stage::Greeting);
     let send = spec.send.as_bytes();
     if !send.is_empty() {
@@ -38,7 +50,7 @@ async fn ask(target: Target, spec: &AgentSpec, progress: &Progress) -> Result<Ve
         progress.enter(Stage::Request);
     }
     match Lines::new(stream, progress, LIMIT).next().await? {
-        Some(line) => Ok(line),
+        Some(line) => Ok(judge(&line)?),
         None => Err(Failure::Closed { bytes: 0 }.into()),
     }
 }

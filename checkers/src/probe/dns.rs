@@ -66,6 +66,16 @@ async fn ask(
     repeat(target, spec, question, progress).await
 }
 
+/// What a single datagram comes to, where the question had this identifier.
+pub(super) fn judge(spec: &DnsSpec, id: u16, datagram: &[u8]) -> Result<Weight, Miss> {
+    let question = Question { id, ..Question::new(spec)? };
+    match question.judge(datagram) {
+        Ok(Answer::Whole) => PASSED,
+        Ok(Answer::CutOff) => Err(Failure::Dns(DnsFault::CutOff).into()),
+        Err(fault) => Err(Failure::Dns(fault).into()),
+    }
+}
+
 /// Over TCP nothing is forged and nothing cut off: what does not fit is a fault at once.
 async fn repeat(
     target: Target,
@@ -84,11 +94,7 @@ async fn repeat(
     read(&mut stream, &mut length).await?;
     let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
     read(&mut stream, &mut answer).await?;
-    match question.judge(&answer) {
-        Ok(Answer::Whole) => PASSED,
-        Ok(Answer::CutOff) => Err(Failure::Dns(DnsFault::CutOff).into()),
-        Err(fault) => Err(Failure::Dns(fault).into()),
-    }
+    judge(spec, question.id, &answer)
 }
 
 async fn read<T>(stream: &mut Watched<'_, T>, into: &mut [u8]) -> Result<(), Failure>

@@ -66,7 +66,8 @@ async fn ask(
     PASSED
 }
 
-async fn call<T>(
+/// The call on a connection that stands.
+pub(super) async fn call<T>(
     target: Target,
     spec: &GrpcSpec,
     stream: T,

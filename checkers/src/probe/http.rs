@@ -81,7 +81,7 @@ async fn ask(
 }
 
 /// Request and answer on a connection that stands.
-async fn exchange<T>(
+pub(super) async fn exchange<T>(
     target: Target,
     spec: &HttpSpec,
     url: &Url,

@@ -4,6 +4,7 @@
 //! keeps nothing. Dropping it closes its socket or kills its process group.
 
 mod agent;
+pub mod answers;
 mod datagram;
 mod dns;
 mod dr;

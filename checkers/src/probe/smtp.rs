@@ -1,6 +1,6 @@
 //! `SMTP_CHECK`: greeting, HELO, QUIT (RFC 5321 sections 3.1, 3.2 and 4.2.1).
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -37,6 +37,18 @@ async fn ask<'a>(
     progress: &'a Progress,
 ) -> Result<Lines<'a, TcpStream>, Miss> {
     let stream = tcp::connect(target, &spec.connection, tcp::Close::Orderly).await?;
+    talk(spec, stream, progress).await
+}
+
+/// Greeting and HELO on a connection that stands.
+pub(super) async fn talk<'a, T>(
+    spec: &SmtpSpec,
+    stream: T,
+    progress: &'a Progress,
+) -> Result<Lines<'a, T>, Miss>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
     progress.enter(Stage::Greeting);
     let mut lines = Lines::new(stream, progress, LIMIT);
     expect(&mut lines, SmtpStep::Greeting, progress).await?;
@@ -49,11 +61,14 @@ async fn ask<'a>(
 }
 
 /// Reads one reply; the last of its lines has a blank after the code, or nothing.
-async fn expect(
-    lines: &mut Lines<'_, TcpStream>,
+async fn expect<T>(
+    lines: &mut Lines<'_, T>,
     step: SmtpStep,
     progress: &Progress,
-) -> Result<(), Failure> {
+) -> Result<(), Failure>
+where
+    T: AsyncRead + Unpin,
+{
     loop {
         let Some(line) = lines.next().await? else {
             return Err(Failure::Closed { bytes: progress.received() });

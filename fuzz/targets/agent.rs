@@ -1,0 +1,20 @@
+//! Any bytes as the line of an agent.
+#![no_main]
+
+use checkers::spec::{AgentSend, AgentSpec, Connection, ProbeKind};
+use checkers::{Cadence, CheckSpec, Outcome, Target, answers};
+use libfuzzer_sys::fuzz_target;
+
+fn kind(_: &[u8]) -> ProbeKind {
+    ProbeKind::Agent(AgentSpec { connection: Connection::default(), send: AgentSend::default() })
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let spec = CheckSpec { kind: kind(bytes), cadence: Cadence::default() };
+    let target = Target { addr: [192, 0, 2, 1].into(), port: 80 };
+    match answers::judge(&spec, target, bytes) {
+        Some(Outcome::Failed(failure)) => assert!(!failure.to_string().is_empty()),
+        Some(Outcome::Passed(_)) => assert!(!bytes.is_empty(), "silence is no answer"),
+        other => panic!("{other:?}"),
+    }
+});

@@ -1,0 +1,24 @@
+//! Any bytes as a datagram that comes after the question of DNS_CHECK.
+#![no_main]
+
+use checkers::spec::{Connection, DnsName, DnsRecord, DnsSpec, ProbeKind};
+use checkers::{Cadence, CheckSpec, Outcome, Target, answers};
+use libfuzzer_sys::fuzz_target;
+
+fn kind(_: &[u8]) -> ProbeKind {
+    ProbeKind::Dns(DnsSpec {
+        connection: Connection::default(),
+        record: DnsRecord::Soa,
+        name: DnsName::default(),
+    })
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let spec = CheckSpec { kind: kind(bytes), cadence: Cadence::default() };
+    let target = Target { addr: [192, 0, 2, 1].into(), port: 80 };
+    match answers::judge(&spec, target, bytes) {
+        Some(Outcome::Failed(failure)) => assert!(!failure.to_string().is_empty()),
+        Some(Outcome::Passed(_)) => assert!(!bytes.is_empty(), "silence is no answer"),
+        other => panic!("{other:?}"),
+    }
+});
