@@ -10,6 +10,7 @@ mod tests;
 use std::net::SocketAddr;
 
 use ipvs::{DestinationKey, ServiceKey};
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::lvs::selector::Selector;
@@ -29,15 +30,62 @@ pub enum Unknown {
     Target(String),
 }
 
+/// What is explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A `vrrp_instance`.
+    Instance,
+    /// A virtual server.
+    VirtualServer,
+    /// A real server of one virtual server.
+    RealServer,
+}
+
+/// One thing, and why it is as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explained {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name: of an instance, or the key; of a real server `VIRTUAL_SERVER/REAL_SERVER`.
+    pub name: String,
+    /// The chain of reasons: how it is first, then why, a line each.
+    pub reasons: Vec<String>,
+}
+
 /// Everything that `target` may mean: an instance by name, a virtual server by address and port, a real server.
 pub fn explain(status: &Status, target: &str, clock: Clock<'_>) -> Result<String, Unknown> {
+    let texts = texts(status, target, clock)?;
+    Ok(texts.into_iter().map(|(_, _, text)| text).collect::<Vec<_>>().join("\n"))
+}
+
+/// The same for programs.
+pub fn explained(
+    status: &Status,
+    target: &str,
+    clock: Clock<'_>,
+) -> Result<Vec<Explained>, Unknown> {
+    let lines = |text: String| text.lines().map(|line| line.trim().to_owned()).collect();
+    let one = |(kind, name, text)| Explained { kind, name, reasons: lines(text) };
+    Ok(texts(status, target, clock)?.into_iter().map(one).collect())
+}
+
+type Text = (Kind, String, String);
+
+fn texts(status: &Status, target: &str, clock: Clock<'_>) -> Result<Vec<Text>, Unknown> {
     let mut texts = Vec::new();
     if let Some(vrrp) = &status.vrrp {
         let named = vrrp.instances.iter().filter(|it| it.name == target);
-        texts.extend(named.map(|it| instance::explain(it, vrrp, clock)));
+        let one = |it: &crate::router::status::InstanceStatus| {
+            (Kind::Instance, it.name.clone(), instance::explain(it, vrrp, clock))
+        };
+        texts.extend(named.map(one));
     }
     if let Some(lvs) = &status.lvs {
-        texts.extend(services(lvs, target).map(|it| service::explain(it, clock)));
+        texts.extend(
+            services(lvs, target)
+                .map(|it| (Kind::VirtualServer, it.key.clone(), service::explain(it, clock))),
+        );
         if let Ok(selector) = target.parse::<Selector>() {
             texts.extend(servers(lvs, selector, clock));
         }
@@ -45,7 +93,7 @@ pub fn explain(status: &Status, target: &str, clock: Clock<'_>) -> Result<String
     if texts.is_empty() {
         return Err(Unknown::Target(target.to_owned()));
     }
-    Ok(texts.join("\n"))
+    Ok(texts)
 }
 
 /// Virtual servers that a text names: whole key, address and port, or address alone.
@@ -64,7 +112,7 @@ fn is_named(key: &str, target: &str) -> bool {
         || (address.is_some() && target.parse().ok() == address)
 }
 
-fn servers(lvs: &LvsStatus, selector: Selector, clock: Clock<'_>) -> Vec<String> {
+fn servers(lvs: &LvsStatus, selector: Selector, clock: Clock<'_>) -> Vec<Text> {
     let mut texts = Vec::new();
     for service in &lvs.virtual_servers {
         let Ok(key) = service.key.parse::<ServiceKey>() else { continue };
@@ -75,7 +123,10 @@ fn servers(lvs: &LvsStatus, selector: Selector, clock: Clock<'_>) -> Vec<String>
             let socket: Option<SocketAddr> = server.key.parse().ok();
             socket.is_some_and(|socket| selector.matches(key, DestinationKey::from(socket)))
         });
-        texts.extend(meant.map(|server| server::explain(server, service, clock)));
+        texts.extend(meant.map(|server| {
+            let name = format!("{}/{}", service.key, server.key);
+            (Kind::RealServer, name, server::explain(server, service, clock))
+        }));
     }
     texts
 }

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Runtime, check_now, client, drain, events, explain, instances, steer, table, top};
+use super::{
+    Runtime, check_now, client, drain, drill, events, explain, instances, pairing, probe, steer,
+    table, top,
+};
 
 /// One of them.
 #[derive(Debug, Subcommand)]
@@ -13,6 +16,9 @@ pub(super) enum Director {
     Explain {
         /// ADDRESS, ADDRESS:PORT, VIRTUAL_SERVER/REAL_SERVER or the name of an instance
         target: String,
+        /// As JSON: a list of kind, name and reasons
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         runtime: Runtime,
     },
@@ -40,6 +46,8 @@ pub(super) enum Director {
         #[command(flatten)]
         target: steer::Target,
         #[command(flatten)]
+        pair: pairing::Pair,
+        #[command(flatten)]
         options: drain::Options,
         #[command(flatten)]
         runtime: Runtime,
@@ -49,12 +57,16 @@ pub(super) enum Director {
         #[command(flatten)]
         target: steer::Target,
         #[command(flatten)]
+        pair: pairing::Pair,
+        #[command(flatten)]
         runtime: Runtime,
     },
     /// Give a real server another weight: a number, or a share of the weight that it would have
     Weight {
         #[command(flatten)]
         target: steer::Target,
+        #[command(flatten)]
+        pair: pairing::Pair,
         /// N or N%
         #[arg(value_name = "WEIGHT", value_parser = steer::parse_weight)]
         weight: String,
@@ -66,6 +78,8 @@ pub(super) enum Director {
         /// ADDRESS, ADDRESS:PORT or VIRTUAL_SERVER/REAL_SERVER
         #[arg(value_name = "RS")]
         servers: String,
+        #[command(flatten)]
+        pair: pairing::Pair,
         #[command(flatten)]
         runtime: Runtime,
     },
@@ -83,6 +97,18 @@ pub(super) enum Director {
         instance: String,
         #[command(flatten)]
         runtime: Runtime,
+    },
+    /// Hand over on purpose and measure the gap that a client sees; exit status 0 within the limit, 7 longer
+    Drill {
+        #[command(flatten)]
+        options: drill::Options,
+        #[command(flatten)]
+        runtime: Runtime,
+    },
+    /// Connect to a virtual server again and again as a client does, and say the longest gap
+    Probe {
+        #[command(flatten)]
+        options: probe::Options,
     },
     /// Hand over what is Master, and take nothing from a master until `rejoin`
     Resign {
@@ -119,22 +145,30 @@ pub(super) enum Director {
 /// Runs it.
 pub(super) fn run(command: Director) -> ExitCode {
     match command {
-        Director::Explain { target, runtime } => explain::run(&runtime.runtime_dir, &target),
+        Director::Explain { target, json, runtime } => {
+            explain::run(&runtime.runtime_dir, &target, json)
+        }
         Director::Table { options } => table::run(&options),
         Director::Events { runtime, options } => events::run(&runtime.runtime_dir, &options),
         Director::Top { runtime, options } => top::run(&runtime.runtime_dir, &options),
-        Director::Drain { target, options, runtime } => {
-            steer::drain(&runtime.runtime_dir, &target, &options)
+        Director::Drain { target, pair, options, runtime } => {
+            pair.follow(steer::drain(&runtime.runtime_dir, &target, &options))
         }
-        Director::Disable { target, runtime } => steer::disable(&runtime.runtime_dir, &target),
-        Director::Weight { target, weight, runtime } => {
-            steer::weight(&runtime.runtime_dir, &target, &weight)
+        Director::Disable { target, pair, runtime } => {
+            pair.follow(steer::disable(&runtime.runtime_dir, &target))
         }
-        Director::Enable { servers, runtime } => steer::enable(&runtime.runtime_dir, &servers),
+        Director::Weight { target, pair, weight, runtime } => {
+            pair.follow(steer::weight(&runtime.runtime_dir, &target, &weight))
+        }
+        Director::Enable { servers, pair, runtime } => {
+            pair.follow(steer::enable(&runtime.runtime_dir, &servers))
+        }
         Director::Overrides { json, runtime } => steer::overrides(&runtime.runtime_dir, json),
         Director::Failover { instance, runtime } => {
             instances::failover(&runtime.runtime_dir, &instance)
         }
+        Director::Drill { options, runtime } => drill::run(&runtime.runtime_dir, &options),
+        Director::Probe { options } => probe::run(&options),
         Director::Resign { instance, runtime } => {
             instances::order(&runtime.runtime_dir, "resign", instance.as_deref())
         }

@@ -52,16 +52,26 @@ pub(super) fn failover(runtime_dir: &Path, instance: &str) -> ExitCode {
     }
 }
 
-fn path(what: &str, instance: Option<&str>) -> String {
+/// Where an order about an instance goes.
+pub(super) fn path(what: &str, instance: Option<&str>) -> String {
     let named = instance.map_or_else(String::new, |name| format!("?instance={}", quoted(name)));
     format!("/v1/instances/{what}{named}")
 }
 
+/// Instances of that name, or of the sync group of that name.
+pub(super) fn named<'a>(
+    status: &'a Status,
+    name: &'a str,
+) -> impl Iterator<Item = &'a InstanceStatus> {
+    let meant =
+        move |it: &&InstanceStatus| it.name == name || it.sync_group.as_deref() == Some(name);
+    status.vrrp.iter().flat_map(|vrrp| &vrrp.instances).filter(meant)
+}
+
 /// How it ended, once no router of that name (or of that sync group) hands over any more.
 fn end(status: &Status, name: &str) -> Option<(String, u8)> {
-    let meant = |it: &&InstanceStatus| it.name == name || it.sync_group.as_deref() == Some(name);
-    let instances = status.vrrp.iter().flat_map(|vrrp| &vrrp.instances).filter(meant);
-    let mut states = instances.map(|it| (it.state, it.master.as_ref().map(|m| m.address)));
+    let mut states =
+        named(status, name).map(|it| (it.state, it.master.as_ref().map(|m| m.address)));
     let all: Vec<_> = states.by_ref().collect();
     if all.iter().any(|(state, _)| *state == State::HandingOver) {
         return None;

@@ -9,14 +9,18 @@ mod digest;
 mod director;
 mod doctor;
 mod drain;
+mod drill;
 mod events;
 mod explain;
+mod habits;
 mod instances;
 mod keywords;
 mod load;
 mod manual;
 mod operate;
+mod pairing;
 mod plan;
+mod probe;
 mod sse;
 mod status;
 mod status_page;
@@ -34,6 +38,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::model::LogFormat;
 use crate::log;
 use crate::message::Role;
+use crate::supervisor;
 
 /// Where evenkeel keeps what it writes while it runs.
 const RUNTIME_DIR: &str = "/run/evenkeel";
@@ -50,8 +55,14 @@ struct Arguments {
 enum Command {
     /// Run the director in the foreground; SIGHUP reloads, SIGTERM stops
     Run {
-        /// Configuration, KDL or keepalived.conf
-        #[arg(short, long, value_name = "FILE")]
+        /// Configuration, KDL or keepalived.conf; keepalived's -f and --use-file mean it too (its -c is another option)
+        #[arg(
+            short,
+            long,
+            visible_short_alias = 'f',
+            visible_alias = "use-file",
+            value_name = "FILE"
+        )]
         config: PathBuf,
         #[command(flatten)]
         id: ConfigId,
@@ -63,6 +74,8 @@ enum Command {
         /// Write nothing, send no advertisement: compare what this director would do with what another one does
         #[arg(long)]
         observe: bool,
+        #[command(flatten)]
+        habits: habits::Habits,
     },
     /// Print the number of a signal: STOP, RELOAD, DATA, STATS, JSON (as keepalived --signum)
     Signum {
@@ -113,7 +126,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Ask the network around this host what no configuration can tell
+    /// Ask this host and the network around it what no configuration can tell
     Doctor {
         #[command(subcommand)]
         part: doctor::Part,
@@ -193,14 +206,14 @@ enum Worker {
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct ConfigId {
     /// The director that `@ID` lines are read for; without it, this host's name up to its first dot
     #[arg(short = 'i', long = "config-id", value_name = "ID")]
     config_id: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct Runtime {
     /// Where pid file, sockets and state live: one for each director on a host
     #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
@@ -210,17 +223,35 @@ struct Runtime {
 /// Runs what the command line says.
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { config, id, runtime, log_format, observe } => {
+        Command::Run { config, id, habits, .. } if habits.config_test => {
+            check::run(&config, id.config_id.as_deref(), check::Format::Text, false, None)
+        }
+        Command::Run { config, id, runtime, log_format, observe, habits } => {
             log::start(Role::Supervisor);
             log::set_format(log_format.unwrap_or_default());
-            operate::run(config, id.config_id, runtime.runtime_dir, log_format, observe)
+            // It lives as long as this process.
+            let _pid = match habits.write_pid() {
+                Ok(file) => file,
+                Err(cause) => {
+                    tracing::error!("-p: {cause}");
+                    return ExitCode::FAILURE;
+                }
+            };
+            operate::run(supervisor::Options {
+                config,
+                config_id: id.config_id,
+                runtime_dir: runtime.runtime_dir,
+                log_format,
+                observe,
+                only: habits.only(),
+            })
         }
         Command::Check { file, id, format, against_system, peer } => {
             let (id, peer) = (id.config_id.as_deref(), peer.as_deref());
             check::run(&file, id, format, against_system, peer)
         }
         Command::Signum { name } => {
-            println!("{}", crate::supervisor::signal_number(&name));
+            println!("{}", supervisor::signal_number(&name));
             ExitCode::SUCCESS
         }
         Command::Keywords { word } => keywords::run(word.as_deref()),
@@ -299,6 +330,23 @@ mod tests {
         assert_eq!(millis("2m"), Ok(120_000));
         assert!(millis("5 parsecs").is_err());
         assert!(millis("-1").is_err());
+    }
+
+    #[test]
+    fn a_command_line_for_keepalived_runs_the_director() {
+        let line = "evenkeel run -n -l -D -f /etc/keepalived/keepalived.conf -p /run/k.pid -C";
+        let Command::Run { config, habits, .. } =
+            Arguments::parse_from(line.split_whitespace()).command
+        else {
+            panic!("{line}");
+        };
+        assert_eq!(config, PathBuf::from("/etc/keepalived/keepalived.conf"));
+        assert_eq!(habits.only(), Some(Role::Lvs));
+        // keepalived's -c names a pid file; ours the configuration: together they are refused, never mistaken.
+        let both = "evenkeel run -f k.conf -c checkers.pid".split_whitespace();
+        assert!(Arguments::try_parse_from(both).is_err());
+        let neither = "evenkeel run -f k.conf -P -C".split_whitespace();
+        assert!(Arguments::try_parse_from(neither).is_err());
     }
 
     #[test]

@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use super::{client, plan};
 use crate::change::changes;
-use crate::config::model::LogFormat;
 use crate::supervisor::status::DirectorStatus;
 use crate::supervisor::{self, Options};
 
@@ -18,17 +17,11 @@ use crate::supervisor::{self, Options};
 const STOP_WITHIN: Duration = Duration::from_secs(60);
 
 /// `evenkeel run`.
-pub(super) fn run(
-    config: PathBuf,
-    config_id: Option<String>,
-    runtime_dir: PathBuf,
-    log_format: Option<LogFormat>,
-    observe: bool,
-) -> ExitCode {
+pub(super) fn run(options: Options) -> ExitCode {
     // Absolute, so that a reload means the same file whatever happens to the working directory.
-    let config = std::path::absolute(&config).unwrap_or(config);
-    let runtime_dir = std::path::absolute(&runtime_dir).unwrap_or(runtime_dir);
-    supervisor::run(Options { config, config_id, runtime_dir, log_format, observe })
+    let config = std::path::absolute(&options.config).unwrap_or(options.config);
+    let runtime_dir = std::path::absolute(&options.runtime_dir).unwrap_or(options.runtime_dir);
+    supervisor::run(Options { config, runtime_dir, ..options })
 }
 
 /// `evenkeel reload`: exit status 0 when it is in force, 1 when nothing changed because of what is printed. With `ask`

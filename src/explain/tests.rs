@@ -363,3 +363,25 @@ fn durations_are_as_long_as_they_need_to_be() {
     let all = [0, 400, 59_999, 187_000, 7_500_000, 356_400_000].map(duration);
     assert_eq!(all, ["0.0s", "0.4s", "59s", "3m07s", "2h05m", "4d03h"]);
 }
+
+#[test]
+fn programs_get_kind_name_and_the_same_reasons() {
+    let mut whole = status(service(vec![failed(), serving()]));
+    let told = explained(&whole, "10.0.0.3:80", &clock).unwrap();
+    assert_eq!(told.len(), 2);
+    let json = serde_json::to_value(&told).unwrap();
+    assert_eq!(json[0]["kind"], "real_server");
+    assert_eq!(json[0]["name"], "TCP 10.0.0.100:80/10.0.0.3:80");
+    let text = explain(&whole, "10.0.0.3:80", &clock).unwrap();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let reasons = || told.iter().flat_map(|one| &one.reasons);
+    assert!(reasons().eq(lines), "{told:?} is not {text}");
+    let told = explained(&whole, "10.0.0.100:80", &clock).unwrap();
+    assert_eq!((told.len(), told[0].kind), (1, Kind::VirtualServer));
+    whole.vrrp = Some(VrrpStatus {
+        instances: vec![instance(State::Master, "no master heard")],
+        ..VrrpStatus::default()
+    });
+    assert_eq!(explained(&whole, "web", &clock).unwrap()[0].kind, Kind::Instance);
+    assert!(explained(&whole, "nothing", &clock).is_err());
+}

@@ -68,11 +68,18 @@ pub struct Options {
     pub log_format: Option<LogFormat>,
     /// Write nothing and send no advertisement: another director owns table and addresses.
     pub observe: bool,
+    /// Vrrp or lvs: the other of the two gets no work, whatever is configured (keepalived's -P and -C).
+    pub only: Option<Role>,
 }
 
 impl Options {
     /// Who has work: an observer has no routers.
     fn seen(&self, header: Header) -> Header {
+        let header = match self.only {
+            Some(Role::Vrrp) => header.without(Role::Lvs),
+            Some(Role::Lvs) => header.without(Role::Vrrp),
+            Some(Role::Supervisor | Role::Ops) | None => header,
+        };
         if self.observe { header.without(Role::Vrrp) } else { header }
     }
 }

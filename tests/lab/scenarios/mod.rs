@@ -4,6 +4,7 @@ mod bfd;
 mod checks;
 mod conformance;
 mod dr;
+mod drill;
 mod events;
 mod failover;
 mod ill;
@@ -58,6 +59,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         events::SCENARIOS,
         steer::SCENARIOS,
         live::SCENARIOS,
+        drill::SCENARIOS,
         interop_forms::SCENARIOS,
         conformance::SCENARIOS,
         ops::SCENARIOS,
