@@ -219,6 +219,8 @@ fn routers(old: Option<&RouterWorkerSpec>, new: Option<&RouterWorkerSpec>, all: 
         ("vrrp_rt_priority", &old.real_time_priority, &new.real_time_priority),
         ("process", &old.process, &new.process),
     ]);
+    let mut details = details;
+    come_and_go(&standing(old), &standing(new), &mut details);
     if !details.is_empty() {
         let object = "VRRP as a whole".to_owned();
         all.push(Change { verb: Verb::Change, object, details, impact: None });
@@ -264,6 +266,8 @@ fn router(old: &RouterWork, new: &RouterWork) -> Option<Change> {
             details.push(format!("- {}/{}", address.address, address.prefix_length));
         }
     }
+    let (before, after) = (paths(&old.routes, &old.rules), paths(&new.routes, &new.rules));
+    come_and_go(&before, &after, &mut details);
     if details.is_empty() && old != new {
         details.push("other options".to_owned());
     }
@@ -273,6 +277,26 @@ fn router(old: &RouterWork, new: &RouterWork) -> Option<Change> {
         details,
         impact: None,
     })
+}
+
+/// Routes and rules in words.
+fn paths(routes: &[vrrp::Route], rules: &[vrrp::Rule]) -> Vec<String> {
+    let routes = routes.iter().map(|route| format!("route {route}"));
+    routes.chain(rules.iter().map(|rule| format!("rule {rule}"))).collect()
+}
+
+/// What stands for good, in words.
+fn standing(spec: &RouterWorkerSpec) -> Vec<String> {
+    let addresses = spec.static_addresses.iter();
+    let addresses = addresses
+        .map(|it| format!("address {}/{} on {}", it.address, it.prefix_length, it.interface));
+    addresses.chain(paths(&spec.static_routes, &spec.static_rules)).collect()
+}
+
+fn come_and_go(before: &[String], after: &[String], details: &mut Vec<String>) {
+    let come = after.iter().filter(|it| !before.contains(it)).map(|it| format!("+ {it}"));
+    let go = before.iter().filter(|it| !after.contains(it)).map(|it| format!("- {it}"));
+    details.extend(come.chain(go));
 }
 
 /// The items whose values differ, as `name: before -> after`.

@@ -26,7 +26,9 @@ pub struct Specs {
 
 impl From<&Config> for Specs {
     fn from(config: &Config) -> Self {
-        let has_routers = !config.instances.is_empty() || !config.bfd_instances.is_empty();
+        let has_routers = !config.instances.is_empty()
+            || !config.bfd_instances.is_empty()
+            || !config.has_nothing_standing();
         let has_services =
             !config.virtual_servers.is_empty() || config.global.lvs_sync_daemon.is_some();
         Self {

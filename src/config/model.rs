@@ -59,10 +59,25 @@ pub struct Config {
     pub bfd_instances: Vec<BfdInstance>,
     /// `interface_up_down_delays`.
     pub interface_delays: Vec<InterfaceDelay>,
+    /// `static_ipaddress`: there as long as the director runs.
+    pub static_addresses: Vec<VirtualAddress>,
+    /// `static_routes`.
+    pub static_routes: Vec<vrrp::Route>,
+    /// `static_rules`.
+    pub static_rules: Vec<vrrp::Rule>,
     /// `vrrp_instance` blocks, in file order.
     pub instances: Vec<VrrpInstance>,
     /// `vrrp_sync_group` blocks, in file order.
     pub sync_groups: Vec<SyncGroup>,
     /// `virtual_server` blocks, in file order.
     pub virtual_servers: Vec<VirtualServer>,
+}
+
+impl Config {
+    /// Whether nothing stands for good.
+    pub fn has_nothing_standing(&self) -> bool {
+        self.static_addresses.is_empty()
+            && self.static_routes.is_empty()
+            && self.static_rules.is_empty()
+    }
 }

@@ -76,6 +76,7 @@ pub const EVENTS: &[(&str, Severity, &str)] = {
         ("instance_stopped", Info, "a VRRP instance ended"),
         ("override_over", Info, "an operator's override of a real server ended"),
         ("override_set", Info, "an operator overrode the weight of a real server"),
+        ("paths_repaired", Warning, "routes or rules of VRRP were gone and were put back"),
         ("real_server_down", Warning, "a real server failed its checks"),
         (
             "real_server_kept",

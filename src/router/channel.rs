@@ -18,6 +18,8 @@ use vrrp::io::Watcher;
 use vrrp::{Cause, Notice, Priority, ResumeAs, RouterId, State};
 
 use super::holdings::Place;
+use super::kernel_setting::KernelSettings;
+use super::paths::Path;
 use super::priority::{Condition, Finding, TrackerId};
 use super::spec::RouterWorkerSpec;
 use super::split_brain::Sample;
@@ -73,6 +75,10 @@ pub(super) struct Start {
     pub resume: Vec<(RouterId, ResumeAs)>,
     /// Addresses that it put on interfaces.
     pub left: Vec<Place>,
+    /// Routes and rules that it put there.
+    pub paths: Vec<Path>,
+    /// Settings that it changed.
+    pub settings: KernelSettings,
     /// What tracked scripts had come to.
     pub scripts: BTreeMap<String, Condition>,
     /// Routers that an operator had told to resign.
@@ -119,6 +125,8 @@ pub(super) enum Report {
     },
     /// Addresses that should have been there were missing, and were put back.
     Repaired(Vec<Place>),
+    /// Routes or rules that should have been there were missing, and were put back.
+    PathsRepaired(Vec<Path>),
     /// Addresses that a previous process left were removed.
     Cleared(Vec<Place>),
     /// Addresses that could not be put or taken away, and why.
@@ -173,6 +181,10 @@ pub(super) struct Standing {
     pub routers: Vec<(RouterId, State, u64)>,
     /// Addresses of ours on interfaces.
     pub held: Vec<Place>,
+    /// Routes and rules of ours.
+    pub paths: Vec<Path>,
+    /// Settings that we changed.
+    pub settings: KernelSettings,
     /// Routers that an operator has told to resign.
     pub resigned: Vec<RouterId>,
 }

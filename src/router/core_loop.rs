@@ -24,6 +24,8 @@ use super::channel::{CoreEnd, Report};
 use super::damping::Damping;
 use super::facts;
 use super::holdings::{Holdings, Place};
+use super::kernel_setting::KernelSettings;
+use super::paths::Paths;
 use super::priority::Findings;
 use super::sockets::{Sockets, Source, Spot, register};
 use super::spec::RouterWork;
@@ -54,6 +56,8 @@ pub(super) struct CoreLoop {
     /// Configured routers, and those that still hand over after their removal.
     pub(super) works: BTreeMap<RouterId, RouterWork>,
     pub(super) holdings: Holdings,
+    pub(super) paths: Paths,
+    pub(super) settings: KernelSettings,
     pub(super) found: Findings,
     pub(super) damping: Damping,
     pub(super) told: BTreeMap<RouterId, Told>,
@@ -128,6 +132,8 @@ impl CoreLoop {
             routers: Routers::new(),
             works: BTreeMap::new(),
             holdings: Holdings::default(),
+            paths: Paths::default(),
+            settings: KernelSettings::default(),
             found: Findings::default(),
             damping: Damping::default(),
             told: BTreeMap::new(),
@@ -163,6 +169,7 @@ impl CoreLoop {
                 return;
             }
         }
+        self.take_down();
         self.end.report(Report::Stopped);
     }
 
@@ -323,6 +330,11 @@ impl CoreLoop {
                 self.announce_again(&outcome.added);
                 self.end.report(Report::Repaired(outcome.added));
             }
+        }
+        let missing = self.apply_paths();
+        if !missing.is_empty() {
+            self.counters.repaired += missing.len() as u64;
+            self.end.report(Report::PathsRepaired(missing));
         }
     }
 }

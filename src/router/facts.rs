@@ -86,6 +86,9 @@ mod tests {
             source: None,
             unicast_ttl: 255,
             addresses: vec![vip("eth0", "10.0.0.100"), vip("eth0", "fe80::100")],
+            routes: Vec::new(),
+            rules: Vec::new(),
+            promote_secondaries: false,
             trackers: Vec::new(),
             notify: Notify::default(),
         }

@@ -56,6 +56,8 @@ pub(super) struct Outcome {
 pub(super) struct Holdings {
     /// What each router that holds wants.
     wanted: BTreeMap<RouterId, Vec<AddressSpec>>,
+    /// Those that no router has (`static_ipaddress`).
+    standing: Vec<AddressSpec>,
     /// What we put there, or took over from our previous process; and in which form, where we know.
     owned: BTreeMap<Place, Option<Form>>,
 }
@@ -92,6 +94,11 @@ impl Holdings {
     /// From now on no router wants any.
     pub(super) fn release_all(&mut self) {
         self.wanted.clear();
+    }
+
+    /// From now on these stand for good.
+    pub(super) fn stand(&mut self, addresses: Vec<AddressSpec>) {
+        self.standing = addresses;
     }
 
     /// Whether a router wants addresses.
@@ -136,7 +143,7 @@ impl Holdings {
     }
 
     fn difference(&self, links: &ByName<'_>) -> (Vec<AddressSpec>, Vec<Place>) {
-        let specs = || self.wanted.values().flatten();
+        let specs = || self.standing.iter().chain(self.wanted.values().flatten());
         let wanted: BTreeMap<Place, &AddressSpec> =
             specs().map(|spec| (Place::from(spec), spec)).collect();
         let is_misshapen = |place: &Place| {

@@ -6,7 +6,8 @@
 //!
 //! - [`spec`]: what the worker needs of a configuration
 //! - `core_loop`, `perform`, `report`: the real-time thread; `channel` is what passes between it and the desk
-//! - `sockets`, `holdings`: what it keeps open, and which addresses stand where
+//! - `sockets`, `holdings`, `paths`, `kernel_setting`: what it keeps open, which addresses, routes and rules stand
+//!   where, and what is set for them
 //! - `facts`, `damping`, [`priority`]: PURE: what interfaces and tracked objects mean for a router
 //! - `script`, `file`, `process`: what watches tracked objects
 //! - `bfd`: the thread of the BFD sessions
@@ -22,7 +23,9 @@ mod facts;
 mod file;
 pub mod heartbeat;
 mod holdings;
+mod kernel_setting;
 mod notify;
+mod paths;
 mod perform;
 pub mod priority;
 mod process;

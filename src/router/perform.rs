@@ -10,6 +10,7 @@ use vrrp::{Action, Addresses, Held, IfName, RouterId, State, Transport};
 use super::channel::{Changed, Report};
 use super::core_loop::CoreLoop;
 use super::holdings::{Outcome, Place};
+use super::paths::Path;
 use super::sockets::spot_of;
 
 impl CoreLoop {
@@ -37,6 +38,8 @@ impl CoreLoop {
             self.flush(&mut unapplied);
         }
         if changed {
+            // What goes with the addresses comes after their announcement.
+            self.apply_paths();
             self.forget_removed();
             self.report_standing();
         }
@@ -48,11 +51,16 @@ impl CoreLoop {
             Action::Hold { router } | Action::Readdress { router } => {
                 if let Some(work) = self.works.get(&router) {
                     self.holdings.hold(router, &work.addresses);
+                    self.paths.hold(router, Path::all(&work.routes, &work.rules));
                     unapplied.insert(router);
                     self.watch(router);
                 }
             }
             Action::Release { router } => {
+                if self.paths.release(router) {
+                    // Before the addresses, which a route may have as its source.
+                    self.apply_paths();
+                }
                 self.holdings.release(router);
                 self.forget_announcements(router);
                 self.unwatch(router);
@@ -242,6 +250,40 @@ impl CoreLoop {
             self.end.report(Report::AddressesFailed(news));
         }
         outcome
+    }
+
+    /// Brings routes and rules to what should be; those that were put there.
+    pub(super) fn apply_paths(&mut self) -> Vec<Path> {
+        match self.paths.apply(&self.links, &mut self.requests) {
+            Ok(outcome) => {
+                for (path, why) in outcome.failed {
+                    self.end.report(Report::Trouble(format!("{path}: {why}")));
+                }
+                outcome.added
+            }
+            Err(error) => {
+                self.end.report(Report::Trouble(format!("{error}; read again at the next resync")));
+                self.reopen_requests();
+                Vec::new()
+            }
+        }
+    }
+
+    /// At the end: what stands for good goes too, and what was set is put back.
+    pub(super) fn take_down(&mut self) {
+        self.paths.release_all();
+        self.apply_paths();
+        self.holdings.stand(Vec::new());
+        self.apply_holdings();
+        self.apply_settings(&BTreeMap::new());
+        self.report_standing();
+    }
+
+    /// Sets what is needed, and puts back what is not.
+    pub(super) fn apply_settings(&mut self, needed: &BTreeMap<String, String>) {
+        for trouble in self.settings.apply(needed) {
+            self.end.report(Report::Trouble(trouble));
+        }
     }
 
     /// After a broken conversation answers may be out of step: a new socket, and everything read again.

@@ -23,6 +23,8 @@ impl CoreLoop {
         let standing = Standing {
             routers: routers.collect(),
             held: self.holdings.owned().collect(),
+            paths: self.paths.owned().cloned().collect(),
+            settings: self.settings.clone(),
             resigned: self
                 .routers
                 .views()

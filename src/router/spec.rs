@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vrrp::{
-    AnnounceSpec, Auth, ChecksumForm, Family, GroupSpec, IfName, Password, Peer, RouterId,
-    RouterSpec, Transport, Wish,
+    AnnounceSpec, Auth, ChecksumForm, Family, GroupSpec, IfName, Password, Peer, Route, RouterId,
+    RouterSpec, Rule, Transport, Wish,
 };
 
 use super::heartbeat::HeartbeatSpec;
@@ -28,6 +28,12 @@ use crate::process::Process;
 pub struct RouterWorkerSpec {
     /// Virtual routers, in file order.
     pub routers: Vec<RouterWork>,
+    /// `static_ipaddress`: there from start to stop.
+    pub static_addresses: Vec<AddressSpec>,
+    /// `static_routes`.
+    pub static_routes: Vec<Route>,
+    /// `static_rules`.
+    pub static_rules: Vec<Rule>,
     /// Sync groups, in file order.
     pub groups: Vec<GroupWork>,
     /// Scripts that at least one router tracks, by name.
@@ -71,6 +77,12 @@ pub struct RouterWork {
     pub unicast_ttl: u8,
     /// Every address it holds as Master, excluded ones too.
     pub addresses: Vec<AddressSpec>,
+    /// `virtual_routes`: there while it holds its addresses.
+    pub routes: Vec<Route>,
+    /// `virtual_rules`.
+    pub rules: Vec<Rule>,
+    /// `promote_secondaries` on its interfaces.
+    pub promote_secondaries: bool,
     /// What its priority follows, its group's trackers among them.
     pub trackers: Vec<Tracker>,
     /// Notify scripts.
@@ -149,6 +161,9 @@ impl From<&Config> for RouterWorkerSpec {
             watch_holders: config.global.vrrp_watch_holders,
             heartbeat: config.heartbeat.clone(),
             bfd: config.bfd_instances.clone(),
+            static_addresses: config.static_addresses.iter().map(address).collect(),
+            static_routes: config.static_routes.clone(),
+            static_rules: config.static_rules.clone(),
             groups: config.sync_groups.iter().map(|it| group(config, it)).collect(),
             fifos: FifoSpec::of(
                 &with_script_user(config, &config.global.fifo),
@@ -215,6 +230,9 @@ fn router(config: &Config, instance: &VrrpInstance) -> RouterWork {
         source: instance.source,
         unicast_ttl: instance.unicast_ttl,
         addresses: held.map(address).collect(),
+        routes: instance.virtual_routes.clone(),
+        rules: instance.virtual_rules.clone(),
+        promote_secondaries: instance.promote_secondaries,
         trackers: trackers(instance, group),
         notify: notify(config, &instance.notify),
     }

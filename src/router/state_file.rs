@@ -12,6 +12,8 @@ use vrrp::{ResumeAs, RouterId, State};
 
 use super::channel::{Standing, Start};
 use super::holdings::Place;
+use super::kernel_setting::KernelSettings;
+use super::paths::Path as Kept;
 use super::priority::Condition;
 use super::spec::RouterWorkerSpec;
 
@@ -36,13 +38,19 @@ pub(super) struct StateFile {
     /// Routers that an operator has told to resign.
     #[serde(default)]
     pub resigned: Vec<RouterId>,
+    /// Routes and rules that we put there.
+    #[serde(default)]
+    pub paths: Vec<Kept>,
+    /// Settings that we changed, and what they were.
+    #[serde(default)]
+    pub settings: KernelSettings,
 }
 
 impl StateFile {
     /// What to leave behind now.
     pub(super) fn new(standing: Standing, scripts: BTreeMap<String, Condition>) -> Self {
-        let Standing { routers, held, resigned } = standing;
-        Self { layout: LAYOUT, boot: boot(), routers, held, scripts, resigned }
+        let Standing { routers, held, resigned, paths, settings } = standing;
+        Self { layout: LAYOUT, boot: boot(), routers, held, scripts, resigned, paths, settings }
     }
 
     /// Reads the file of this boot, if there is one.
@@ -87,6 +95,8 @@ impl StateFile {
             is_replacement: died_at.is_some(),
             resume,
             left: self.held,
+            paths: self.paths,
+            settings: self.settings,
             scripts: if died_at.is_some() { self.scripts } else { BTreeMap::new() },
             // A new director begins afresh; one whose process was replaced goes on as told.
             resigned: if died_at.is_some() { self.resigned } else { Vec::new() },
@@ -126,6 +136,9 @@ mod tests {
             source: None,
             unicast_ttl: 255,
             addresses: vec![vip],
+            routes: Vec::new(),
+            rules: Vec::new(),
+            promote_secondaries: false,
             trackers: Vec::new(),
             notify: Notify::default(),
         };
@@ -137,7 +150,8 @@ mod tests {
         let held = spec.routers[0].addresses.iter().map(Place::from).collect();
         let routers = vec![(spec.routers[0].router.id, state, 5)];
         let scripts = BTreeMap::from([("nginx".to_owned(), Condition::Good)]);
-        StateFile::new(Standing { routers, held, resigned: vec![] }, scripts)
+        let (paths, settings) = (Vec::new(), KernelSettings::default());
+        StateFile::new(Standing { routers, held, resigned: vec![], paths, settings }, scripts)
     }
 
     fn resumed(file: StateFile, died_at: Option<u64>, now: u64) -> Option<ResumeAs> {

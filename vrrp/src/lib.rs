@@ -9,6 +9,7 @@
 //! | [`id`] | names: interface, virtual router, priority, version |
 //! | [`spec`] | what a router and a group should be |
 //! | [`packet`], [`checksum`] | the wire form, and the checks that need no configuration |
+//! | [`route`] | routes and rules that go with a router |
 //! | `receive` | the checks that do |
 //! | [`announce`] | gratuitous ARP and unsolicited neighbour advertisements as bytes |
 //! | `timing` | the formulas for skew, master-down and hand-over times |
@@ -33,6 +34,7 @@ pub mod io;
 mod oddity;
 pub mod packet;
 mod receive;
+pub mod route;
 mod router;
 pub mod routers;
 #[cfg(any(test, feature = "simulation"))]
@@ -46,6 +48,7 @@ pub use counters::{Counters, Refused};
 pub use id::{Family, IfName, Priority, RouterId, Version, Vrid};
 pub use input::{Header, Held, Link, MasterView, Received, ResumeAs, RouterView, Tracking};
 pub use packet::{Advertisement, Refusal};
+pub use route::{Hop, Metric, Prefix, Route, RouteKind, Rule, RuleAction};
 pub use routers::Routers;
 pub use spec::{
     AnnounceSpec, Auth, ChecksumForm, GroupSpec, Password, Peer, RouterSpec, Transport, Wish,

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::options::{OptionWord, alone, later, value};
+use super::route::SCOPES;
 use super::{At, Decoder};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Broadcast, VirtualAddress};
@@ -70,9 +71,6 @@ const OPTIONS: &[OptionWord<Draft>] = &[
         _ => decoder.bad(word, format_args!("at most {LABEL} characters, as in `eth0:1`,")),
     }),
     value("scope", |decoder, word, draft| {
-        // rt_scopes of iproute2.
-        const SCOPES: [(&str, u8); 5] =
-            [("global", 0), ("site", 200), ("link", 253), ("host", 254), ("nowhere", 255)];
         let scope = word.text.parse().ok().or_else(|| decoder.choice(word, &SCOPES));
         draft.scope = scope.unwrap_or_default();
     }),

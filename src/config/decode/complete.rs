@@ -65,6 +65,11 @@ impl Decoder<'_> {
         let finish = |addresses: Vec<addresses::Draft>| -> Vec<VirtualAddress> {
             addresses.into_iter().map(|address| address.finish(interface)).collect()
         };
+        let wanted = std::mem::take(&mut draft.routes).into_iter();
+        let virtual_routes =
+            wanted.filter_map(|it| self.finish_route(it, family, Some(interface))).collect();
+        let wanted = std::mem::take(&mut draft.rules).into_iter();
+        let virtual_rules = wanted.filter_map(|it| self.finish_rule(it, family)).collect();
         let instance = VrrpInstance {
             name: draft.name,
             interface,
@@ -84,6 +89,9 @@ impl Decoder<'_> {
             v3_checksum_as_v2: draft.v3_checksum_as_v2,
             virtual_addresses: finish(draft.virtual_addresses),
             excluded_addresses: finish(draft.excluded_addresses),
+            virtual_routes,
+            virtual_rules,
+            promote_secondaries: draft.promote_secondaries,
             preempt,
             preempt_delay,
             accept: rules.accept,

@@ -10,7 +10,7 @@ use super::announce::AnnounceDraft;
 use super::global::DAY;
 use super::options::{OptionWord, value};
 use super::track::{Trackers, Tracks};
-use super::{At, Decoder, Keyword, Keywords, acts, many, not_yet, refused};
+use super::{At, Decoder, Keyword, Keywords, acts, many, not_yet, refused, route, rule};
 use crate::config::keywords;
 use crate::config::model::{InitialState, Notify, UnicastPeer};
 use crate::config::source::Span;
@@ -51,6 +51,9 @@ pub(super) struct Draft {
     pub(super) virtual_addresses: Vec<addresses::Draft>,
     pub(super) excluded_addresses: Vec<addresses::Draft>,
     pub(super) no_virtual_ipaddress: bool,
+    pub(super) routes: Vec<route::Draft>,
+    pub(super) rules: Vec<rule::Draft>,
+    pub(super) promote_secondaries: bool,
     pub(super) nopreempt: Option<Span>,
     pub(super) preempt_delay: Option<At<Duration>>,
     pub(super) accept: Option<At<bool>>,
@@ -211,9 +214,15 @@ const ADDRESSES: &[Keyword<Draft>] = &[
     acts("no_virtual_ipaddress", "", |decoder, directive, draft| {
         draft.no_virtual_ipaddress = decoder.flag(directive);
     }),
-    not_yet("virtual_routes", "{ ROUTE ... }", "the routes are not set"),
-    not_yet("virtual_rules", "{ RULE ... }", "the rules are not set"),
-    not_yet("promote_secondaries", "", "the interface's setting stays as it is"),
+    many("virtual_routes", "{ ROUTE ... }", |decoder, directive, draft| {
+        draft.routes.extend(decoder.route_lines(directive));
+    }),
+    many("virtual_rules", "{ RULE ... }", |decoder, directive, draft| {
+        draft.rules.extend(decoder.rule_lines(directive));
+    }),
+    acts("promote_secondaries", "", |decoder, directive, draft| {
+        draft.promote_secondaries = decoder.flag(directive);
+    }),
 ];
 
 const RULES: &[Keyword<Draft>] = &[

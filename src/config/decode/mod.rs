@@ -34,6 +34,8 @@ mod process;
 mod real_server;
 mod regex;
 mod root;
+mod route;
+mod rule;
 mod script;
 mod service;
 mod smtp;
@@ -87,6 +89,7 @@ pub(super) fn decode(tree: &Block, host: Host, diagnostics: &mut Diagnostics) ->
         log_failures: false,
         track_files: BTreeMap::new(),
         followed: Vec::new(),
+        next_rule: rule::FIRST_PRIORITY,
     };
     let config = root::decode(&mut decoder, tree);
     decoder.tell_what_waits();
@@ -267,6 +270,8 @@ struct Decoder<'a> {
     track_files: BTreeMap<String, file::TrackFile>,
     /// Sessions that a `BFD_CHECK` follows.
     followed: Vec<At<String>>,
+    /// The priority of the next rule without one.
+    next_rule: u32,
 }
 
 impl Decoder<'_> {

@@ -10,7 +10,8 @@ use super::group::Group;
 use super::script::Named;
 use super::tracked::{Object, Objects};
 use super::{
-    At, Decoder, Keyword, Keywords, acts, global, instance, many, no_effect, not_yet, sync_group,
+    At, Decoder, Keyword, Keywords, acts, addresses, global, instance, many, no_effect, not_yet,
+    route, rule, sync_group,
 };
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
@@ -28,6 +29,9 @@ pub(super) struct Draft {
     scripts: Vec<Named>,
     files: Vec<Object<TrackFile>>,
     interface_delays: Vec<InterfaceDelay>,
+    static_addresses: Vec<addresses::Draft>,
+    static_routes: Vec<route::Draft>,
+    static_rules: Vec<rule::Draft>,
     processes: Vec<Object<TrackProcess>>,
     bfd_instances: Vec<super::bfd::Named>,
     heartbeat: Option<crate::router::heartbeat::HeartbeatSpec>,
@@ -97,9 +101,19 @@ impl Keywords for Draft {
                 draft.interface_delays.extend(decoder.interface_delays(directive));
             },
         ),
-        not_yet("static_ipaddress", "{ ADDRESS ... }", "the addresses are not set"),
-        not_yet("static_routes", "{ ROUTE ... }", "the routes are not set"),
-        not_yet("static_rules", "{ RULE ... }", "the rules are not set"),
+        many(
+            "static_ipaddress",
+            "{ ADDRESS[/PREFIX] [dev INTERFACE] ... }",
+            |decoder, directive, draft| {
+                draft.static_addresses.extend(decoder.virtual_addresses(directive));
+            },
+        ),
+        many("static_routes", "{ ROUTE ... }", |decoder, directive, draft| {
+            draft.static_routes.extend(decoder.route_lines(directive));
+        }),
+        many("static_rules", "{ RULE ... }", |decoder, directive, draft| {
+            draft.static_rules.extend(decoder.rule_lines(directive));
+        }),
         not_yet("track_group", "NAME { ... }", "there are no static addresses to watch"),
         not_yet("SSL", "{ ... }", "SSL_GET presents no certificate"),
         many("vrrp_track_process", "NAME { ... }", |decoder, directive, draft| {
@@ -178,6 +192,9 @@ impl Decoder<'_> {
             scripts,
             files,
             interface_delays,
+            static_addresses,
+            static_routes,
+            static_rules,
             processes,
             bfd_instances,
             heartbeat,
@@ -215,7 +232,20 @@ impl Decoder<'_> {
             self.report(Diagnostic::error("unresolved", span, message));
         }
         self.one_service_each(&virtual_servers);
+        let default_interface = global.default_interface.or_else(|| "eth0".parse().ok());
+        let static_addresses = static_addresses.into_iter();
+        let static_addresses =
+            static_addresses.filter_map(|it| Some(it.finish(default_interface?))).collect();
+        let static_routes = static_routes.into_iter();
+        let static_routes = static_routes
+            .filter_map(|it| self.finish_route(it, Family::V4, default_interface))
+            .collect();
+        let static_rules = static_rules.into_iter();
+        let static_rules = static_rules.filter_map(|it| self.finish_rule(it, Family::V4)).collect();
         let config = Config {
+            static_addresses,
+            static_routes,
+            static_rules,
             global,
             scripts: scripts.into_iter().filter_map(|one| one.script).collect(),
             interface_delays,
@@ -230,6 +260,7 @@ impl Decoder<'_> {
         if config.instances.is_empty()
             && config.virtual_servers.is_empty()
             && config.bfd_instances.is_empty()
+            && config.has_nothing_standing()
             && !self.diagnostics.has_errors()
         {
             let message = "neither a vrrp_instance nor a virtual_server: there is nothing to do";

@@ -89,6 +89,8 @@ pub struct Global {
     pub vrrp_watch_holders: bool,
     /// `vrrp_rt_priority` 1..=99; `None`: evenkeel's own default where it is permitted.
     pub vrrp_rt_priority: Option<u8>,
+    /// `default_interface`, `eth0` unless given: where static addresses go that name none.
+    pub default_interface: Option<vrrp::IfName>,
     /// `lvs_timeouts`, in seconds; 0 leaves the kernel's value.
     pub lvs_timeouts: Option<LvsTimeouts>,
     /// `lvs_flush`: clear the whole table at start, foreign services included.
@@ -165,6 +167,7 @@ impl Default for Global {
             vrrp_hand_over: true,
             vrrp_watch_holders: true,
             vrrp_rt_priority: None,
+            default_interface: None,
             lvs_timeouts: None,
             lvs_flush: false,
             lvs_flush_on_stop: FlushOnStop::Off,

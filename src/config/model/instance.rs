@@ -46,6 +46,12 @@ pub struct VrrpInstance {
     pub virtual_addresses: Vec<VirtualAddress>,
     /// `virtual_ipaddress_excluded`: held, not advertised.
     pub excluded_addresses: Vec<VirtualAddress>,
+    /// `virtual_routes`: there while Master.
+    pub virtual_routes: Vec<vrrp::Route>,
+    /// `virtual_rules`: there while Master.
+    pub virtual_rules: Vec<vrrp::Rule>,
+    /// `promote_secondaries`: the kernel promotes a secondary address when its primary one goes.
+    pub promote_secondaries: bool,
     /// `nopreempt` absent.
     pub preempt: bool,
     /// `preempt_delay`, 0.

@@ -8,6 +8,8 @@ use vrrp::{RouterId, RouterView, State};
 use super::CoreLoop;
 use crate::message::RouterOrder;
 use crate::router::channel::{Configuration, DeskGone, Order, Report, Start};
+use crate::router::kernel_setting;
+use crate::router::paths::Path;
 use crate::router::priority::{Finding, TrackerKind};
 use crate::router::spec::{AFTER_RELEASE, RouterWorkerSpec};
 
@@ -72,13 +74,19 @@ impl CoreLoop {
                 }
             }
         }
+        for vip in &spec.static_addresses {
+            if let Err(error) = self.links.named(vip.interface.as_str()) {
+                complaints.insert(format!("static_ipaddress {}: {error}", vip.address));
+            }
+        }
         let complaints: Vec<_> = complaints.into_iter().collect();
         if complaints.is_empty() { Ok(()) } else { Err(complaints.join("; ")) }
     }
 
     pub(super) fn take_over(&mut self, spec: RouterWorkerSpec, start: Option<Start>) {
         let now = self.clock.now();
-        let Start { resume, left, scripts, resigned, .. } = start.unwrap_or_default();
+        let Start { resume, left, scripts, resigned, paths, settings, .. } =
+            start.unwrap_or_default();
         self.stop_within = spec.stop_within;
         self.raise.set(spec.process.auto);
         self.damping.configure(&spec.interface_delays);
@@ -91,6 +99,11 @@ impl CoreLoop {
         let trackers = || spec.routers.iter().flat_map(|work| &work.trackers);
         self.found.retain(|kind, name| trackers().any(|it| it.kind == kind && it.name == name));
         self.holdings.adopt(left, &self.links);
+        self.paths.adopt(paths);
+        self.settings.adopt(settings);
+        self.holdings.stand(spec.static_addresses);
+        self.paths.stand(Path::all(&spec.static_routes, &spec.static_rules));
+        self.apply_settings(&kernel_setting::needed(spec.routers.iter()));
         // Those that are removed hand over first; they are forgotten when the core has done so.
         self.works.extend(spec.routers.iter().map(|work| (work.router.id, work.clone())));
         let routers = spec.routers.into_iter().map(|work| work.router).collect();
@@ -100,11 +113,13 @@ impl CoreLoop {
         for (router, work) in &self.works {
             if self.holdings.is_holding(*router) {
                 self.holdings.hold(*router, &work.addresses);
+                self.paths.hold(*router, Path::all(&work.routes, &work.rules));
             }
         }
         for (router, resume) in resume {
             if let Some(work) = self.works.get(&router) {
                 self.holdings.hold(router, &work.addresses);
+                self.paths.hold(router, Path::all(&work.routes, &work.rules));
                 self.routers.resume(router, resume, now);
                 self.watch(router);
             }
@@ -115,6 +130,7 @@ impl CoreLoop {
         self.tell_core();
         self.settle();
         let cleared = self.apply_holdings();
+        self.apply_paths();
         if !cleared.removed.is_empty() {
             self.end.report(Report::Cleared(cleared.removed));
         }

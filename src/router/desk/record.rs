@@ -39,6 +39,11 @@ impl Desk<'_> {
                 warn!(addresses = list(&places), "missing, put back");
                 self.event("addresses_repaired", list(&places), "missing".into());
             }
+            Report::PathsRepaired(paths) => {
+                let text = paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                warn!(paths = text, "missing, put back");
+                self.event("paths_repaired", text, "missing".into());
+            }
             Report::Cleared(places) => {
                 info!(addresses = list(&places), "left by a previous run, removed");
             }

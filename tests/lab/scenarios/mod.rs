@@ -16,6 +16,7 @@ mod namespace;
 mod ops;
 mod package;
 mod pair;
+mod paths;
 mod pool;
 mod process;
 mod reload;
@@ -43,6 +44,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         weather::SCENARIOS,
         table::SCENARIOS,
         pool::SCENARIOS,
+        paths::SCENARIOS,
         sample::SCENARIOS,
         interop::SCENARIOS,
         failover::SCENARIOS,

@@ -15,8 +15,8 @@ use nix::errno::Errno;
 use super::error::Error;
 use super::netlink::{Request, Requests};
 
-/// RTPROT_KEEPALIVED of linux/rtnetlink.h, in IFA_PROTO (kernel 5.18 and later): addresses that VRRP put there.
-pub const VRRP_PROTOCOL: u8 = 18;
+/// In IFA_PROTO (kernel 5.18 and later) too.
+pub use crate::route::VRRP_PROTOCOL;
 
 /// INFINITY_LIFE_TIME of linux/if_addr.h.
 const FOREVER: u32 = u32::MAX;
@@ -170,7 +170,10 @@ fn new(message: RouteNetlinkMessage) -> Option<PresentAddress> {
     }
 }
 
-fn settle(answer: Result<(), io::Error>, already: &[Errno]) -> Result<Applied, io::Error> {
+pub(super) fn settle(
+    answer: Result<(), io::Error>,
+    already: &[Errno],
+) -> Result<Applied, io::Error> {
     match answer {
         Ok(()) => Ok(Applied::Changed),
         Err(error) => {

@@ -3,6 +3,7 @@
 //!
 //! - [`socket`]: VRRP packets out and in
 //! - [`link`] and [`address`]: interfaces and the virtual addresses on them, over [`netlink`]
+//! - [`path`]: routes and rules
 //! - [`announcer`] and [`watcher`]: gratuitous ARP and neighbour advertisements, ours and those of others
 //! - [`timer`]: the one timer
 
@@ -11,6 +12,7 @@ pub mod announcer;
 pub mod error;
 pub mod link;
 pub mod netlink;
+pub mod path;
 pub mod socket;
 pub mod timer;
 pub mod watcher;
@@ -20,6 +22,7 @@ pub use announcer::Announcer;
 pub use error::{Error, Severity};
 pub use link::{Link, Links};
 pub use netlink::Requests;
+pub use path::{IndexOf, PresentRoute, PresentRule, is_route, is_rule};
 pub use socket::{Outgoing, VrrpSocket};
 pub use timer::{Clock, Timer};
 pub use watcher::Watcher;

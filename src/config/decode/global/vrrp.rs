@@ -105,7 +105,10 @@ pub(super) const VRRP: &[Keyword<Draft>] = &[
     not_yet("vmac_prefix", "NAME", "there are no virtual MAC interfaces"),
     not_yet("vmac_addr_prefix", "NAME", "there are no virtual MAC interfaces"),
     not_yet("dynamic_interfaces", "[allow_if_changes]", "interfaces must exist at the start"),
-    not_yet("default_interface", "INTERFACE", "there are no static addresses"),
+    acts("default_interface", "INTERFACE", |decoder, directive, draft| {
+        let Some(word) = decoder.word(directive) else { return };
+        draft.global.default_interface = decoder.interface(word);
+    }),
     not_yet("disable_local_igmp", "", "the kernel announces the multicast group by IGMP"),
     not_yet("log_unknown_vrids", "", "advertisements of other routers are counted, not logged"),
     no_effect(
