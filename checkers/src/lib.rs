@@ -39,7 +39,7 @@ pub use lane::Limits;
 pub use outcome::{Certificate, Outcome, Verdict, Weight};
 #[cfg(feature = "io")]
 pub use probe::answers;
-pub use probed::{Counts, Last, Status};
+pub use probed::{Counts, Last, Latency, Status};
 #[cfg(feature = "io")]
 pub use runner::Runner;
 pub use snapshot::Snapshot;

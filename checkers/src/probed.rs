@@ -60,6 +60,41 @@ pub struct Counts {
     pub failed: u64,
     /// Questions that could not be asked.
     pub not_asked: u64,
+    /// How long those that passed or failed took.
+    pub latency: Latency,
+}
+
+/// How long probes took: a histogram with few buckets, since each probe has one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Probes that took no longer than the bound of the same place, and longer than the bound before it.
+    pub within: [u64; Latency::BOUNDS.len()],
+    /// Those that took longer than the last bound.
+    pub longer: u64,
+    /// All times together, microseconds.
+    pub sum_us: u64,
+}
+
+impl Latency {
+    /// Milliseconds.
+    pub const BOUNDS: [u64; 5] = [1, 5, 25, 100, 1000];
+
+    /// Another one.
+    pub fn take(&mut self, took: Duration) {
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.sum_us = self.sum_us.saturating_add(us);
+        match Self::BOUNDS.iter().position(|bound| us <= bound * 1000) {
+            Some(at) => self.within[at] += 1,
+            None => self.longer += 1,
+        }
+    }
+
+    /// Those of another probe too.
+    pub fn add(&mut self, other: &Self) {
+        self.within.iter_mut().zip(other.within).for_each(|(own, more)| *own += more);
+        self.longer += other.longer;
+        self.sum_us = self.sum_us.saturating_add(other.sum_us);
+    }
 }
 
 /// How a probe stands, for people and metrics.
@@ -153,7 +188,11 @@ impl Probed {
         now: Instant,
     ) -> Ruling {
         let ruling = self.judge.handle_outcome(&self.key.spec, &outcome);
-        self.last = Some(Last { started, took: now.saturating_duration_since(started) });
+        let took = now.saturating_duration_since(started);
+        self.last = Some(Last { started, took });
+        if !matches!(outcome, Outcome::NotAsked(_)) {
+            self.counts.latency.take(took);
+        }
         self.is_unasked = matches!(outcome, Outcome::NotAsked(_));
         if let Outcome::PassedWith(_, certificate) = outcome {
             self.certificate = Some(certificate);
@@ -246,5 +285,26 @@ impl Probed {
             // Shown again with the next answer.
             certificate: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_probe_is_in_one_bucket_and_its_bound_is_part_of_it() {
+        let mut latency = Latency::default();
+        for millis in [0, 1, 2, 25, 26, 1000, 1001] {
+            latency.take(Duration::from_millis(millis));
+        }
+        latency.take(Duration::from_micros(1_000_001));
+        assert_eq!((latency.within, latency.longer), ([2, 1, 1, 1, 1], 2));
+        assert_eq!(latency.sum_us, 3_055_001);
+        let mut twice = latency;
+        twice.add(&latency);
+        assert_eq!((twice.within[0], twice.longer, twice.sum_us), (4, 4, 6_110_002));
+        latency.take(Duration::MAX);
+        assert_eq!(latency.longer, 3);
     }
 }

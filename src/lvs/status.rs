@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use checkers::{Checkers, ProbeKind, Verdict};
+use checkers::{Checkers, Latency, ProbeKind, Verdict};
 use ipvs::ServiceKey;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,8 @@ pub struct LvsStatus {
     pub sync_daemon: Option<SyncStatus>,
     /// How often a service of ours was found changed by others.
     pub drifts: u64,
+    /// The most that this worker woke up late by since it began, microseconds.
+    pub latest_us: u64,
 }
 
 /// One virtual server.
@@ -66,6 +68,8 @@ pub struct VirtualServerStatus {
     pub differs: Vec<String>,
     /// How many failing real servers `min_in_pool` keeps.
     pub kept: usize,
+    /// How long probes took, all real servers together, by kind of check.
+    pub latencies: BTreeMap<String, Latency>,
     /// Real servers by key.
     pub real_servers: Vec<RealServerStatus>,
 }
@@ -202,6 +206,14 @@ fn virtual_server<K: Kernel>(
         }
     };
     let lag = applier.lag(spec.key);
+    let mut latencies: BTreeMap<String, Latency> = BTreeMap::new();
+    for status in subjects(served).filter_map(|subject| checkers.status(subject)) {
+        let kind = status.spec.kind.name();
+        match latencies.get_mut(kind) {
+            Some(all) => all.add(&status.counts.latency),
+            None => drop(latencies.insert(kind.to_owned(), status.counts.latency)),
+        }
+    }
     VirtualServerStatus {
         key: spec.key.to_string(),
         scheduler: spec.settings.scheduler.to_string(),
@@ -220,6 +232,7 @@ fn virtual_server<K: Kernel>(
         drifts: applier.drifts_of(spec.key),
         differs: applier.observed(spec.key).to_vec(),
         kept: planned.kept.len(),
+        latencies,
         real_servers: servers.map(server).collect(),
     }
 }
@@ -247,9 +260,21 @@ fn checks(
     checkers: &Checkers<Subject>,
     now: Instant,
 ) -> Vec<CheckStatus> {
-    let count = u16::try_from(server.checks.len()).unwrap_or(u16::MAX);
-    let subjects = (0..count).map(|check| Subject { service, server: server.key, check });
+    let subjects = asked(service, server);
     subjects.filter_map(|subject| check_status(subject, checkers, now)).collect()
+}
+
+/// The checks of all real servers.
+fn subjects(served: &Served) -> impl Iterator<Item = Subject> {
+    let spec = &served.spec;
+    spec.servers.iter().flat_map(|server| asked(spec.key, server))
+}
+
+/// Those of one.
+fn asked(service: ServiceKey, server: &ServerSpec) -> impl Iterator<Item = Subject> {
+    let count = u16::try_from(server.checks.len()).unwrap_or(u16::MAX);
+    let server = server.key;
+    (0..count).map(move |check| Subject { service, server, check })
 }
 
 fn check_status(

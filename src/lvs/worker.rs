@@ -88,6 +88,8 @@ pub(super) struct Worker {
     watched: BTreeSet<ServiceKey>,
     /// How far lateness has raised this thread.
     raise: Raise,
+    /// The most that it has woken up late by.
+    latest: Duration,
 }
 
 /// Why the worker ends.
@@ -319,6 +321,7 @@ impl Worker {
                     status::of(&self.served, &self.checkers, &self.applier, Instant::now());
                 status.observed = self.observed();
                 status.sync_daemon = self.sync.status();
+                status.latest_us = u64::try_from(self.latest.as_micros()).unwrap_or(u64::MAX);
                 status.sysctl_errors = self.sysctl.errors().to_vec();
                 let down = self.host.as_ref().map(Host::down).unwrap_or_default();
                 status.interfaces_down = down.into_iter().map(str::to_owned).collect();

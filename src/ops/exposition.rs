@@ -35,6 +35,8 @@ pub(super) enum Kind {
     Gauge,
     /// Only goes up; its samples end in `_total`.
     Counter,
+    /// How many were within each of some bounds: [`Exposition::histogram`].
+    Histogram,
 }
 
 /// A text that grows.
@@ -57,6 +59,7 @@ impl Exposition {
         let word = match kind {
             Kind::Gauge => "gauge",
             Kind::Counter => "counter",
+            Kind::Histogram => "histogram",
         };
         let total = if self.format == Format::Prometheus { self.ending() } else { "" };
         let _ = writeln!(self.text, "# HELP evenkeel_{name}{total} {help}");
@@ -65,7 +68,31 @@ impl Exposition {
 
     /// One value of the family.
     pub(super) fn sample(&mut self, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        let ending = self.ending();
+        self.write(self.ending(), labels, value);
+    }
+
+    /// One histogram of the family: each bound, as it is written, with how many were within it and above the bound
+    /// before; how many were above them all; and their sum.
+    pub(super) fn histogram(
+        &mut self,
+        labels: &[(&str, &str)],
+        within: impl Iterator<Item = (&'static str, u64)>,
+        longer: u64,
+        sum: impl std::fmt::Display,
+    ) {
+        let mut count = 0;
+        let mut labelled = labels.to_vec();
+        for (bound, more) in within.chain(std::iter::once(("+Inf", longer))) {
+            count += more;
+            labelled.truncate(labels.len());
+            labelled.push(("le", bound));
+            self.write("_bucket", &labelled, count);
+        }
+        self.write("_sum", labels, sum);
+        self.write("_count", labels, count);
+    }
+
+    fn write(&mut self, ending: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
         let _ = write!(self.text, "evenkeel_{}{ending}", self.name);
         for (at, (name, value)) in labels.iter().enumerate() {
             let before = if at == 0 { '{' } else { ',' };
@@ -89,7 +116,7 @@ impl Exposition {
 
     fn ending(&self) -> &'static str {
         match self.kind {
-            Kind::Gauge => "",
+            Kind::Gauge | Kind::Histogram => "",
             Kind::Counter => "_total",
         }
     }
@@ -129,6 +156,21 @@ mod tests {
             # HELP evenkeel_runs_total How often.\n# TYPE evenkeel_runs_total counter\n\
             evenkeel_runs_total{name=\"a\\\"b\\\\c\\nd\",to=\"x\"} 7\n";
         assert_eq!(text(Format::Prometheus), older);
+    }
+
+    #[test]
+    fn a_histogram_counts_upwards() {
+        let mut exposition = Exposition::new(Format::OpenMetrics);
+        exposition.family("took_seconds", Kind::Histogram, "How long.");
+        let within = [("0.001", 2), ("0.1", 3)];
+        exposition.histogram(&[("check", "X")], within.into_iter(), 1, "0.5");
+        let wanted = "# HELP evenkeel_took_seconds How long.\n# TYPE evenkeel_took_seconds histogram\n\
+            evenkeel_took_seconds_bucket{check=\"X\",le=\"0.001\"} 2\n\
+            evenkeel_took_seconds_bucket{check=\"X\",le=\"0.1\"} 5\n\
+            evenkeel_took_seconds_bucket{check=\"X\",le=\"+Inf\"} 6\n\
+            evenkeel_took_seconds_sum{check=\"X\"} 0.5\n\
+            evenkeel_took_seconds_count{check=\"X\"} 6\n# EOF\n";
+        assert_eq!(exposition.finish(), wanted);
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! PURE: the director's status as metrics. Names and labels are stable; the `HELP` line of each says what it is.
 
+mod latency;
+mod told;
+mod watch;
+
 use vrrp::State;
 
 use super::events::Counts;
@@ -29,8 +33,10 @@ pub(super) fn render(
     for (name, count) in events.all() {
         to.sample(&[("event", name)], count);
     }
+    told::write(&mut to, &status.told);
     if let Some(vrrp) = &status.vrrp {
         of_vrrp(&mut to, vrrp);
+        watch::write(&mut to, vrrp);
     }
     if let Some(lvs) = &status.lvs {
         of_lvs(&mut to, lvs);
@@ -205,6 +211,12 @@ fn of_lvs(to: &mut Exposition, lvs: &LvsStatus) {
     to.sample(&[], lvs.probes);
     to.family("probes_in_flight", Gauge, "Probes that wait for their answer.");
     to.sample(&[], lvs.in_flight);
+    to.family(
+        "lvs_latest_deadline_seconds",
+        Gauge,
+        "The most that the lvs worker woke up late by.",
+    );
+    to.sample(&[], Micros(lvs.latest_us));
     to.family("table_drifts", Counter, "Services found changed by others.");
     to.sample(&[], lvs.drifts);
     type OfService = fn(&VirtualServerStatus) -> u64;
@@ -248,6 +260,7 @@ fn of_lvs(to: &mut Exposition, lvs: &LvsStatus) {
         }
     }
     of_checks(to, lvs);
+    latency::write(to, lvs);
 }
 
 fn of_checks(to: &mut Exposition, lvs: &LvsStatus) {

@@ -22,6 +22,7 @@ impl Worker {
     pub(super) fn note_lateness(&mut self, slept: Instant, until: Option<Instant>, now: Instant) {
         let Some(until) = until.filter(|until| *until > slept) else { return };
         let late = now.saturating_duration_since(until);
+        self.latest = self.latest.max(late);
         let Some(priority) = self.raise.handle_lateness(late) else { return };
         let late_ms = late.as_millis();
         match sys::sched::run_in_real_time(priority) {

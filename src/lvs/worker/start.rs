@@ -90,6 +90,7 @@ impl Worker {
             dropped_events: 0,
             watched: BTreeSet::new(),
             raise: Raise::default(),
+            latest: std::time::Duration::ZERO,
         };
         if observe {
             info!("observing: nothing is written");
