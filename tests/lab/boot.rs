@@ -70,6 +70,16 @@ pub(crate) struct Job {
     pub(crate) args: Vec<String>,
     /// After this the machine is switched off, wherever the job stands.
     pub(crate) limit: Duration,
+    /// A network card, `vec0`, with a wire to this machine.
+    pub(crate) wire: Option<Plug>,
+}
+
+/// A tap device of this machine.
+#[derive(Clone)]
+pub(crate) struct Plug {
+    /// The network namespace that it is in.
+    pub(crate) namespace: String,
+    pub(crate) device: String,
 }
 
 /// How a boot ended.
@@ -183,6 +193,7 @@ fn switch_off(child: &mut Child) {
 /// A folder with everything that one boot needs; it goes when the boot is over.
 struct Machine {
     folder: tempfile::TempDir,
+    wire: Option<Plug>,
 }
 
 impl Machine {
@@ -191,7 +202,7 @@ impl Machine {
             .prefix("evenkeel-lab.")
             .tempdir()
             .map_err(|e| format!("cannot make a folder for the boot: {e}"))?;
-        let machine = Self { folder };
+        let machine = Self { folder, wire: job.wire.clone() };
         let init = machine.path("init");
         write(&init, INIT)?;
         fs::set_permissions(&init, fs::Permissions::from_mode(0o755))
@@ -221,7 +232,16 @@ impl Machine {
 
     /// The kernel's own messages go to tty0 and standard error, and so to a file; the console of the job is tty1.
     fn command(&self) -> Command {
-        let mut command = Command::new("linux.uml");
+        // `ip netns exec` replaces itself by the program, so the child's id is the machine's.
+        let mut command = match &self.wire {
+            None => Command::new("linux.uml"),
+            Some(plug) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", &plug.namespace, "linux.uml"]);
+                command.arg(format!("vec0:transport=tap,ifname={},depth=64", plug.device));
+                command
+            }
+        };
         command
             .arg(format!("mem={MEMORY_MIB}M"))
             .args(["rootfstype=hostfs", "rootflags=/", "ro"])

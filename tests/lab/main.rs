@@ -17,6 +17,7 @@
 //! | `tool` | the programs behind those two, each run inside its host |
 //! | `scenarios` | the tests, a file per theme |
 //! | `benches` | what `cargo xtask bench` measures inside, run only with `--measure` |
+//! | `outside` | a browser and Prometheus outside of the booted kernel, at the other end of a wire |
 //! | `demo` | the story that `cargo xtask demo` tells |
 #![expect(
     clippy::disallowed_methods,
@@ -26,6 +27,9 @@
 
 mod benches;
 mod boot;
+#[path = "../page/browser.rs"]
+#[allow(dead_code, reason = "it does more for the tests of the page")]
+mod browser;
 mod capture;
 mod client;
 mod daemon;
@@ -34,6 +38,7 @@ mod host;
 mod keeper;
 mod kernel;
 mod kernel_view;
+mod outside;
 mod package;
 mod responder;
 mod runner;
@@ -48,6 +53,7 @@ fn main() -> ExitCode {
     match args.split_first() {
         Some((first, rest)) if first == "--tool" => tool::main(rest),
         Some((first, _)) if first.starts_with("--demo") => demo::main(&args),
+        Some((first, _)) if first == "--outside" => outside::main(&args),
         _ => runner::main(args),
     }
 }

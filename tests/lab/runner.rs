@@ -288,7 +288,7 @@ fn run_boot(options: &Options, what: &str, which: Vec<String>, summary: &Mutex<S
     args.extend(options.rest.iter().cloned());
     let mut open = BTreeSet::new();
     let mut closed = false;
-    let end = boot::run(&Job { args, limit: BOOT_LIMIT }, |line| {
+    let end = boot::run(&Job { args, limit: BOOT_LIMIT, wire: None }, |line| {
         if let Some(counts) = line.strip_prefix("test result: ") {
             summary.lock().unwrap().add(counts);
             closed = true;

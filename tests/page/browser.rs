@@ -54,6 +54,11 @@ pub(crate) struct Browser {
 
 impl Browser {
     pub(crate) fn start() -> Self {
+        Self::start_in(None)
+    }
+
+    /// In a network namespace.
+    pub(crate) fn start_in(namespace: Option<&str>) -> Self {
         assert!(
             Path::new("/usr/bin/chromium").exists(),
             "Debian's package chromium is missing: apt-get install --no-install-recommends chromium"
@@ -65,7 +70,15 @@ impl Browser {
             path
         };
         let (orders, answers) = (pipe("orders"), pipe("answers"));
-        let process = Command::new("sh")
+        let mut command = match namespace {
+            None => Command::new("sh"),
+            Some(name) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", name, "sh"]);
+                command
+            }
+        };
+        let process = command
             .args([
                 "-c",
                 "exec chromium --headless=new --no-sandbox --disable-gpu --no-first-run \

@@ -51,6 +51,8 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         steps.cargo("build of the lab", &[&lab[..], &["--no-run"]].concat());
         // Two boots at once: each booted kernel has one CPU.
         steps.cargo("lab", &[&lab[..], &["--", "--shards", "2"]].concat());
+        let outside = [&lab[..], &["--", "--outside"]].concat();
+        steps.cargo("browser and Prometheus beside the lab", &outside);
     }
     steps.finish()
 }

@@ -33,7 +33,7 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
 
 fn boot_and_relay(args: Vec<String>, is_shell: bool) -> ExitCode {
     let limit = Duration::from_secs(if is_shell { 24 * 3600 } else { 300 });
-    let job = Job { args, limit };
+    let job = Job { args, limit, wire: None };
     print!("This kernel has no IPVS for us; booting one that has it ... ");
     let _ = std::io::stdout().flush();
     let start = Instant::now();
