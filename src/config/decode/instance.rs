@@ -8,6 +8,7 @@ use vrrp::{IfName, Priority, Version, Vrid};
 use super::addresses;
 use super::announce::AnnounceDraft;
 use super::global::DAY;
+use super::notify::Notifies;
 use super::options::{OptionWord, value};
 use super::track::{Trackers, Tracks};
 use super::{At, Decoder, Keyword, Keywords, acts, many, not_yet, refused, route, rule};
@@ -107,7 +108,13 @@ impl Keywords for Authentication {
 impl Keywords for Draft {
     const BLOCK: &'static str = "vrrp_instance";
     const TABLES: &'static [&'static [Keyword<Self>]] =
-        &[IDENTITY, TRANSPORT, ADDRESSES, RULES, Self::TRACKERS, TRACKING];
+        &[IDENTITY, TRANSPORT, ADDRESSES, RULES, Self::TRACKERS, TRACKING, Self::NOTIFIES];
+}
+
+impl Notifies for Draft {
+    fn notify(&mut self) -> &mut Notify {
+        &mut self.notify
+    }
 }
 
 impl Tracks for Draft {
@@ -304,27 +311,12 @@ const TRACKING: &[Keyword<Draft>] = &[
     acts("dont_track_primary", "", |decoder, directive, draft| {
         draft.dont_track_primary = decoder.flag(directive);
     }),
-    acts("notify_master", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
-        draft.notify.master = decoder.script(directive);
-    }),
-    acts("notify_backup", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
-        draft.notify.backup = decoder.script(directive);
-    }),
-    acts("notify_fault", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
-        draft.notify.fault = decoder.script(directive);
-    }),
-    acts("notify_stop", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
-        draft.notify.stop = decoder.script(directive);
-    }),
     acts("notify_deleted", "[COMMAND [USER [GROUP]]]", |decoder, directive, draft| {
         let given = !directive.arguments.is_empty();
         draft.notify.deleted = Some(given.then(|| decoder.script(directive)).flatten());
     }),
     acts("notify_master_rx_lower_pri", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
         draft.notify.master_rx_lower_pri = decoder.script(directive);
-    }),
-    acts("notify", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
-        draft.notify.any = decoder.script(directive);
     }),
     acts("smtp_alert", "[BOOL]", |decoder, directive, draft| {
         draft.smtp_alert = decoder.switch(directive);

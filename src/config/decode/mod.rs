@@ -25,6 +25,7 @@ mod idle;
 mod instance;
 mod lvs_sysctl;
 mod mail;
+mod notify;
 mod operating;
 mod options;
 mod pace;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::complete::Finished;
+use super::notify::Notifies;
 use super::track::{Trackers, Tracks};
 use super::tracked::Objects;
 use super::{At, Decoder, Keyword, Keywords, acts, many};
@@ -26,7 +27,13 @@ pub(super) struct Draft {
 
 impl Keywords for Draft {
     const BLOCK: &'static str = "vrrp_sync_group";
-    const TABLES: &'static [&'static [Keyword<Self>]] = &[GROUP, Self::TRACKERS];
+    const TABLES: &'static [&'static [Keyword<Self>]] = &[GROUP, Self::TRACKERS, Self::NOTIFIES];
+}
+
+impl Notifies for Draft {
+    fn notify(&mut self) -> &mut Notify {
+        &mut self.notify
+    }
 }
 
 impl Tracks for Draft {
@@ -42,21 +49,6 @@ const GROUP: &[Keyword<Draft>] = &[
         draft
             .members
             .extend(members.map(|word| At { value: word.text.to_string(), span: word.span }));
-    }),
-    acts("notify_master", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
-        draft.notify.master = decoder.script(directive);
-    }),
-    acts("notify_backup", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
-        draft.notify.backup = decoder.script(directive);
-    }),
-    acts("notify_fault", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
-        draft.notify.fault = decoder.script(directive);
-    }),
-    acts("notify_stop", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
-        draft.notify.stop = decoder.script(directive);
-    }),
-    acts("notify", "COMMAND [USER [GROUP]]", |decoder, directive, draft| {
-        draft.notify.any = decoder.script(directive);
     }),
     acts("smtp_alert", "[BOOL]", |decoder, directive, draft| {
         draft.smtp_alert = decoder.switch(directive);
