@@ -261,8 +261,11 @@ impl Worker {
             let event = self.served.get(&key).and_then(|served| tidings::quorum(served, &turned));
             // FIFOs hear of the first state too, as with keepalived.
             self.fifos.write(&fifo_line::virtual_server(key, turned.met));
-            if let Some(event) = event {
+            // Of the scripts quorum_up does: before it, nothing was up that could have gone down.
+            if turned.met || !turned.first {
                 self.notify(key, turned.script);
+            }
+            if let Some(event) = event {
                 self.tell(event);
             }
         }

@@ -77,6 +77,6 @@ pub struct SorryServer {
     pub key: ipvs::DestinationKey,
     /// `sorry_server_lvs_method`, else that of the virtual server.
     pub forwarding: ipvs::Forwarding,
-    /// `sorry_server_inhibit`: real servers stay with weight 0 while it serves.
+    /// `sorry_server_inhibit`: it stands by with weight 0 while the real servers serve.
     pub inhibit: bool,
 }

@@ -68,7 +68,12 @@ impl Worker {
                 None => {
                     added += 1;
                     let memory = remembered.remove(&key).unwrap_or_default();
-                    Served::new(service, held, memory, now)
+                    let mut served = Served::new(service, held, memory, now);
+                    if is_restart {
+                        // The process before told how it stands; only what changes now is news.
+                        served.facts.quorum_met.get_or_insert(true);
+                    }
+                    served
                 }
                 Some(mut served) => {
                     before.extend(served.spec.servers.iter().map(|server| server.key));

@@ -27,6 +27,7 @@ mod resilience;
 mod sample;
 mod split_brain;
 mod steer;
+mod steps;
 mod table;
 mod told;
 mod track;
@@ -45,6 +46,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         table::SCENARIOS,
         pool::SCENARIOS,
         paths::SCENARIOS,
+        steps::SCENARIOS,
         sample::SCENARIOS,
         interop::SCENARIOS,
         failover::SCENARIOS,
