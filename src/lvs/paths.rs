@@ -18,7 +18,7 @@ pub(super) enum Route {
 
 /// Some interface has this address.
 pub(super) fn holds<'a>(links: impl Iterator<Item = &'a Link>, address: IpAddr) -> bool {
-    links.flat_map(|link| &link.addresses).any(|present| present.address == address)
+    links.flat_map(|link| link.addresses.with_address(address)).next().is_some()
 }
 
 /// An interface that works has this address.
@@ -50,7 +50,7 @@ pub(super) fn is_lost<'a>(
     match route(target) {
         Route::None => lost_one,
         Route::From(source) => {
-            let owned = |link: &&Link| link.addresses.iter().any(|one| one.address == source);
+            let owned = |link: &&Link| link.addresses.with_address(source).next().is_some();
             let mut owners = links.filter(owned).peekable();
             owners.peek().is_some() && owners.all(is_down)
         }

@@ -17,8 +17,8 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollTimeout};
 use sys::batch::Inbox;
 use vrrp::io::socket::PACKETS_PER_TURN;
-use vrrp::io::{Announcer, Clock, Error, Links, Requests, Timer};
-use vrrp::{RouterId, Routers};
+use vrrp::io::{Announcer, Changes, Clock, Error, Links, Requests, Timer};
+use vrrp::{Action, RouterId, Routers};
 
 use super::channel::{CoreEnd, Report};
 use super::damping::Damping;
@@ -63,6 +63,18 @@ pub(super) struct CoreLoop {
     pub(super) told: BTreeMap<RouterId, Told>,
     pub(super) sends: BTreeMap<RouterId, Sends>,
     pub(super) failed: BTreeSet<Place>,
+    /// Announcements of addresses that are still to be put on their interfaces: rounds, and the pause between packets.
+    pub(super) to_announce: BTreeMap<Place, (u8, Duration)>,
+    /// What the core asked for and is being performed; kept for its room.
+    pub(super) actions: Vec<Action>,
+    /// The desk does not know yet what is held now.
+    pub(super) standing_due: bool,
+    /// Routes and rules are to be compared, when the addresses stand.
+    pub(super) paths_due: bool,
+    /// The kernel may have others than should be.
+    pub(super) paths_astray: bool,
+    /// Some are to go, before any address does.
+    pub(super) paths_released: bool,
     pub(super) counters: LoopCounters,
     pub(super) real_time: bool,
     pub(super) raise: Raise,
@@ -139,6 +151,12 @@ impl CoreLoop {
             told: BTreeMap::new(),
             sends: BTreeMap::new(),
             failed: BTreeSet::new(),
+            to_announce: BTreeMap::new(),
+            actions: Vec::new(),
+            standing_due: false,
+            paths_due: false,
+            paths_astray: false,
+            paths_released: false,
             counters: LoopCounters::default(),
             real_time: false,
             raise: Raise::default(),
@@ -202,12 +220,29 @@ impl CoreLoop {
         if is_ready(ORDERS) {
             self.handle_orders();
         }
-        self.handle_deadlines()
+        self.handle_deadlines()?;
+        if self.holdings.is_pending() {
+            self.apply_holdings();
+            self.settle();
+        }
+        if !self.holdings.is_pending() {
+            if self.paths_due {
+                self.apply_paths();
+            } else if self.paths_astray {
+                self.repair_paths();
+            }
+        }
+        // Thousands of addresses come in many turns; what is held is told when all of them have.
+        if self.standing_due && !self.holdings.is_pending() {
+            self.report_standing();
+        }
+        Ok(())
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
         let now = self.clock.now();
         let deadlines = [
+            self.holdings.is_pending().then_some(now),
             self.routers.poll_timeout(),
             self.announcer.poll_timeout(now),
             self.sockets.poll_timeout(),
@@ -221,7 +256,7 @@ impl CoreLoop {
 
     fn is_done(&self) -> bool {
         let handed_over = self.stop_by.is_some() && self.routers.is_stopped();
-        self.forced || handed_over && !self.holdings.is_off(&self.links)
+        self.forced || handed_over && self.holdings.is_released()
     }
 
     // --- what comes in ---
@@ -280,11 +315,28 @@ impl CoreLoop {
     }
 
     fn handle_links(&mut self) -> Result<(), Error> {
-        if self.links.drain(&mut self.requests)? {
+        let changes = self.links.drain(&mut self.requests)?;
+        if !changes.is_empty() {
+            self.paths_astray = true;
+            self.compare(&changes);
             self.tell_core();
-            self.repair();
         }
         Ok(())
+    }
+
+    /// What changed is compared with what should be in this turn's end: what somebody took away is put back, what
+    /// nobody wants is taken away.
+    fn compare(&mut self, changes: &Changes) {
+        if changes.everything {
+            self.holdings.suspect_all();
+        }
+        for (index, address, prefix_length) in &changes.addresses {
+            let named = self.links.name(*index).and_then(|name| name.parse().ok());
+            if let Some(interface) = named {
+                let (address, prefix_length) = (*address, *prefix_length);
+                self.holdings.suspect(Place { interface, address, prefix_length });
+            }
+        }
     }
 
     // --- facts ---
@@ -319,23 +371,6 @@ impl CoreLoop {
             }
         }
         self.settle();
-    }
-
-    /// Puts back what somebody took away, and takes away what nobody wants.
-    fn repair(&mut self) {
-        if self.holdings.is_off(&self.links) {
-            let outcome = self.apply_holdings();
-            if !outcome.added.is_empty() {
-                self.counters.repaired += outcome.added.len() as u64;
-                self.announce_again(&outcome.added);
-                self.end.report(Report::Repaired(outcome.added));
-            }
-        }
-        let missing = self.apply_paths();
-        if !missing.is_empty() {
-            self.counters.repaired += missing.len() as u64;
-            self.end.report(Report::PathsRepaired(missing));
-        }
     }
 }
 

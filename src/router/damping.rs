@@ -64,6 +64,8 @@ impl Damping {
 
 #[cfg(test)]
 mod tests {
+    use vrrp::io::AddressList;
+
     use super::*;
 
     fn link(is_up: bool) -> Link {
@@ -74,7 +76,7 @@ mod tests {
             hardware: None,
             is_loopback: false,
             mtu: 1500,
-            addresses: Vec::new(),
+            addresses: AddressList::default(),
         }
     }
 

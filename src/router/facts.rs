@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use vrrp::io::{Link, PresentAddress, VRRP_PROTOCOL};
+use vrrp::io::{Link, PresentAddress};
 use vrrp::{Family, Tracking};
 
 use super::priority::{Condition, Finding, Findings, Tracker, TrackerKind, contribution, sum};
@@ -36,9 +36,8 @@ pub(super) fn link_of(work: &RouterWork, links: &ByName<'_>, can_send: bool) -> 
 /// VRRP put there do not count, its own least of all, unless they are the interface's own as well (an owner's).
 pub(super) fn source_of(work: &RouterWork, own: &Link, links: &ByName<'_>) -> Option<IpAddr> {
     if let Some(source) = work.source {
-        let mut present = links.values().flat_map(|link| &link.addresses);
-        let usable = |it: &PresentAddress| it.address == source && !it.tentative;
-        return present.any(usable).then_some(source);
+        let mut present = links.values().flat_map(|link| link.addresses.with_address(source));
+        return present.any(|it| !it.tentative).then_some(source);
     }
     let is_vip = |address: &IpAddr| work.addresses.iter().any(|vip| vip.address == *address);
     let usable = |present: &&PresentAddress| {
@@ -47,9 +46,9 @@ pub(super) fn source_of(work: &RouterWork, own: &Link, links: &ByName<'_>) -> Op
             (Family::V6, IpAddr::V6(address)) => address.is_unicast_link_local(),
             (Family::V4, IpAddr::V6(_)) | (Family::V6, IpAddr::V4(_)) => false,
         };
-        fits && !present.tentative && present.protocol != VRRP_PROTOCOL
+        fits && !present.tentative
     };
-    let mut candidates = own.addresses.iter().filter(usable).map(|present| present.address);
+    let mut candidates = own.addresses.others().filter(usable).map(|present| present.address);
     let first = candidates.clone().next();
     candidates.find(|address| !is_vip(address)).or(first)
 }

@@ -1,8 +1,13 @@
 //! Which virtual addresses should stand on which interfaces, which do, and the difference: applied by level, at
 //! start, at every change, after any error and every resync.
 //!
+//! Work is proportional to what changed: a place is compared when somebody holds or releases it, when the kernel tells
+//! of it, and at the resync; and a turn applies no more than [`PLACES_PER_TURN`], for advertisements must not wait.
+//!
 //! An address is ours if we put it there, or if it carries VRRP's address protocol and our state file names it. What
 //! was there before us stays when we leave.
+
+mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -11,6 +16,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::{Deserialize, Serialize};
 use vrrp::io::{Applied, Links, PresentAddress, Requests, VRRP_PROTOCOL, VirtualAddress};
 use vrrp::{IfName, RouterId};
+
+use places::Places;
 
 use super::facts::{ByName, by_name};
 use super::spec::AddressSpec;
@@ -40,26 +47,50 @@ impl From<&AddressSpec> for Form {
     }
 }
 
-/// What came of applying the difference.
+/// What came of applying a part of the difference.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
     /// Put there.
     pub added: Vec<Place>,
-    /// Taken away.
-    pub removed: Vec<Place>,
+    /// Of these, what should have been there already.
+    pub repaired: Vec<Place>,
+    /// Taken away though nobody had let it go: a leftover.
+    pub cleared: Vec<Place>,
     /// Neither, and why.
     pub failed: Vec<(Place, String)>,
+    /// Everything that was compared.
+    pub compared: Vec<Place>,
 }
+
+/// Addresses that one turn brings to where they should be: some 5 ms on a slow machine, which an interval of 10 ms bears.
+pub(super) const PLACES_PER_TURN: usize = 64;
 
 /// The virtual addresses of all routers.
 #[derive(Debug, Default)]
 pub(super) struct Holdings {
     /// What each router that holds wants.
-    wanted: BTreeMap<RouterId, Vec<AddressSpec>>,
+    wanted: BTreeMap<RouterId, Vec<Place>>,
+    /// The same by place: who wants it, and in which form. The first one's counts.
+    by: BTreeMap<Place, BTreeMap<RouterId, AddressSpec>>,
     /// Those that no router has (`static_ipaddress`).
-    standing: Vec<AddressSpec>,
+    standing: BTreeMap<Place, AddressSpec>,
     /// What we put there, or took over from our previous process; and in which form, where we know.
     owned: BTreeMap<Place, Option<Form>>,
+    /// To be compared: let go, wanted, and what may have gone astray, in this order: an address that moves between
+    /// interfaces is never on both.
+    left: Places,
+    coming: Places,
+    astray: Places,
+}
+
+/// What a place needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    Add(AddressSpec),
+    Remove,
+    /// In another form.
+    Replace(AddressSpec),
 }
 
 impl From<&AddressSpec> for Place {
@@ -81,24 +112,53 @@ impl Holdings {
         self.owned.extend(ours.map(|place| (place, None)));
     }
 
-    /// From now on a router wants these addresses. [`Holdings::apply`] puts them there.
+    /// From now on these stand for good.
+    pub(super) fn stand(&mut self, addresses: Vec<AddressSpec>) {
+        let standing = addresses.iter().map(|spec| (Place::from(spec), spec.clone())).collect();
+        for place in std::mem::replace(&mut self.standing, standing).into_keys() {
+            self.left.push(place);
+        }
+        addresses.iter().for_each(|spec| self.coming.push(Place::from(spec)));
+    }
+
+    /// From now on a router wants these addresses. [`Holdings::apply`] puts them there, in this order: the first of a
+    /// network becomes the primary one.
     pub(super) fn hold(&mut self, router: RouterId, addresses: &[AddressSpec]) {
-        self.wanted.insert(router, addresses.to_vec());
+        let places: Vec<Place> = addresses.iter().map(Place::from).collect();
+        let kept: BTreeSet<Place> = places.iter().copied().collect();
+        for place in self.wanted.insert(router, places).unwrap_or_default() {
+            if !kept.contains(&place) {
+                self.let_go(router, place);
+            }
+        }
+        for spec in addresses {
+            let place = Place::from(spec);
+            self.by.entry(place).or_default().insert(router, spec.clone());
+            self.coming.push(place);
+        }
     }
 
     /// From now on a router wants none.
     pub(super) fn release(&mut self, router: RouterId) {
-        self.wanted.remove(&router);
+        for place in self.wanted.remove(&router).unwrap_or_default() {
+            self.let_go(router, place);
+        }
+    }
+
+    fn let_go(&mut self, router: RouterId, place: Place) {
+        if let Some(by) = self.by.get_mut(&place) {
+            by.remove(&router);
+            if by.is_empty() {
+                self.by.remove(&place);
+            }
+        }
+        self.left.push(place);
     }
 
     /// From now on no router wants any.
     pub(super) fn release_all(&mut self) {
-        self.wanted.clear();
-    }
-
-    /// From now on these stand for good.
-    pub(super) fn stand(&mut self, addresses: Vec<AddressSpec>) {
-        self.standing = addresses;
+        let routers: Vec<RouterId> = self.wanted.keys().copied().collect();
+        routers.into_iter().for_each(|router| self.release(router));
     }
 
     /// Whether a router wants addresses.
@@ -106,62 +166,129 @@ impl Holdings {
         self.wanted.contains_key(&router)
     }
 
+    /// Whether anybody wants it.
+    pub(super) fn is_wanted(&self, place: &Place) -> bool {
+        self.by.contains_key(place) || self.standing.contains_key(place)
+    }
+
+    /// The routers that cannot do without it.
+    pub(super) fn depending(&self, place: &Place) -> impl Iterator<Item = RouterId> {
+        let by = self.by.get(place).into_iter().flatten();
+        by.filter(|(_, spec)| !spec.untracked).map(|(router, _)| *router)
+    }
+
     /// What is ours on the interfaces now.
     pub(super) fn owned(&self) -> impl Iterator<Item = Place> {
         self.owned.keys().copied()
     }
 
-    /// Whether anything is not as it should be.
-    pub(super) fn is_off(&self, links: &Links) -> bool {
-        let (missing, surplus) = self.difference(&by_name(links.iter()));
-        !missing.is_empty() || !surplus.is_empty()
+    /// Something about a place changed that we did not do.
+    pub(super) fn suspect(&mut self, place: Place) {
+        let is_ours = self.is_wanted(&place) || self.owned.contains_key(&place);
+        if is_ours && !self.left.contains(&place) && !self.coming.contains(&place) {
+            self.astray.push(place);
+        }
     }
 
-    /// Whether every tracked address of a router is in place.
-    pub(super) fn is_complete(&self, router: RouterId, links: &Links) -> bool {
-        let links = &by_name(links.iter());
-        let wanted = self.wanted.get(&router).into_iter().flatten();
-        wanted.filter(|spec| !spec.untracked).all(|spec| present(links, &spec.into()).is_some())
+    /// Anything may have changed: compares everything, in the order of the routers.
+    pub(super) fn suspect_all(&mut self) {
+        let wanted = self.standing.keys().chain(self.wanted.values().flatten());
+        let places = wanted.chain(self.owned.keys());
+        let places: Vec<Place> = places.copied().collect();
+        places.into_iter().for_each(|place| self.suspect(place));
     }
 
-    /// Applies the difference: removals first, so that an address that moves between interfaces is never on both.
+    /// Something waits for [`Holdings::apply`].
+    pub(super) fn is_pending(&self) -> bool {
+        !(self.left.is_empty() && self.coming.is_empty() && self.astray.is_empty())
+    }
+
+    /// It is still to be compared whether it stands where it should.
+    pub(super) fn is_coming(&self, place: &Place) -> bool {
+        self.coming.contains(place)
+    }
+
+    /// Nothing of any router's is on any interface.
+    pub(super) fn is_released(&self) -> bool {
+        let is_standing = |place| self.standing.contains_key(place);
+        !self.is_pending() && self.wanted.is_empty() && self.owned.keys().all(is_standing)
+    }
+
+    /// Applies the next part of the difference: removals first.
     pub(super) fn apply(
         &mut self,
         links: &mut Links,
         requests: &mut Requests,
     ) -> Result<Outcome, vrrp::io::Error> {
         let mut outcome = Outcome::default();
-        let (missing, surplus) = {
-            let now = by_name(links.iter());
-            // What an interface lost by itself is no longer there to be owned.
-            self.owned.retain(|place, _| present(&now, place).is_some());
-            self.difference(&now)
-        };
-        self.remove(surplus, links, requests, &mut outcome)?;
+        let next = self.next();
+        outcome.compared.extend(next.iter().map(|(place, _)| *place));
+        let astray: BTreeSet<Place> =
+            next.iter().filter(|(_, is_astray)| *is_astray).map(|(place, _)| *place).collect();
+        let (missing, surplus) = self.difference(&outcome.compared, &by_name(links.iter()));
+        let removed = self.remove(surplus, links, requests, &mut outcome)?;
         self.add(missing, links, requests, &mut outcome)?;
+        let is_astray = |place: &&Place| astray.contains(place);
+        outcome.repaired = outcome.added.iter().filter(is_astray).copied().collect();
+        let is_cleared = |place: &&Place| astray.contains(place) && !self.is_wanted(place);
+        outcome.cleared = removed.iter().filter(is_cleared).copied().collect();
         Ok(outcome)
     }
 
-    fn difference(&self, links: &ByName<'_>) -> (Vec<AddressSpec>, Vec<Place>) {
-        let specs = || self.standing.iter().chain(self.wanted.values().flatten());
-        let wanted: BTreeMap<Place, &AddressSpec> =
-            specs().map(|spec| (Place::from(spec), spec)).collect();
-        let is_misshapen = |place: &Place| {
-            let form = self.owned.get(place).and_then(Option::as_ref);
-            form.is_some_and(|form| wanted.get(place).is_some_and(|it| *form != Form::from(*it)))
-        };
-        // In file order: the first of a network becomes the primary one.
+    /// A turn's worth of places, and whether each may have gone astray.
+    fn next(&mut self) -> Vec<(Place, bool)> {
+        let mut next = Vec::new();
+        let queues = [(&mut self.left, false), (&mut self.coming, false), (&mut self.astray, true)];
+        for (queue, is_astray) in queues {
+            while next.len() < PLACES_PER_TURN
+                && let Some(place) = queue.pop()
+            {
+                next.push((place, is_astray));
+            }
+        }
+        next
+    }
+
+    /// What to add and what to remove of these places.
+    fn difference(
+        &mut self,
+        places: &[Place],
+        links: &ByName<'_>,
+    ) -> (Vec<AddressSpec>, Vec<Place>) {
+        let (mut missing, mut surplus) = (Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
-        let missing = specs().filter(|spec| {
-            let place = Place::from(*spec);
-            (present(links, &place).is_none() || is_misshapen(&place)) && seen.insert(place)
-        });
-        let surplus = self
-            .owned
-            .keys()
-            .filter(|place| !wanted.contains_key(place) || is_misshapen(place))
-            .filter(|place| present(links, place).is_some());
-        (missing.cloned().collect(), surplus.copied().collect())
+        for place in places.iter().filter(|place| seen.insert(**place)) {
+            let is_there = present(links, place).is_some();
+            if !is_there {
+                // What an interface lost by itself is no longer there to be owned.
+                self.owned.remove(place);
+            }
+            match self.need(place, is_there) {
+                Need::Nothing => {}
+                Need::Add(spec) => missing.push(spec),
+                Need::Remove => surplus.push(*place),
+                Need::Replace(spec) => {
+                    surplus.push(*place);
+                    missing.push(spec);
+                }
+            }
+        }
+        (missing, surplus)
+    }
+
+    fn need(&self, place: &Place, is_there: bool) -> Need {
+        let held = self.by.get(place).and_then(|by| by.values().next());
+        let spec = self.standing.get(place).or(held);
+        let form = self.owned.get(place);
+        match (spec, is_there) {
+            (None, true) if form.is_some() => Need::Remove,
+            (None, _) => Need::Nothing,
+            (Some(spec), false) => Need::Add(spec.clone()),
+            (Some(spec), true) => match form {
+                Some(Some(form)) if *form != Form::from(spec) => Need::Replace(spec.clone()),
+                Some(Some(_) | None) | None => Need::Nothing,
+            },
+        }
     }
 
     fn remove(
@@ -170,9 +297,10 @@ impl Holdings {
         links: &mut Links,
         requests: &mut Requests,
         outcome: &mut Outcome,
-    ) -> Result<(), vrrp::io::Error> {
+    ) -> Result<Vec<Place>, vrrp::io::Error> {
+        let mut removed = Vec::new();
         if places.is_empty() {
-            return Ok(());
+            return Ok(removed);
         }
         let found = places.iter().map(|place| (*place, index(links, place.interface)));
         let found: Vec<_> = found.filter_map(|(place, index)| Some((place, index?))).collect();
@@ -181,16 +309,16 @@ impl Holdings {
         for ((place, index), answer) in found.into_iter().zip(answers) {
             match answer {
                 Ok(applied) => {
-                    links.note_removed(index, place.address);
+                    links.note_removed(index, place.address, place.prefix_length);
                     self.owned.remove(&place);
                     if applied == Applied::Changed {
-                        outcome.removed.push(place);
+                        removed.push(place);
                     }
                 }
                 Err(error) => outcome.failed.push((place, explain(&error))),
             }
         }
-        Ok(())
+        Ok(removed)
     }
 
     fn add(
@@ -242,9 +370,7 @@ impl Holdings {
 
 fn present<'a>(links: &ByName<'a>, place: &Place) -> Option<&'a PresentAddress> {
     let link = links.get(place.interface.as_str())?;
-    link.addresses
-        .iter()
-        .find(|it| (it.address, it.prefix_length) == (place.address, place.prefix_length))
+    link.addresses.find(place.address, place.prefix_length)
 }
 
 /// Whether this kernel keeps address protocols (5.18 and later): it marks the loopback address itself then.
@@ -307,107 +433,4 @@ fn explain(error: &io::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use vrrp::io::Link;
-    use vrrp::{Family, Vrid};
-
-    use super::*;
-
-    fn router(vrid: u8) -> RouterId {
-        let interface = "eth0".parse().unwrap();
-        RouterId { interface, vrid: Vrid::try_from(vrid).unwrap(), family: Family::V4 }
-    }
-
-    fn vip(address: &str) -> AddressSpec {
-        AddressSpec {
-            interface: "eth0".parse().unwrap(),
-            address: address.parse().unwrap(),
-            prefix_length: 24,
-            broadcast: None,
-            scope: 0,
-            label: None,
-            without_prefix_route: false,
-            untracked: false,
-        }
-    }
-
-    fn eth0(addresses: &[(&str, u8)]) -> Link {
-        let present = |(address, protocol): &(&str, u8)| PresentAddress {
-            interface: 2,
-            address: address.parse().unwrap(),
-            prefix_length: 24,
-            protocol: *protocol,
-            tentative: false,
-        };
-        Link {
-            index: 2,
-            name: "eth0".into(),
-            is_up: true,
-            hardware: None,
-            is_loopback: false,
-            mtu: 1500,
-            addresses: addresses.iter().map(present).collect(),
-        }
-    }
-
-    fn difference(holdings: &Holdings, eth0: &Link) -> (Vec<String>, Vec<String>) {
-        let (missing, surplus) = holdings.difference(&by_name([eth0].into_iter()));
-        let text = |place: Place| place.address.to_string();
-        let missing = missing.iter().map(|spec| text(Place::from(spec))).collect();
-        (missing, surplus.into_iter().map(text).collect())
-    }
-
-    fn strings(texts: &[&str]) -> Vec<String> {
-        texts.iter().map(|text| (*text).to_owned()).collect()
-    }
-
-    #[test]
-    fn what_is_wanted_and_missing_is_added_once() {
-        let mut holdings = Holdings::default();
-        holdings.hold(router(1), &[vip("10.0.0.100"), vip("10.0.0.101")]);
-        holdings.hold(router(2), &[vip("10.0.0.101")]);
-        let eth0 = eth0(&[("10.0.0.1", 0), ("10.0.0.100", 18)]);
-        assert_eq!(difference(&holdings, &eth0), (strings(&["10.0.0.101"]), strings(&[])));
-    }
-
-    #[test]
-    fn only_what_is_ours_and_unwanted_is_removed() {
-        let mut holdings = Holdings::default();
-        let [one, two] = [vip("10.0.0.100"), vip("10.0.0.101")];
-        holdings.owned = [&one, &two].map(|vip| (Place::from(vip), None)).into();
-        holdings.hold(router(1), &[one.clone(), two]);
-        // The second moves to another router; the first was there before us in this run.
-        holdings.hold(router(2), &[vip("10.0.0.101")]);
-        holdings.release(router(1));
-        let eth0 = eth0(&[("10.0.0.1", 0), ("10.0.0.100", 18), ("10.0.0.101", 18)]);
-        assert_eq!(difference(&holdings, &eth0), (strings(&[]), strings(&["10.0.0.100"])));
-        holdings.owned.remove(&Place::from(&one));
-        assert_eq!(difference(&holdings, &eth0), (strings(&[]), strings(&[])));
-    }
-
-    #[test]
-    fn an_address_of_ours_in_another_form_goes_and_comes() {
-        let mut holdings = Holdings::default();
-        let plain = vip("10.0.0.100");
-        holdings.owned = [(Place::from(&plain), Some(Form::from(&plain)))].into();
-        holdings.hold(router(1), std::slice::from_ref(&plain));
-        let eth0 = eth0(&[("10.0.0.100", 18)]);
-        assert_eq!(difference(&holdings, &eth0), (strings(&[]), strings(&[])));
-        let labelled = AddressSpec { label: Some("eth0:1".to_owned()), ..plain };
-        holdings.hold(router(1), &[labelled]);
-        let both = strings(&["10.0.0.100"]);
-        assert_eq!(difference(&holdings, &eth0), (both.clone(), both));
-        // In which form a process before us put it is not known: it stays as it is.
-        holdings.owned.values_mut().for_each(|form| *form = None);
-        assert_eq!(difference(&holdings, &eth0), (strings(&[]), strings(&[])));
-    }
-
-    #[test]
-    fn an_address_with_another_prefix_is_another_address() {
-        let mut holdings = Holdings::default();
-        let wide = AddressSpec { prefix_length: 16, ..vip("10.0.0.100") };
-        holdings.hold(router(1), &[wide]);
-        let eth0 = eth0(&[("10.0.0.100", 18)]);
-        assert_eq!(difference(&holdings, &eth0).0, ["10.0.0.100"]);
-    }
-}
+mod tests;

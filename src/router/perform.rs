@@ -14,63 +14,91 @@ use super::paths::Path;
 use super::sockets::spot_of;
 
 impl CoreLoop {
-    /// Performs what the core asks until it asks for nothing more.
+    /// Performs what the core asks until it asks for nothing more: every advertisement first, then the addresses of all
+    /// routers in one batch, then announcements, then what is only told. Each router's own actions keep their meaning in
+    /// this order: addresses are a level, and nobody announces what he has let go.
     pub(super) fn settle(&mut self) {
-        // Routers whose addresses changed since the last write to the kernel: consecutive ones share a batch.
-        let mut unapplied = BTreeSet::new();
         let mut changed = false;
+        let mut actions = std::mem::take(&mut self.actions);
         loop {
-            while let Some(action) = self.routers.poll_action() {
-                let moves = matches!(
-                    action,
-                    Action::Hold { .. } | Action::Release { .. } | Action::Readdress { .. }
-                );
-                if !moves {
-                    self.flush(&mut unapplied);
-                }
-                changed |= moves || matches!(action, Action::Changed { .. });
-                self.perform(action, &mut unapplied);
-            }
-            if unapplied.is_empty() {
+            actions.extend(std::iter::from_fn(|| self.routers.poll_action()));
+            if actions.is_empty() {
                 break;
             }
-            // May make the core ask for more.
-            self.flush(&mut unapplied);
-        }
-        if changed {
-            // What goes with the addresses comes after their announcement.
-            self.apply_paths();
-            self.forget_removed();
-            self.report_standing();
-        }
-    }
-
-    fn perform(&mut self, action: Action, unapplied: &mut BTreeSet<RouterId>) {
-        match action {
-            Action::Advertise { router, priority } => self.advertise(router, priority),
-            Action::Hold { router } | Action::Readdress { router } => {
-                if let Some(work) = self.works.get(&router) {
-                    self.holdings.hold(router, &work.addresses);
-                    self.paths.hold(router, Path::all(&work.routes, &work.rules));
-                    unapplied.insert(router);
-                    self.watch(router);
+            for action in &actions {
+                if let Action::Advertise { router, priority } = action {
+                    self.advertise(*router, *priority);
                 }
             }
-            Action::Release { router } => {
-                if self.paths.release(router) {
+            let mut moved = false;
+            for action in &actions {
+                moved |= self.move_addresses(action);
+                changed |= moved || matches!(action, Action::Changed { .. });
+            }
+            if moved {
+                if self.paths_released {
                     // Before the addresses, which a route may have as its source.
                     self.apply_paths();
                 }
-                self.holdings.release(router);
-                self.forget_announcements(router);
-                self.unwatch(router);
-                unapplied.insert(router);
+                self.narrow_watchers();
+                // May make the core ask for more.
+                self.apply_holdings();
             }
+            actions.drain(..).for_each(|action| self.tell(action));
+        }
+        self.actions = actions;
+        if changed {
+            if !self.holdings.is_pending() {
+                // What goes with the addresses comes after their announcement.
+                self.apply_paths();
+            }
+            self.forget_removed();
+            self.standing_due = true;
+        }
+    }
+
+    /// Performs what is about a router's addresses; whether it was.
+    fn move_addresses(&mut self, action: &Action) -> bool {
+        match action {
+            Action::Hold { router } | Action::Readdress { router } => {
+                if let Some(work) = self.works.get(router) {
+                    self.holdings.hold(*router, &work.addresses);
+                    self.paths_due |=
+                        self.paths.hold(*router, Path::all(&work.routes, &work.rules));
+                    self.watch(*router);
+                }
+                true
+            }
+            Action::Release { router } => {
+                self.paths_released |= self.paths.release(*router);
+                self.holdings.release(*router);
+                self.forget_announcements(*router);
+                self.unwatch(*router);
+                true
+            }
+            // Watched since it holds; see `sockets`.
+            Action::Watch { .. } | Action::Unwatch { .. } => false,
+            Action::Advertise { .. }
+            | Action::Announce { .. }
+            | Action::Changed { .. }
+            | Action::GroupChanged { .. }
+            | Action::PriorityChanged { .. }
+            | Action::Noticed { .. } => false,
+        }
+    }
+
+    /// Tells the network and the desk.
+    fn tell(&mut self, action: Action) {
+        match action {
+            Action::Advertise { .. }
+            | Action::Hold { .. }
+            | Action::Readdress { .. }
+            | Action::Release { .. }
+            | Action::Watch { .. }
+            | Action::Unwatch { .. } => {}
             Action::Announce { router, addresses, repeat } => {
                 self.announce(router, &addresses, repeat);
             }
-            // Watched since it holds; see `sockets`.
-            Action::Watch { .. } | Action::Unwatch { .. } => {}
             Action::Changed { router, from, to, priority, cause } => {
                 let at = self.clock.now();
                 let changed = Changed { router, from, to, priority, cause, at };
@@ -143,45 +171,35 @@ impl CoreLoop {
     }
 
     fn announce(&mut self, router: RouterId, addresses: &Addresses, repeat: u8) {
+        if !self.holdings.is_holding(router) {
+            return;
+        }
         let Some(work) = self.works.get(&router) else { return };
         let pause = work.router.announce.interval;
         let wanted = |address: &IpAddr| match addresses {
             Addresses::All => true,
             Addresses::Only(only) => only.contains(address),
         };
-        let mut by_interface: BTreeMap<IfName, Vec<IpAddr>> = BTreeMap::new();
-        for vip in work.addresses.iter().filter(|vip| wanted(&vip.address)) {
-            by_interface.entry(vip.interface).or_default().push(vip.address);
-        }
-        self.announce_on(by_interface, repeat, pause);
-    }
-
-    /// Announces addresses that somebody had removed and that are back.
-    pub(super) fn announce_again(&mut self, places: &[Place]) {
-        let mut by_interface: BTreeMap<IfName, Vec<IpAddr>> = BTreeMap::new();
-        for place in places {
-            by_interface.entry(place.interface).or_default().push(place.address);
-        }
-        self.announce_on(by_interface, 1, Duration::ZERO);
+        let vips = work.addresses.iter().filter(|vip| wanted(&vip.address)).map(Place::from);
+        // What is not there yet is announced as soon as it is.
+        let (coming, there): (Vec<_>, Vec<_>) = vips.partition(|it| self.holdings.is_coming(it));
+        self.to_announce.extend(coming.into_iter().map(|place| (place, (repeat, pause))));
+        self.announce_places(&there, repeat, pause);
     }
 
     /// Announces what a router holds, if it is Master.
     pub(super) fn announce_router(&mut self, router: RouterId) {
         let is_master = self.routers.view(router).is_some_and(|view| view.state == State::Master);
         let Some(work) = self.works.get(&router).filter(|_| is_master) else { return };
-        let mut by_interface: BTreeMap<IfName, Vec<IpAddr>> = BTreeMap::new();
-        for vip in &work.addresses {
-            by_interface.entry(vip.interface).or_default().push(vip.address);
-        }
-        self.announce_on(by_interface, 1, Duration::ZERO);
+        let places: Vec<Place> = work.addresses.iter().map(Place::from).collect();
+        self.announce_places(&places, 1, Duration::ZERO);
     }
 
-    fn announce_on(
-        &mut self,
-        by_interface: BTreeMap<IfName, Vec<IpAddr>>,
-        repeat: u8,
-        pause: Duration,
-    ) {
+    fn announce_places(&mut self, places: &[Place], repeat: u8, pause: Duration) {
+        let mut by_interface: BTreeMap<IfName, Vec<IpAddr>> = BTreeMap::new();
+        for place in places {
+            by_interface.entry(place.interface).or_default().push(place.address);
+        }
         for (interface, addresses) in by_interface {
             if let Some(link) = self.links.by_name(interface.as_str()) {
                 self.announcer.announce(link, &addresses, repeat, pause);
@@ -193,8 +211,9 @@ impl CoreLoop {
     fn forget_announcements(&mut self, router: RouterId) {
         let Some(work) = self.works.get(&router) else { return };
         for vip in &work.addresses {
+            self.to_announce.remove(&Place::from(vip));
             if let Some(link) = self.links.by_name(vip.interface.as_str()) {
-                self.announcer.forget(link.index, &[vip.address]);
+                self.announcer.forget(link.index, vip.address);
             }
         }
     }
@@ -204,8 +223,15 @@ impl CoreLoop {
     pub(super) fn watch(&mut self, router: RouterId) {
         let Some(work) = self.works.get(&router) else { return };
         let places = work.addresses.iter().map(|vip| (vip.interface, vip.address));
-        // Without a watcher a hand-over ends by its deadline.
+        // Without a watcher a hand-over ends by its deadline. It hears what is narrowed for in the same turn.
         if let Err(error) = self.sockets.watch(router, places, &self.links, &self.epoll) {
+            self.end.report(Report::Trouble(error.to_string()));
+        }
+    }
+
+    /// After all of a turn's changes: with thousands of addresses their list is not made for each router.
+    pub(super) fn narrow_watchers(&mut self) {
+        for error in self.sockets.narrow_watchers() {
             self.end.report(Report::Trouble(error.to_string()));
         }
     }
@@ -218,42 +244,88 @@ impl CoreLoop {
 
     // --- addresses ---
 
-    fn flush(&mut self, unapplied: &mut BTreeSet<RouterId>) {
-        if unapplied.is_empty() {
-            return;
-        }
-        self.apply_holdings();
-        let now = self.clock.now();
-        for router in std::mem::take(unapplied) {
-            let complete = self.holdings.is_complete(router, &self.links);
-            if self.holdings.is_holding(router) && !complete {
-                self.routers.handle_held(router, Held::Failed, now);
-            }
-        }
-    }
-
-    /// Brings the interfaces to what should be; failures are reported when they are new.
-    pub(super) fn apply_holdings(&mut self) -> Outcome {
+    /// Brings the next places to what they should be, and announces what waited for that.
+    pub(super) fn apply_holdings(&mut self) {
         let outcome = match self.holdings.apply(&mut self.links, &mut self.requests) {
             Ok(outcome) => outcome,
             Err(error) => {
                 self.end.report(Report::Trouble(format!("{error}; read again at the next resync")));
                 self.reopen_requests();
-                return Outcome::default();
+                return;
             }
         };
-        let failed: BTreeSet<Place> = outcome.failed.iter().map(|(place, _)| *place).collect();
-        let is_new = |(place, _): &&(Place, String)| !self.failed.contains(place);
-        let news: Vec<_> = outcome.failed.iter().filter(is_new).cloned().collect();
-        self.failed = failed;
+        let Outcome { added, repaired, cleared, failed, compared } = outcome;
+        self.standing_due |= !added.is_empty() || !cleared.is_empty();
+        self.note_failures(&compared, failed);
+        self.announce_arrived(&compared);
+        if !cleared.is_empty() {
+            self.end.report(Report::Cleared(cleared));
+        }
+        if !repaired.is_empty() {
+            self.counters.repaired += repaired.len() as u64;
+            self.announce_places(&repaired, 1, Duration::ZERO);
+            self.end.report(Report::Repaired(repaired));
+        }
+    }
+
+    /// Those whose announcement waited until they were there.
+    fn announce_arrived(&mut self, places: &[Place]) {
+        let mut rounds: BTreeMap<(u8, Duration), Vec<Place>> = BTreeMap::new();
+        for place in places.iter().filter(|place| !self.failed.contains(*place)) {
+            if let Some(how) = self.to_announce.remove(place) {
+                rounds.entry(how).or_default().push(*place);
+            }
+        }
+        for ((repeat, pause), places) in rounds {
+            self.announce_places(&places, repeat, pause);
+        }
+    }
+
+    /// A router without one of its addresses lets another one try. What is new about failures is told.
+    fn note_failures(&mut self, compared: &[Place], failed: Vec<(Place, String)>) {
+        let now = self.clock.now();
+        let without: BTreeSet<RouterId> =
+            failed.iter().flat_map(|(place, _)| self.holdings.depending(place)).collect();
+        let known: BTreeSet<Place> =
+            compared.iter().filter(|place| self.failed.remove(*place)).copied().collect();
+        let mut news = Vec::new();
+        for (place, why) in failed {
+            self.to_announce.remove(&place);
+            self.failed.insert(place);
+            if !known.contains(&place) {
+                news.push((place, why));
+            }
+        }
         if !news.is_empty() {
             self.end.report(Report::AddressesFailed(news));
         }
-        outcome
+        without.into_iter().for_each(|router| self.routers.handle_held(router, Held::Failed, now));
+    }
+
+    /// After a broken conversation answers may be out of step: a new socket, and everything read again.
+    fn reopen_requests(&mut self) {
+        let reopened = vrrp::io::Requests::open().and_then(|requests| {
+            self.requests = requests;
+            self.links.ignore_added_by(&self.requests)?;
+            self.links.read_all(&mut self.requests)
+        });
+        // What was asked for and not answered is compared again, at the resync.
+        if let Err(error) = reopened {
+            self.end.report(Report::Trouble(error.to_string()));
+        }
+    }
+
+    /// Removed routers that have handed over.
+    fn forget_removed(&mut self) {
+        let Self { works, routers, told, sends, .. } = self;
+        works.retain(|id, _| routers.view(*id).is_some());
+        told.retain(|id, _| works.contains_key(id));
+        sends.retain(|id, _| works.contains_key(id));
     }
 
     /// Brings routes and rules to what should be; those that were put there.
     pub(super) fn apply_paths(&mut self) -> Vec<Path> {
+        (self.paths_due, self.paths_astray, self.paths_released) = (false, false, false);
         match self.paths.apply(&self.links, &mut self.requests) {
             Ok(outcome) => {
                 for (path, why) in outcome.failed {
@@ -269,12 +341,23 @@ impl CoreLoop {
         }
     }
 
+    /// The same in the course of things: what was missing has been put back.
+    pub(super) fn repair_paths(&mut self) {
+        let missing = self.apply_paths();
+        if !missing.is_empty() {
+            self.counters.repaired += missing.len() as u64;
+            self.end.report(Report::PathsRepaired(missing));
+        }
+    }
+
     /// At the end: what stands for good goes too, and what was set is put back.
     pub(super) fn take_down(&mut self) {
         self.paths.release_all();
         self.apply_paths();
         self.holdings.stand(Vec::new());
-        self.apply_holdings();
+        while self.holdings.is_pending() {
+            self.apply_holdings();
+        }
         self.apply_settings(&BTreeMap::new());
         self.report_standing();
     }
@@ -284,24 +367,5 @@ impl CoreLoop {
         for trouble in self.settings.apply(needed) {
             self.end.report(Report::Trouble(trouble));
         }
-    }
-
-    /// After a broken conversation answers may be out of step: a new socket, and everything read again.
-    fn reopen_requests(&mut self) {
-        let reopened = vrrp::io::Requests::open().and_then(|requests| {
-            self.requests = requests;
-            self.links.read_all(&mut self.requests)
-        });
-        if let Err(error) = reopened {
-            self.end.report(Report::Trouble(error.to_string()));
-        }
-    }
-
-    /// Removed routers that have handed over.
-    fn forget_removed(&mut self) {
-        let Self { works, routers, told, sends, .. } = self;
-        works.retain(|id, _| routers.view(*id).is_some());
-        told.retain(|id, _| works.contains_key(id));
-        sends.retain(|id, _| works.contains_key(id));
     }
 }

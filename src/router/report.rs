@@ -18,6 +18,7 @@ use crate::config::model::TrackWeight;
 
 impl CoreLoop {
     pub(super) fn report_standing(&mut self) {
+        self.standing_due = false;
         let since = |view: &RouterView<'_>| self.clock.nanoseconds(view.since);
         let routers = self.routers.views().map(|view| (view.spec.id, view.state, since(&view)));
         let standing = Standing {
@@ -59,7 +60,7 @@ impl CoreLoop {
 
     pub(super) fn status(&self) -> VrrpStatus {
         let now = self.clock.now();
-        let (announced, announce_failures, announce_drops) = self.announcer.counters();
+        let (announced, announce_failures) = self.announcer.counters();
         let groups = self.routers.groups();
         VrrpStatus {
             real_time: self.real_time,
@@ -77,7 +78,6 @@ impl CoreLoop {
                 link_undecodable: self.links.undecodable(),
                 announced,
                 announce_failures,
-                announce_drops,
                 reports_dropped: self.end.dropped(),
                 ..self.counters
             },
@@ -121,9 +121,8 @@ impl CoreLoop {
                 address: vip.address,
                 prefix_length: vip.prefix_length,
                 interface: vip.interface.to_string(),
-                present: link.is_some_and(|link| {
-                    link.addresses.iter().any(|present| present.address == vip.address)
-                }),
+                present: link
+                    .is_some_and(|it| it.addresses.with_address(vip.address).next().is_some()),
             }
         });
         InstanceStatus {

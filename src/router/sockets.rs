@@ -39,6 +39,8 @@ struct Watching {
     token: u64,
     watcher: Watcher,
     by: BTreeMap<RouterId, BTreeSet<IpAddr>>,
+    /// Others watch for other addresses than its filter lets through.
+    is_stale: bool,
 }
 
 #[derive(Debug)]
@@ -168,7 +170,7 @@ impl Sockets {
         }
     }
 
-    /// Watches from now on what others announce of these addresses of a router.
+    /// Watches what others announce of these addresses of a router, from the next [`Sockets::narrow_watchers`] on.
     pub(super) fn watch(
         &mut self,
         router: RouterId,
@@ -191,23 +193,31 @@ impl Sockets {
                 let token = self.token();
                 register(epoll, &watcher, token)?;
                 let by = BTreeMap::new();
-                self.watchers.insert(spot, Watching { token, watcher, by });
+                self.watchers.insert(spot, Watching { token, watcher, by, is_stale: true });
             }
             if let Some(watching) = self.watchers.get_mut(&spot) {
+                watching.is_stale |= watching.by.get(&router) != Some(&addresses);
                 watching.by.insert(router, addresses);
-                watching.narrow()?;
             }
         }
         Ok(())
     }
 
+    /// Lets through what concerns somebody now. A filter that stays too wide costs wake-ups, one that stays too narrow a
+    /// hand-over that ends by its deadline.
+    pub(super) fn narrow_watchers(&mut self) -> Vec<Error> {
+        let stale = self.watchers.values_mut().filter(|watching| watching.is_stale);
+        let narrowed = stale.map(|watching| {
+            watching.is_stale = false;
+            watching.narrow()
+        });
+        narrowed.filter_map(Result::err).collect()
+    }
+
     /// Watches no longer for a router. The watchers that nobody needs now, to be dropped elsewhere.
     pub(super) fn unwatch(&mut self, router: RouterId, epoll: &Epoll) -> Vec<Watcher> {
         for watching in self.watchers.values_mut() {
-            if watching.by.remove(&router).is_some() {
-                // A filter that is too wide costs wake-ups and nothing else.
-                let _ = watching.narrow();
-            }
+            watching.is_stale |= watching.by.remove(&router).is_some();
         }
         let idle = |(_, watching): &(&Spot, &Watching)| watching.by.is_empty();
         let idle: Vec<Spot> = self.watchers.iter().filter(idle).map(|(spot, _)| *spot).collect();

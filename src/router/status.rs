@@ -220,8 +220,6 @@ pub struct LoopCounters {
     pub announced: u64,
     /// Of those tried, refused by the kernel.
     pub announce_failures: u64,
-    /// Of those queued, dropped because too many waited.
-    pub announce_drops: u64,
     /// Reports to the desk that found no room.
     pub reports_dropped: u64,
 }

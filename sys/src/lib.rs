@@ -10,6 +10,7 @@
 //! - [`ip`]: socket options of IPv4 and IPv6 that the crates do not offer
 //! - [`link`]: link-layer addresses for packet sockets
 //! - [`memory`]: free memory given back to the kernel
+//! - [`outbox`]: many datagrams per send call
 //! - [`passing`]: packets that carry a descriptor along
 //! - [`peer`]: the groups of who is at the other end of a Unix socket
 //! - [`signals`]: real-time signals
@@ -21,6 +22,7 @@ pub mod child;
 pub mod ip;
 pub mod link;
 pub mod memory;
+pub mod outbox;
 pub mod passing;
 pub mod peer;
 pub mod sched;

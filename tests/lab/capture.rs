@@ -57,6 +57,9 @@ impl Capture {
             "eth0",
             "-B",
             "16384",
+            // Room in the ring is for packets of this length, not for as many as there are bytes.
+            "-s",
+            "256",
             "-U",
             "--immediate-mode",
             "-Z",

@@ -26,8 +26,10 @@ impl CoreLoop {
         if self.resync_at <= now {
             self.resync_at = now + RESYNC;
             self.links.drain(&mut self.requests)?;
+            self.failed.retain(|place| self.holdings.is_wanted(place));
+            self.holdings.suspect_all();
+            self.paths_astray = true;
             self.tell_core();
-            self.repair();
         }
         if self.stop_by.is_some_and(|by| by <= now) {
             self.release_now();
@@ -39,7 +41,9 @@ impl CoreLoop {
     /// addresses in place.
     pub(super) fn release_now(&mut self) {
         self.holdings.release_all();
-        self.apply_holdings();
+        while self.holdings.is_pending() {
+            self.apply_holdings();
+        }
         if !self.routers.is_stopped() {
             let text = "the hand-over did not end in the time that a stop has; released";
             self.end.report(Report::Trouble(text.to_owned()));

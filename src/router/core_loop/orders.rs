@@ -129,12 +129,11 @@ impl CoreLoop {
         self.open_sockets(now);
         self.tell_core();
         self.settle();
-        let cleared = self.apply_holdings();
-        self.apply_paths();
-        if !cleared.removed.is_empty() {
-            self.end.report(Report::Cleared(cleared.removed));
-        }
-        self.report_standing();
+        self.narrow_watchers();
+        // What a previous process left and nobody wants.
+        self.holdings.suspect_all();
+        self.paths_due = true;
+        self.standing_due = true;
     }
 
     // --- an operator ---
@@ -164,7 +163,7 @@ impl CoreLoop {
             }
         };
         self.settle();
-        self.report_standing();
+        self.standing_due = true;
         Ok(lines.join("\n"))
     }
 

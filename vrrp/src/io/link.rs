@@ -4,7 +4,7 @@
 //! What is kept is a level, not a list of edges: after [`Links::drain`] the caller compares what it needs with
 //! what the table says. A lost notification (a full receive buffer) costs one dump and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 
@@ -20,7 +20,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::address::PresentAddress;
 use super::error::Error;
+use super::filter::{Instruction, JUMP_EQUAL, LOAD_HALF, LOAD_WORD, RETURN, compile};
 use super::netlink::{self, Requests};
+use super::present::AddressList;
 use crate::announce::Mac;
 
 /// RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR and RTNLGRP_IPV6_IFADDR (linux/rtnetlink.h) as bits of the bind address.
@@ -48,7 +50,23 @@ pub struct Link {
     /// Largest packet in bytes.
     pub mtu: u32,
     /// Its addresses, ours among them.
-    pub addresses: Vec<PresentAddress>,
+    pub addresses: AddressList,
+}
+
+/// What notifications told, for the caller to compare with what it needs.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Interfaces came, went or changed, or everything was read anew: compare everything.
+    pub everything: bool,
+    /// Addresses that came, went or changed: interface, address, prefix length.
+    pub addresses: BTreeSet<(u32, IpAddr, u8)>,
+}
+
+impl Changes {
+    /// Nothing did.
+    pub fn is_empty(&self) -> bool {
+        !self.everything && self.addresses.is_empty()
+    }
 }
 
 /// All interfaces, and the socket that tells of changes.
@@ -71,29 +89,39 @@ impl Links {
             resyncs: 0,
             undecodable: 0,
         };
+        links.ignore_added_by(requests)?;
         links.read_all(requests)?;
         Ok(links)
     }
 
-    /// Works the waiting notifications into the table; true if anything may have changed. Never blocks, but
-    /// for the dump that replaces lost notifications.
-    pub fn drain(&mut self, requests: &mut Requests) -> Result<bool, Error> {
-        let mut changed = false;
+    /// Hears no more of the addresses that are added by `requests`: its user notes them ahead, and thousands of
+    /// notifications would tell nothing new. Removals are still heard: the kernel takes other addresses away with a
+    /// primary one.
+    pub fn ignore_added_by(&self, requests: &Requests) -> Result<(), Error> {
+        let filter = compile(&without_additions_of(requests.port()));
+        let attached = socket2::SockRef::from(&self.monitor).attach_filter(&filter);
+        attached.map_err(|cause| Error::Netlink { step: "filter", cause })
+    }
+
+    /// Works the waiting notifications into the table, and tells what changed. Never blocks, but for the dump that
+    /// replaces lost notifications.
+    pub fn drain(&mut self, requests: &mut Requests) -> Result<Changes, Error> {
+        let mut changes = Changes::default();
         for _ in 0..READS_PER_TURN {
             self.buffer.clear();
             match self.monitor.recv(&mut self.buffer, 0) {
-                Ok(_) => changed |= self.apply_buffer(),
+                Ok(_) => self.apply_buffer(&mut changes),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {
                     self.resyncs += 1;
                     self.read_all(requests)?;
-                    changed = true;
+                    changes.everything = true;
                 }
                 Err(cause) => return Err(Error::Netlink { step: "notifications", cause }),
             }
         }
-        Ok(changed)
+        Ok(changes)
     }
 
     /// Reads everything anew, by dump.
@@ -118,6 +146,11 @@ impl Links {
         self.links.values().find(|link| link.name == name)
     }
 
+    /// The name of the interface with this index.
+    pub fn name(&self, index: u32) -> Option<&str> {
+        self.links.get(&index).map(|link| link.name.as_str())
+    }
+
     /// The interface of this name, or an error that names those that exist.
     pub fn named(&self, name: &str) -> Result<&Link, Error> {
         let existing = || self.links.values().map(|link| link.name.clone()).collect();
@@ -136,9 +169,9 @@ impl Links {
     }
 
     /// Records an address that was just removed, ahead of the notification about it.
-    pub fn note_removed(&mut self, interface: u32, address: IpAddr) {
+    pub fn note_removed(&mut self, interface: u32, address: IpAddr, prefix_length: u8) {
         if let Some(link) = self.links.get_mut(&interface) {
-            link.addresses.retain(|present| present.address != address);
+            link.addresses.remove(address, prefix_length);
         }
     }
 
@@ -152,16 +185,14 @@ impl Links {
         self.undecodable
     }
 
-    fn apply_buffer(&mut self) -> bool {
+    fn apply_buffer(&mut self, changes: &mut Changes) {
         let (messages, undecodable) = netlink::messages(&self.buffer);
         self.undecodable += undecodable as u64;
-        let mut changed = false;
         for (_, payload) in messages {
             if let NetlinkPayload::InnerMessage(message) = payload {
-                changed |= apply(&mut self.links, message);
+                apply(&mut self.links, message, changes);
             }
         }
-        changed
     }
 }
 
@@ -184,26 +215,48 @@ fn monitor() -> Result<Socket, Error> {
     Ok(socket)
 }
 
-fn apply(links: &mut BTreeMap<u32, Link>, message: RouteNetlinkMessage) -> bool {
+/// Where type and sender stand in a message (`nlmsghdr`), and the type of a new address (linux/rtnetlink.h).
+const TYPE: u32 = 4;
+const SENDER: u32 = 12;
+const NEW_ADDRESS: u16 = 20;
+
+/// Drops notifications of addresses that were added for the socket with this number.
+fn without_additions_of(port: u32) -> [Instruction; 6] {
+    // A filter loads in network byte order what the kernel wrote in the host's.
+    let (new_address, port) = (u32::from(NEW_ADDRESS.to_be()), port.to_be());
+    [
+        (LOAD_HALF, 0, 0, TYPE),
+        (JUMP_EQUAL, 0, 3, new_address),
+        (LOAD_WORD, 0, 0, SENDER),
+        (JUMP_EQUAL, 0, 1, port),
+        (RETURN, 0, 0, 0),
+        (RETURN, 0, 0, u32::MAX),
+    ]
+}
+
+fn apply(links: &mut BTreeMap<u32, Link>, message: RouteNetlinkMessage, changes: &mut Changes) {
     match message {
-        RouteNetlinkMessage::NewLink(message) => note_link(links, &message),
+        RouteNetlinkMessage::NewLink(message) => changes.everything |= note_link(links, &message),
         // A bridge tells in its own family that a port left it; the interface stays.
         RouteNetlinkMessage::DelLink(message) => {
-            message.header.interface_family == AddressFamily::Unspec
-                && links.remove(&message.header.index).is_some()
+            changes.everything |= message.header.interface_family == AddressFamily::Unspec
+                && links.remove(&message.header.index).is_some();
         }
-        RouteNetlinkMessage::NewAddress(message) => PresentAddress::from_message(&message)
-            .is_some_and(|address| note_address(links, address)),
-        RouteNetlinkMessage::DelAddress(message) => PresentAddress::from_message(&message)
-            .and_then(|gone| Some((links.get_mut(&gone.interface)?, gone)))
-            .is_some_and(|(link, gone)| {
-                let before = link.addresses.len();
-                link.addresses.retain(|present| {
-                    (present.address, present.prefix_length) != (gone.address, gone.prefix_length)
-                });
-                link.addresses.len() != before
-            }),
-        _ => false,
+        RouteNetlinkMessage::NewAddress(message) => {
+            let Some(address) = PresentAddress::from_message(&message) else { return };
+            let place = (address.interface, address.address, address.prefix_length);
+            if note_address(links, address) {
+                changes.addresses.insert(place);
+            }
+        }
+        RouteNetlinkMessage::DelAddress(message) => {
+            let Some(gone) = PresentAddress::from_message(&message) else { return };
+            let Some(link) = links.get_mut(&gone.interface) else { return };
+            if link.addresses.remove(gone.address, gone.prefix_length) {
+                changes.addresses.insert((gone.interface, gone.address, gone.prefix_length));
+            }
+        }
+        _ => {}
     }
 }
 
@@ -212,16 +265,18 @@ fn note_link(links: &mut BTreeMap<u32, Link>, message: &LinkMessage) -> bool {
         return false;
     }
     let index = message.header.index;
-    let before = links.get(&index).cloned();
-    let mut link = before.clone().unwrap_or_else(|| Link {
+    let is_new = !links.contains_key(&index);
+    let link = links.entry(index).or_insert_with(|| Link {
         index,
         name: String::new(),
         is_up: false,
         hardware: None,
         is_loopback: false,
         mtu: 0,
-        addresses: Vec::new(),
+        addresses: AddressList::default(),
     });
+    let Link { name, is_up, hardware, is_loopback, mtu, .. } = &*link;
+    let before = (name.clone(), *is_up, *hardware, *is_loopback, *mtu);
     let flags = message.header.flags;
     link.is_up = flags.contains(LinkFlags::Up | LinkFlags::Running);
     link.is_loopback = flags.contains(LinkFlags::Loopback);
@@ -236,27 +291,13 @@ fn note_link(links: &mut BTreeMap<u32, Link>, message: &LinkMessage) -> bool {
             _ => {}
         }
     }
-    let changed = before.as_ref() != Some(&link);
-    links.insert(index, link);
-    changed
+    let Link { name, is_up, hardware, is_loopback, mtu, .. } = &*link;
+    is_new || before != (name.clone(), *is_up, *hardware, *is_loopback, *mtu)
 }
 
 fn note_address(links: &mut BTreeMap<u32, Link>, address: PresentAddress) -> bool {
     let Some(link) = links.get_mut(&address.interface) else { return false };
-    let same = |present: &&mut PresentAddress| {
-        (present.address, present.prefix_length) == (address.address, address.prefix_length)
-    };
-    match link.addresses.iter_mut().find(same) {
-        Some(present) if *present == address => false,
-        Some(present) => {
-            *present = address;
-            true
-        }
-        None => {
-            link.addresses.push(address);
-            true
-        }
-    }
+    link.addresses.insert(address)
 }
 
 #[cfg(test)]
@@ -286,38 +327,58 @@ mod tests {
         message
     }
 
+    fn changes(links: &mut BTreeMap<u32, Link>, message: RouteNetlinkMessage) -> bool {
+        let mut changes = Changes::default();
+        apply(links, message, &mut changes);
+        !changes.is_empty()
+    }
+
     #[test]
     fn up_means_administratively_up_with_a_carrier() {
         let mut links = BTreeMap::new();
         let up = LinkFlags::Up | LinkFlags::Running;
-        assert!(apply(&mut links, RouteNetlinkMessage::NewLink(link(up))));
-        assert!(!apply(&mut links, RouteNetlinkMessage::NewLink(link(up))));
+        assert!(changes(&mut links, RouteNetlinkMessage::NewLink(link(up))));
+        assert!(!changes(&mut links, RouteNetlinkMessage::NewLink(link(up))));
         assert_eq!(links[&4].hardware, Some([2, 0, 0, 0, 0, 1]));
         assert!(links[&4].is_up);
-        assert!(apply(&mut links, RouteNetlinkMessage::NewLink(link(LinkFlags::Up))));
+        assert!(changes(&mut links, RouteNetlinkMessage::NewLink(link(LinkFlags::Up))));
         assert!(!links[&4].is_up);
+    }
+
+    #[test]
+    fn only_additions_of_our_own_are_not_heard() {
+        let filter = without_additions_of(7);
+        let passes = |kind: u16, port: u32| {
+            let mut message = [0; 16];
+            message[4..6].copy_from_slice(&kind.to_ne_bytes());
+            message[12..].copy_from_slice(&port.to_ne_bytes());
+            super::super::filter::tests::run(&filter, &message) > 0
+        };
+        let removed = NEW_ADDRESS + 1;
+        assert!(!passes(NEW_ADDRESS, 7));
+        assert!(passes(NEW_ADDRESS, 8) && passes(removed, 7) && passes(16, 0));
     }
 
     #[test]
     fn a_link_event_leaves_the_addresses_in_place() {
         let mut links = BTreeMap::new();
-        apply(&mut links, RouteNetlinkMessage::NewLink(link(LinkFlags::Up)));
-        assert!(apply(&mut links, RouteNetlinkMessage::NewAddress(address())));
-        assert!(!apply(&mut links, RouteNetlinkMessage::NewAddress(address())));
-        apply(&mut links, RouteNetlinkMessage::NewLink(link(LinkFlags::empty())));
+        changes(&mut links, RouteNetlinkMessage::NewLink(link(LinkFlags::Up)));
+        assert!(changes(&mut links, RouteNetlinkMessage::NewAddress(address())));
+        assert!(!changes(&mut links, RouteNetlinkMessage::NewAddress(address())));
+        changes(&mut links, RouteNetlinkMessage::NewLink(link(LinkFlags::empty())));
         assert_eq!(links[&4].addresses.len(), 1);
-        assert!(apply(&mut links, RouteNetlinkMessage::DelAddress(address())));
+        assert!(changes(&mut links, RouteNetlinkMessage::DelAddress(address())));
         assert!(links[&4].addresses.is_empty());
     }
 
     #[test]
     fn leaving_a_bridge_is_not_leaving_the_host() {
         let mut links = BTreeMap::new();
-        apply(&mut links, RouteNetlinkMessage::NewLink(link(LinkFlags::Up)));
+        changes(&mut links, RouteNetlinkMessage::NewLink(link(LinkFlags::Up)));
         let mut port = link(LinkFlags::Up);
         port.header.interface_family = AddressFamily::Bridge;
-        assert!(!apply(&mut links, RouteNetlinkMessage::DelLink(port)));
-        assert!(apply(&mut links, RouteNetlinkMessage::DelLink(link(LinkFlags::Up))));
+        assert!(!changes(&mut links, RouteNetlinkMessage::DelLink(port)));
+        assert!(changes(&mut links, RouteNetlinkMessage::DelLink(link(LinkFlags::Up))));
         assert!(links.is_empty());
     }
 

@@ -31,6 +31,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Requests {
     socket: Socket,
+    port: u32,
     sequence: u32,
     buffer: Vec<u8>,
 }
@@ -48,7 +49,7 @@ impl Requests {
     pub fn open() -> Result<Self, Error> {
         let broken = |step| move |cause| Error::Netlink { step, cause };
         let mut socket = Socket::new(NETLINK_ROUTE).map_err(broken("socket"))?;
-        socket.bind_auto().map_err(broken("bind"))?;
+        let port = socket.bind_auto().map_err(broken("bind"))?.port_number();
         socket.connect(&SocketAddr::new(0, 0)).map_err(broken("connect"))?;
         // Both only save bytes; a kernel without them answers all the same.
         let _ = socket.set_cap_ack(true);
@@ -58,7 +59,12 @@ impl Requests {
         let timeout = TimeVal::milliseconds(ANSWER_TIMEOUT.as_millis() as i64);
         setsockopt(&socket, sockopt::ReceiveTimeout, &timeout)
             .map_err(|errno| broken("receive timeout")(errno.into()))?;
-        Ok(Self { socket, sequence: 0, buffer: Vec::with_capacity(READ_SIZE) })
+        Ok(Self { socket, port, sequence: 0, buffer: Vec::with_capacity(READ_SIZE) })
+    }
+
+    /// The number by which the kernel names this socket in notifications of what it did for it.
+    pub(super) fn port(&self) -> u32 {
+        self.port
     }
 
     /// Sends the requests and gives the kernel's answer to each, in order.

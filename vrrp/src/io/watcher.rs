@@ -14,10 +14,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, Protocol, SockFilter, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use sys::batch::{Datagram, Inbox};
 
 use super::error::{self, Error};
+use super::filter::{Instruction, JUMP_EQUAL, LOAD_HALF, LOAD_WORD, RETURN, compile};
 use super::link::Link;
 use crate::announce::{Claim, Mac};
 use crate::id::Family;
@@ -28,19 +29,10 @@ const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 const SOLICITED: u8 = 0x40;
 const OVERRIDE: u8 = 0x20;
 
-/// Classic BPF opcodes (linux/filter.h): load word and half word at an offset, compare, return.
-const LOAD_WORD: u16 = 0x20;
-const LOAD_HALF: u16 = 0x28;
-const JUMP_EQUAL: u16 = 0x15;
-const RETURN: u16 = 0x06;
-
 /// Enough of a frame for what is read of it.
 const SNAP_LENGTH: u32 = 128;
 /// Addresses that the filter names; with more of them it lets all ARP through. BPF takes 4096 instructions.
 const NAMED: usize = 1000;
-
-/// Code, jump if equal, jump if not, operand.
-type Instruction = (u16, u8, u8, u32);
 
 /// A socket on one interface that hears announcements of one family.
 #[derive(Debug)]
@@ -172,39 +164,13 @@ fn arp_filter(addresses: &BTreeSet<IpAddr>) -> Vec<Instruction> {
     filter
 }
 
-fn compile(filter: &[Instruction]) -> Vec<SockFilter> {
-    let instruction = |&(code, equal, unequal, operand): &Instruction| {
-        SockFilter::new(code, equal, unequal, operand)
-    };
-    filter.iter().map(instruction).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv6Addr;
 
-    use crate::announce::{ArpForm, gratuitous_arp, neighbour_advertisement};
-
+    use super::super::filter::tests::run;
     use super::*;
-
-    /// Runs a filter as the kernel does: how many bytes of `frame` pass.
-    fn run(filter: &[Instruction], frame: &[u8]) -> u32 {
-        let (mut at, mut value) = (0, 0);
-        let word = |at: usize, length: usize| {
-            frame[at..at + length].iter().fold(0, |value, byte| value << 8 | u32::from(*byte))
-        };
-        loop {
-            let (code, equal, unequal, operand) = filter[at];
-            at += 1;
-            match code {
-                LOAD_WORD => value = word(operand as usize, 4),
-                LOAD_HALF => value = word(operand as usize, 2),
-                JUMP_EQUAL => at += usize::from(if value == operand { equal } else { unequal }),
-                RETURN => return operand,
-                _ => panic!("opcode {code:#x}"),
-            }
-        }
-    }
+    use crate::announce::{ArpForm, gratuitous_arp, neighbour_advertisement};
 
     fn addresses(hosts: impl Iterator<Item = u16>) -> BTreeSet<IpAddr> {
         hosts.map(|host| Ipv4Addr::from(0x0a00_0000 | u32::from(host)).into()).collect()
