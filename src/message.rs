@@ -203,6 +203,8 @@ pub enum Command {
     },
     /// Hand over and stop.
     Stop,
+    /// Go on as the program that is installed now.
+    Upgrade,
     /// What [`Message::Dump`] asked for is in its file.
     Dumped(Dump),
     /// Log these levels from now on, in all processes.

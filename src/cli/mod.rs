@@ -151,6 +151,11 @@ enum Command {
         #[arg(long)]
         plan: bool,
     },
+    /// Go on as the program that is installed now: no address moves, no connection is lost
+    Upgrade {
+        #[command(flatten)]
+        runtime: Runtime,
+    },
     /// Hand over and stop the running director
     Stop {
         #[command(flatten)]
@@ -266,6 +271,7 @@ pub fn main() -> ExitCode {
             let (id, from) = (id.config_id.as_deref(), from.as_deref());
             plan::run(&file, id, from, &runtime.runtime_dir, json)
         }
+        Command::Upgrade { runtime } => operate::upgrade(&runtime.runtime_dir),
         Command::Stop { runtime } => operate::stop(&runtime.runtime_dir),
         Command::Digest { options } => digest::run(&options),
         Command::Completions { shell } => manual::completions(shell),

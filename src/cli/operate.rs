@@ -69,6 +69,11 @@ struct Running {
     director: DirectorStatus,
 }
 
+/// `evenkeel upgrade`: returns when the new program has read the configuration and runs.
+pub(super) fn upgrade(runtime_dir: &Path) -> ExitCode {
+    command(runtime_dir, "/v1/upgrade", "upgrade")
+}
+
 /// `evenkeel stop`: returns when the director has handed over and its process has ended.
 pub(super) fn stop(runtime_dir: &Path) -> ExitCode {
     let pid = fs::read_to_string(runtime_dir.join("evenkeel.pid")).unwrap_or_default();

@@ -45,6 +45,7 @@ pub(super) fn router(asks: Asks) -> Router {
         .route("/v1/specs", get(specs))
         .route("/v1/reload", post(reload))
         .route("/v1/stop", post(stop))
+        .route("/v1/upgrade", post(upgrade))
         .route("/v1/log", post(log))
         .merge(steer::routes())
         .layer(middleware::from_fn(control_only));
@@ -225,6 +226,10 @@ async fn log(
 
 async fn stop(asks: Desk) -> Result<Response, Refusal> {
     command(&asks, Errand::Director(Command::Stop)).await
+}
+
+async fn upgrade(asks: Desk) -> Result<Response, Refusal> {
+    command(&asks, Errand::Director(Command::Upgrade)).await
 }
 
 /// Has a command done, and waits for how it went.

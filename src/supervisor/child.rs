@@ -5,14 +5,18 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child as Process, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use sys::passing;
 
-use super::load_limits;
+use super::{load_limits, upgrade};
 use crate::link;
 use crate::message::{FRAME_MAX, Role};
 
@@ -23,10 +27,18 @@ const QUEUE: usize = 1024;
 /// How often a start looks whether its load child has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
+/// A process of ours.
+#[derive(Debug)]
+enum Running {
+    Started(Process),
+    /// By the program that this one replaced; a child of this process all the same.
+    Inherited(Pid),
+}
+
 /// A running worker.
 #[derive(Debug)]
 pub(super) struct Child {
-    process: Process,
+    process: Running,
     link: OwnedFd,
     waiting: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
     /// Frames that did not fit its queue.
@@ -41,27 +53,55 @@ impl Child {
             .arg0("evenkeel")
             .args(["worker", role.name(), "--runtime-dir"])
             .arg(runtime_dir)
+            .env_remove(upgrade::VARIABLE)
             // A signal from the terminal is for the supervisor alone.
             .process_group(0)
             .stdin(Stdio::from(theirs))
             .spawn()?;
+        let process = Running::Started(process);
         Ok(Self { process, link: ours, waiting: VecDeque::new(), dropped: 0 })
+    }
+
+    /// A worker that the program before this one started.
+    pub(super) fn inherit(pid: u32, link: OwnedFd) -> Self {
+        let process = Running::Inherited(Pid::from_raw(pid.cast_signed()));
+        Self { process, link, waiting: VecDeque::new(), dropped: 0 }
+    }
+
+    /// The program before this one started it.
+    pub(super) fn is_inherited(&self) -> bool {
+        matches!(self.process, Running::Inherited(_))
     }
 
     /// Its process id.
     pub(super) fn pid(&self) -> u32 {
-        self.process.id()
+        match &self.process {
+            Running::Started(process) => process.id(),
+            Running::Inherited(pid) => pid.as_raw().cast_unsigned(),
+        }
     }
 
     /// How it ended, if it did.
     pub(super) fn try_wait(&mut self) -> Option<ExitStatus> {
-        self.process.try_wait().ok().flatten()
+        match &mut self.process {
+            Running::Started(process) => process.try_wait().ok().flatten(),
+            Running::Inherited(pid) => match waitpid(*pid, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(_, code)) => Some(ExitStatus::from_raw(code << 8)),
+                Ok(WaitStatus::Signaled(_, signal, _)) => Some(ExitStatus::from_raw(signal as i32)),
+                // No child of ours any more: gone, however.
+                Err(Errno::ECHILD) => Some(ExitStatus::from_raw(0)),
+                Ok(_) | Err(_) => None,
+            },
+        }
     }
 
     /// SIGKILL.
     pub(super) fn kill(&mut self) {
         // Fails only when it has ended already.
-        let _ = self.process.kill();
+        match &mut self.process {
+            Running::Started(process) => drop(process.kill()),
+            Running::Inherited(pid) => drop(nix::sys::signal::kill(*pid, Signal::SIGKILL)),
+        }
     }
 
     /// Its end of the link, for polling.
@@ -114,11 +154,17 @@ impl Loader {
     /// Starts `evenkeel load FILE`: specs to its standard output, diagnostics to its standard error, both memory
     /// files of ours.
     pub(super) fn start(config: &Path, config_id: Option<&str>) -> io::Result<Self> {
+        Self::of(Path::new("/proc/self/exe"), config, config_id)
+    }
+
+    /// Likewise, by another program.
+    pub(super) fn of(program: &Path, config: &Path, config_id: Option<&str>) -> io::Result<Self> {
         let specs = crate::spec_file::create()?;
         let report = crate::spec_file::create()?;
-        let process = Command::new("/proc/self/exe")
+        let process = Command::new(program)
             .arg0("evenkeel")
             .arg("load")
+            .env_remove(upgrade::VARIABLE)
             .env(load_limits::ALLOCATOR.0, load_limits::ALLOCATOR.1)
             .args(config_id.iter().flat_map(|id| ["-i", id]))
             .arg(config)

@@ -3,12 +3,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::RawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
+use sys::inherited;
 use thiserror::Error;
 
 /// Name of the abstract socket that marks a network namespace as taken: such names belong to the namespace,
@@ -85,6 +87,32 @@ impl Guard {
             .write_pid()
             .map_err(|cause| GuardError::Directory { path: runtime_dir.into(), cause })?;
         Ok(guard)
+    }
+
+    /// Keeps what is taken over an exec: the lock's descriptor, and the mark's.
+    pub(super) fn keep(&self) -> io::Result<(RawFd, Option<RawFd>)> {
+        let namespace = self._namespace.as_ref().map(inherited::keep).transpose()?;
+        Ok((inherited::keep(&*self.pid_file)?, namespace))
+    }
+
+    /// The exec did not happen.
+    pub(super) fn keep_for_ourselves(&self) {
+        // A descriptor more in a child of ours does no harm.
+        let _ = inherited::keep_no_longer(&*self.pid_file);
+        let _ = self._namespace.as_ref().map(inherited::keep_no_longer);
+    }
+
+    /// What the program before this one kept, in the same process. Locks belong to what the descriptors stand for.
+    pub(super) fn inherit(
+        runtime_dir: &Path,
+        (lock, namespace): (RawFd, Option<RawFd>),
+    ) -> io::Result<Self> {
+        let file = File::from(inherited::take(lock)?);
+        let pid_file =
+            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
+        let namespace = namespace.map(inherited::take).transpose()?;
+        let pid_path = runtime_dir.join("evenkeel.pid");
+        Ok(Self { pid_file, pid_path, _namespace: namespace.map(UnixListener::from) })
     }
 
     fn write_pid(&mut self) -> io::Result<()> {

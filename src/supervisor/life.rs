@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
-use tracing::error;
+use tracing::{error, info};
 
 use super::child::Child;
 use super::watch::State;
@@ -47,6 +47,7 @@ impl Supervisor {
         if let Some(status) = self.loading.as_mut().and_then(|loading| loading.loader.try_wait()) {
             self.handle_loaded(status);
         }
+        self.reap_upgrade();
     }
 
     pub(super) fn handle_death(&mut self, role: Role, status: ExitStatus) {
@@ -67,6 +68,11 @@ impl Supervisor {
             return;
         }
         worker.died_at = monotonic_nanos();
+        if self.is_replacing(role) {
+            info!(worker = %role, "replaced by the new program's");
+            return;
+        }
+        let Some(worker) = self.workers.get_mut(&role) else { return };
         worker.restarts += 1;
         if !worker.configured && status.code() == Some(i32::from(EXIT_CANNOT_RUN)) {
             error!(worker = %role, "cannot do its work on this host; stopping");

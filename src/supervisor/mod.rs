@@ -20,6 +20,7 @@ mod signals;
 pub mod spec;
 pub mod status;
 mod stop;
+mod upgrade;
 mod wait;
 mod watch;
 mod web;
@@ -43,6 +44,7 @@ pub use self::guard::{Guard, GuardError};
 use self::reload::{Applying, First, Loading, load_first};
 use self::service_manager::ServiceManager;
 use self::spec::SupervisorSpec;
+use self::upgrade::{Legacy, Program, Upgrade};
 use self::watch::{Due, PING_EVERY, Watch};
 use crate::config::model::LogFormat;
 use crate::message::{FRAME_MAX, Message, Role};
@@ -99,6 +101,12 @@ pub fn signal_number(name: &str) -> i32 {
 /// Runs the director until it is told to stop. Exit status 0 after a stop, 1 when it cannot run here, 2 when the
 /// configuration cannot be used.
 pub fn run(mut options: Options) -> ExitCode {
+    if let Some(legacy) = Legacy::of_this_process() {
+        return match Supervisor::inherit(options, legacy) {
+            Ok(supervisor) => supervisor.run(),
+            Err(cause) => StartError::Io(cause).code(),
+        };
+    }
     // Before anything is opened: the configuration says in which namespace, and below which name.
     let loaded = match signals::watch().map_err(StartError::Io).and_then(|signals| {
         Ok((signals, load_first(&options.config, options.config_id.as_deref())?))
@@ -121,12 +129,10 @@ pub fn run(mut options: Options) -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    let code = match Supervisor::start(options, signals, first) {
+    match Supervisor::start(options, guard, signals, first) {
         Ok(supervisor) => supervisor.run(),
         Err(cause) => StartError::Io(cause).code(),
-    };
-    drop(guard);
-    code
+    }
 }
 
 enum StartError {
@@ -168,6 +174,8 @@ struct Worker {
 #[derive(Debug)]
 struct Supervisor {
     options: Options,
+    guard: Guard,
+    program: Program,
     signals: SignalFd,
     admin: OwnedFd,
     specs: OwnedFd,
@@ -184,6 +192,7 @@ struct Supervisor {
     files: Option<FileWatch>,
     appointment: Option<TimeFile>,
     applying: Option<Applying>,
+    upgrade: Upgrade,
     stop: Option<Role>,
     service_manager: ServiceManager,
     ready: bool,
@@ -194,54 +203,75 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    fn start(options: Options, signals: SignalFd, first: First) -> io::Result<Self> {
-        let First { specs, header, spec } = first;
-        let files = FileWatch::of(&spec.files);
-        let appointment = TimeFile::of(&spec.daemon, None, jiff::Timestamp::now());
-        reload::unmark(spec.reload_mark(&options.runtime_dir));
-        let header = options.seen(header);
+    fn start(options: Options, guard: Guard, signals: SignalFd, first: First) -> io::Result<Self> {
+        reload::unmark(first.spec.reload_mark(&options.runtime_dir));
+        let header = options.seen(first.header);
         let admin = listen(&options.runtime_dir)?;
-        crate::log::set_format(options.log_format.unwrap_or(header.log_format));
-        let web = Self::open_web_or_say(&header);
+        let mut supervisor = Self::with(options, guard, signals, admin, first);
+        supervisor.web = Self::open_web_or_say(&header);
         let now = Instant::now();
-        let mut workers: BTreeMap<Role, Worker> = BTreeMap::new();
-        for role in Role::WORKERS {
-            let worker = workers.entry(role).or_default();
-            worker.watch.ask_every(if role == Role::Ops { PING_OPS_EVERY } else { PING_EVERY });
-            if header.has(role) {
+        for (role, worker) in &mut supervisor.workers {
+            if header.has(*role) {
                 worker.watch.wanted(now);
             }
         }
         let table_first = header.has(Role::Lvs) && header.has(Role::Vrrp);
-        info!(config = %options.config.display(), pid = std::process::id(), "started");
-        Ok(Self {
+        supervisor.vrrp_not_before = table_first.then(|| now + TABLE_FIRST);
+        let config = supervisor.options.config.display();
+        info!(%config, pid = std::process::id(), "started");
+        Ok(supervisor)
+    }
+
+    /// With no worker yet.
+    fn with(
+        options: Options,
+        guard: Guard,
+        signals: SignalFd,
+        admin: OwnedFd,
+        first: First,
+    ) -> Self {
+        let First { specs, header, spec } = first;
+        let header = options.seen(header);
+        crate::log::set_format(options.log_format.unwrap_or(header.log_format));
+        let mut workers: BTreeMap<Role, Worker> = BTreeMap::new();
+        for role in Role::WORKERS {
+            let worker = workers.entry(role).or_default();
+            worker.watch.ask_every(if role == Role::Ops { PING_OPS_EVERY } else { PING_EVERY });
+        }
+        Self {
             options,
+            guard,
+            program: Program::of_this_process(),
             signals,
             admin,
+            files: FileWatch::of(&spec.files),
+            appointment: TimeFile::of(&spec.daemon, None, jiff::Timestamp::now()),
             specs,
             spec,
             header,
-            web,
+            web: web::Sockets::new(),
             log_levels: String::new(),
             loaded_at: std::time::SystemTime::now(),
             started_at: std::time::SystemTime::now(),
             workers,
-            vrrp_not_before: table_first.then(|| now + TABLE_FIRST),
+            vrrp_not_before: None,
             loading: None,
-            files,
-            appointment,
             applying: None,
+            upgrade: Upgrade::None,
             stop: None,
-            service_manager: ServiceManager::from_environment(now),
+            service_manager: ServiceManager::from_environment(Instant::now()),
             ready: false,
             code: 0,
             finished: false,
             dropped: 0,
-        })
+        }
     }
 
     fn run(mut self) -> ExitCode {
         let mut buffer = Box::new([0; FRAME_MAX]);
+        // Who ended while the program was replaced told nobody.
+        self.reap();
+        self.replace_next();
         loop {
             self.handle_timeouts(Instant::now());
             if self.finished {
@@ -315,6 +345,7 @@ impl Supervisor {
             loading.late = true;
             loading.deadline = now + load_limits::WITHIN;
         }
+        self.kill_late_upgrade(now);
         if self.files.as_mut().is_some_and(|files| files.take_due(now)) {
             info!("a file of the configuration has changed");
             self.reload(None, None);

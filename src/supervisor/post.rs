@@ -92,6 +92,7 @@ impl Supervisor {
                 self.done(id, Ok("stopping".to_owned()));
                 self.begin_stop();
             }
+            Message::Command { id, command: Command::Upgrade } => self.upgrade(id),
             Message::Query { id } => {
                 let json = status::render(self);
                 for part in message::answer(id, json.as_bytes()) {
@@ -127,6 +128,7 @@ impl Supervisor {
         if let (Some(worker), Ok(_)) = (self.workers.get_mut(&from), &summary) {
             worker.configured = true;
         }
+        self.note_replaced(from);
         if let Some(applying) = &mut self.applying
             && applying.outstanding.contains(&from)
         {

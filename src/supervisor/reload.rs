@@ -188,18 +188,33 @@ fn loaded(
     specs: &OwnedFd,
     report: &OwnedFd,
 ) -> Result<(Header, SupervisorSpec), String> {
+    check_loaded(config, status, late, report)?;
+    read_own(specs).map_err(|cause| format!("the load child left no specs: {cause}"))
+}
+
+/// What of the specs is for the supervisor.
+pub(super) fn read_own(specs: &OwnedFd) -> std::io::Result<(Header, SupervisorSpec)> {
+    let header = spec_file::header(specs)?;
+    Ok((header, spec_file::read(specs, Role::Supervisor)?.unwrap_or_default()))
+}
+
+/// Whether a load child found the configuration usable; its report if not. Warnings are logged.
+pub(super) fn check_loaded(
+    config: &Path,
+    status: ExitStatus,
+    late: bool,
+    report: &OwnedFd,
+) -> Result<(), String> {
     let text = spec_file::read_text(report).unwrap_or_default();
     match status.code() {
-        Some(0) => {}
-        Some(1) => warn!("the configuration has warnings:\n{text}"),
-        Some(_) => return Err(text),
-        None => return Err(load_limits::explain(config, status, late, &text)),
+        Some(0) => Ok(()),
+        Some(1) => {
+            warn!("the configuration has warnings:\n{text}");
+            Ok(())
+        }
+        Some(_) => Err(text),
+        None => Err(load_limits::explain(config, status, late, &text)),
     }
-    let read = || {
-        let header = spec_file::header(specs)?;
-        Ok((header, spec_file::read(specs, Role::Supervisor)?.unwrap_or_default()))
-    };
-    read().map_err(|cause: std::io::Error| format!("the load child left no specs: {cause}"))
 }
 
 /// Makes the file that says that the configuration is being read; one that is there becomes empty.

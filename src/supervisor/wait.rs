@@ -42,7 +42,9 @@ impl Supervisor {
         let files = self.files.as_ref().and_then(FileWatch::deadline);
         let (now, clock) = (Instant::now(), jiff::Timestamp::now());
         let appointed = self.appointment.as_ref().and_then(|file| file.deadline(now, clock));
-        watches.chain(files).chain(appointed).chain(loading).chain(applying).chain(told).min()
+        let upgrade = self.upgrade_deadline();
+        let own = files.into_iter().chain(appointed).chain(loading).chain(applying).chain(upgrade);
+        watches.chain(own).chain(told).min()
     }
 
     pub(super) fn wait(&self, until: Option<Instant>) -> io::Result<Woken> {

@@ -32,6 +32,7 @@ mod table;
 mod told;
 mod track;
 mod tracked;
+mod upgrade;
 mod weather;
 
 use crate::runner::Scenario;
@@ -71,6 +72,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         checks::SCENARIOS,
         dr::SCENARIOS,
         package::SCENARIOS,
+        upgrade::SCENARIOS,
     ];
     themes.into_iter().flatten().copied().collect()
 }

@@ -1,0 +1,67 @@
+//! The director goes on as the program that is installed now: the same supervisor process, other workers, and nobody
+//! notices.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::pair::{Pace, Pair, VIP};
+use crate::daemon::Kind::Evenkeel;
+use crate::host::wait_for;
+use crate::keeper::Keeper;
+use crate::kernel_view;
+use crate::runner::Scenario;
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario::alone("upgrade_of_the_master_is_not_noticed", 90, of_the_master),
+    Scenario::together("upgrade_refused_by_a_mistake_changes_nothing", 60, refused),
+];
+
+const WORKERS: [&str; 3] = ["lvs", "vrrp", "ops"];
+
+/// Twice, since the second one is done by a program that has inherited everything itself.
+fn of_the_master(keeper: &Arc<Keeper>) {
+    let pair = Pair::start(keeper, [Evenkeel; 2], Pace::Second);
+    let director = &pair.directors[0];
+    let rules = kernel_view::rules(pair.d1());
+    let turns = pair.adverts_of(pair.d2()).len();
+    let client = pair.load();
+    for _ in 0..2 {
+        let before = WORKERS.map(|role| director.worker(role));
+        let said = director.command("upgrade").expect("the upgrade begins");
+        assert!(said.contains("the new program runs"), "{said}");
+        let took = wait_for(Duration::from_secs(60), "all workers to be others", || {
+            let now = WORKERS.map(|role| director.worker(role));
+            let is_other =
+                |(now, before): (&Option<i32>, &Option<i32>)| now.is_some() && now != before;
+            now.iter().zip(&before).all(is_other) && director.command("status").is_ok()
+        });
+        keeper.figure(&format!("all workers replaced after {took:?}"));
+        assert!(director.is_running(), "the supervisor is the same process");
+        assert_eq!(kernel_view::rules(pair.d1()), rules);
+        thread::sleep(Duration::from_secs(4));
+    }
+    let report = client.stop();
+    keeper.figure(&report.to_string());
+    assert_eq!(report.failed(), 0, "{report:?}");
+    assert_eq!(pair.adverts_of(pair.d2()).len(), turns, "the backup never spoke");
+    assert!(kernel_view::holds(pair.d1(), VIP) && !kernel_view::holds(pair.d2(), VIP));
+    // It is a whole director: it reads its configuration again, and it stops as one does.
+    director.command("reload").expect("a reload");
+    director.stop();
+    assert!(!kernel_view::holds(pair.d1(), VIP));
+    assert_eq!(kernel_view::rules(pair.d1()), [""; 0]);
+}
+
+/// What the new program would refuse leaves the old one running.
+fn refused(keeper: &Arc<Keeper>) {
+    let pair = Pair::start(keeper, [Evenkeel; 2], Pace::Tenth);
+    let director = &pair.directors[0];
+    let before = WORKERS.map(|role| director.worker(role));
+    std::fs::write(&director.config, "virtual_server 10.0.0.300 80 {\n").unwrap();
+    let refusal = director.command("upgrade").expect_err("a refusal");
+    keeper.figure(refusal.lines().next().unwrap_or_default());
+    assert_eq!(WORKERS.map(|role| director.worker(role)), before);
+    assert_eq!(pair.who_advertises(Duration::from_secs(1)), ["d1"]);
+    assert!(director.is_running());
+}
