@@ -75,6 +75,12 @@ impl Host {
         let lost = self.links().filter(|link| before.contains(&link.index) && !link.is_up);
         let lost = lost.map(|link| link.name.clone()).collect();
         let returned: BTreeSet<u32> = after.difference(&before).copied().collect();
+        for index in &returned {
+            // Real servers that were asked for in vain meanwhile are asked for anew by the first packet.
+            if let Err(cause) = self.requests.forget_unanswered(*index) {
+                warn!("neighbours that did not answer cannot be forgotten: {cause}");
+            }
+        }
         self.settling.extend(returned.iter().map(|index| (*index, now + SETTLING)));
         self.used.extend(after);
         Changed { returned, lost }

@@ -13,6 +13,7 @@ pub mod announcer;
 pub mod error;
 mod filter;
 pub mod link;
+mod neighbour;
 pub mod netlink;
 pub mod path;
 pub mod present;
