@@ -87,7 +87,7 @@ fn table(old: Option<&LvsSpec>, new: Option<&LvsSpec>, all: &mut Vec<Change>) {
     for key in keys {
         let object = format!("virtual server {key}");
         match (before.get(&key), after.get(&key)) {
-            (None, Some((new, _))) => {
+            (None, Some(new)) => {
                 let details = vec![format!("{} real servers", new.servers.len())];
                 all.push(Change { verb: Verb::Add, object, details, impact: None });
             }
@@ -95,26 +95,18 @@ fn table(old: Option<&LvsSpec>, new: Option<&LvsSpec>, all: &mut Vec<Change>) {
                 let (verb, details) = (Verb::Remove, Vec::new());
                 all.push(Change { verb, object, details, impact: Some(CUTS) });
             }
-            (Some(old), Some(new)) => service(object, *old, *new, all),
+            (Some(old), Some(new)) => service(object, old, new, all),
             (None, None) => {}
         }
     }
 }
 
-fn services(spec: Option<&LvsSpec>) -> BTreeMap<ServiceKey, WithChecks<'_, ServiceSpec>> {
-    let Some(LvsSpec { checks, services, .. }) = spec else { return BTreeMap::new() };
-    services.iter().map(|service| (service.key, (service, checks.as_slice()))).collect()
+fn services(spec: Option<&LvsSpec>) -> BTreeMap<ServiceKey, &ServiceSpec> {
+    let services = spec.map_or(&[][..], |spec| &spec.services);
+    services.iter().map(|service| (service.key, service)).collect()
 }
 
-/// A part of a spec, and the list of checks that it points into.
-type WithChecks<'a, T> = (&'a T, &'a [CheckSpec]);
-
-fn service(
-    object: String,
-    (old, old_checks): WithChecks<'_, ServiceSpec>,
-    (new, new_checks): WithChecks<'_, ServiceSpec>,
-    all: &mut Vec<Change>,
-) {
+fn service(object: String, old: &ServiceSpec, new: &ServiceSpec, all: &mut Vec<Change>) {
     let details = differing(&[
         ("scheduler", &old.settings.scheduler, &new.settings.scheduler),
         ("flags", &old.settings.flags, &new.settings.flags),
@@ -148,7 +140,7 @@ fn service(
                 let (verb, impact) = (Verb::Remove, Some(CUTS_UNLESS_DRAINED));
                 Some(Change { verb, object, details: Vec::new(), impact })
             }
-            (Some(old), Some(new)) => real_server(object, (old, old_checks), (new, new_checks)),
+            (Some(was), Some(is)) => real_server(object, (was, old), (is, new)),
             (None, None) => None,
         };
         all.extend(change);
@@ -161,8 +153,8 @@ fn servers(spec: &ServiceSpec) -> BTreeMap<DestinationKey, &ServerSpec> {
 
 fn real_server(
     object: String,
-    (old, old_checks): WithChecks<'_, ServerSpec>,
-    (new, new_checks): WithChecks<'_, ServerSpec>,
+    (old, old_service): (&ServerSpec, &ServiceSpec),
+    (new, new_service): (&ServerSpec, &ServiceSpec),
 ) -> Option<Change> {
     let (was, is) = (&old.destination, &new.destination);
     let details = differing(&[
@@ -173,7 +165,7 @@ fn real_server(
         ("inhibit_on_failure", &old.inhibit, &new.inhibit),
         ("notify_up", &old.notify_up, &new.notify_up),
         ("notify_down", &old.notify_down, &new.notify_down),
-        ("checkers", &checks(old, old_checks), &checks(new, new_checks)),
+        ("checkers", &checks(old, old_service), &checks(new, new_service)),
     ]);
     (!details.is_empty()).then_some(Change { verb: Verb::Change, object, details, impact: None })
 }
@@ -181,9 +173,9 @@ fn real_server(
 /// What is asked of a real server, by value: the places in the list of checks mean nothing across two files.
 fn checks<'a>(
     server: &ServerSpec,
-    checks: &'a [CheckSpec],
+    service: &'a ServiceSpec,
 ) -> Vec<(Target, Option<&'a CheckSpec>)> {
-    let check = |place: u32| usize::try_from(place).ok().and_then(|place| checks.get(place));
+    let check = |place: u32| service.checks.get(usize::try_from(place).ok()?).map(AsRef::as_ref);
     server.checks.iter().map(|asked| (asked.target, check(asked.check))).collect()
 }
 

@@ -17,7 +17,7 @@ use crate::config::model::{LogFormat, Web};
 use crate::message::Role;
 
 const MAGIC: [u8; 4] = *b"EVKL";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const HEADER: usize = 168;
 /// Where the listening addresses begin: how many, then [`LISTEN`] bytes each: family, address, port.
 const LISTENS: usize = 64;
@@ -139,9 +139,13 @@ pub struct Sections {
 impl Sections {
     /// Sets what `role` gets.
     pub fn set<T: Serialize>(&mut self, role: Role, spec: &T) -> io::Result<()> {
-        let bytes = postcard::to_stdvec(spec).map_err(io::Error::other)?;
-        self.parts[place(role)] = bytes;
+        self.put(role, postcard::to_stdvec(spec).map_err(io::Error::other)?);
         Ok(())
+    }
+
+    /// The same for one that has an encoding of its own.
+    pub fn put(&mut self, role: Role, bytes: Vec<u8>) {
+        self.parts[place(role)] = bytes;
     }
 
     /// Writes everything to `file` and seals it against any change. Of `listen` as many count as a header holds.
@@ -183,6 +187,12 @@ pub fn header(file: &OwnedFd) -> io::Result<Header> {
 
 /// The section of `role`; `None` when the configuration has no work for it.
 pub fn read<T: DeserializeOwned>(file: &OwnedFd, role: Role) -> io::Result<Option<T>> {
+    let Some(bytes) = section(file, role)? else { return Ok(None) };
+    postcard::from_bytes(&bytes).map(Some).map_err(|error| refused(&error.to_string()))
+}
+
+/// The same as it stands there.
+pub fn section(file: &OwnedFd, role: Role) -> io::Result<Option<Vec<u8>>> {
     let Some(section) = header(file)?.section(role) else { return Ok(None) };
     let file = File::from(file.try_clone()?);
     let size = file.metadata()?.len();
@@ -193,7 +203,7 @@ pub fn read<T: DeserializeOwned>(file: &OwnedFd, role: Role) -> io::Result<Optio
     let length = usize::try_from(section.length).map_err(|_| refused("section too long"))?;
     let mut bytes = vec![0; length];
     file.read_exact_at(&mut bytes, section.offset)?;
-    postcard::from_bytes(&bytes).map(Some).map_err(|error| refused(&error.to_string()))
+    Ok(Some(bytes))
 }
 
 /// Everything in a memory file, wherever its offset stands.

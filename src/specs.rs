@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::model::Config;
+use crate::lvs::parcel;
 use crate::lvs::spec::LvsSpec;
 use crate::message::Role;
 use crate::ops::spec::OpsSpec;
@@ -48,7 +49,7 @@ impl Specs {
             sections.set(Role::Vrrp, vrrp)?;
         }
         if let Some(lvs) = &self.lvs {
-            sections.set(Role::Lvs, lvs)?;
+            sections.put(Role::Lvs, parcel::pack(lvs)?);
         }
         sections.set(Role::Ops, &self.ops)?;
         let daemon = self.ops.global.daemon.clone();
@@ -62,7 +63,7 @@ impl Specs {
     pub fn read(file: &OwnedFd) -> io::Result<Self> {
         Ok(Self {
             vrrp: spec_file::read(file, Role::Vrrp)?,
-            lvs: spec_file::read(file, Role::Lvs)?,
+            lvs: spec_file::section(file, Role::Lvs)?.map(parcel::unpack).transpose()?,
             ops: spec_file::read(file, Role::Ops)?.unwrap_or_default(),
         })
     }

@@ -36,6 +36,8 @@ pub struct Checkers<S> {
     next_run: u64,
     actions: VecDeque<Action<S>>,
     saved: HashMap<ProbeKey, SavedProbe>,
+    /// One copy of each distinct set of options.
+    specs: HashSet<Arc<CheckSpec>>,
     /// Time of the latest input: what is still due now is overdue since then.
     turned: Option<Instant>,
 }
@@ -80,6 +82,7 @@ impl<S: Copy + Ord> Checkers<S> {
             next_run: 0,
             actions: VecDeque::new(),
             saved: HashMap::new(),
+            specs: HashSet::new(),
             turned: None,
         }
     }
@@ -107,30 +110,61 @@ impl<S: Copy + Ord> Checkers<S> {
         wanted: impl IntoIterator<Item = (S, Target, Arc<CheckSpec>)>,
         now: Instant,
     ) -> Reconfigured {
-        let mut slots = self.by_key();
-        let before = slots.len();
-        let mut specs: HashSet<_> = slots.keys().map(|key| Arc::clone(&key.spec)).collect();
+        self.replace(|_| true, wanted, now)
+    }
+
+    /// The same for some subscribers: those that `is_replaced` names give way to `wanted`, the others are as they were.
+    /// What is compared, hashed and allocated grows with `wanted`; the others cost a look at each.
+    pub fn replace(
+        &mut self,
+        is_replaced: impl Fn(S) -> bool,
+        wanted: impl IntoIterator<Item = (S, Target, Arc<CheckSpec>)>,
+        now: Instant,
+    ) -> Reconfigured {
+        let before = self.load().probes;
         let mut wanted: Vec<_> = wanted.into_iter().collect();
         // Stable, and backwards: of two with one name the later comes first and stays.
         wanted.reverse();
         wanted.sort_by_key(|&(subscriber, ..)| subscriber);
         wanted.dedup_by_key(|&mut (subscriber, ..)| subscriber);
+        let targets: HashSet<Target> = wanted.iter().map(|&(_, target, _)| target).collect();
+        let mut slots = self.by_key(&targets);
+        let asked = slots.len();
         let mut pairs = Vec::with_capacity(wanted.len());
         for (subscriber, target, spec) in wanted {
-            let key = ProbeKey { target, spec: intern(&mut specs, spec) };
+            let key = ProbeKey { target, spec: self.share(spec) };
             let slot = match slots.get(&key) {
                 Some(&slot) => slot,
                 None => self.add(&mut slots, key, subscriber, now),
             };
             pairs.push((subscriber, slot));
         }
-        let added = slots.len() - before;
+        let added = slots.len() - asked;
+        // Behind the new ones, so that of two with one name the new one stays.
+        pairs.extend(self.fanout.iter().filter(|&(subscriber, _)| !is_replaced(subscriber)));
+        // Two sorted runs: the sort merges them.
+        pairs.sort_by_key(|&(subscriber, _)| subscriber);
+        pairs.dedup_by_key(|&mut (subscriber, _)| subscriber);
         self.fanout = Fanout::new(pairs);
         self.saved = HashMap::new();
+        drop(slots);
         let removed = self.remove_unwanted();
         self.probes.shrink_to_fit();
+        self.specs.retain(|spec| Arc::strong_count(spec) > 1);
         self.handle_timeout(now);
         Reconfigured { kept: before - removed, added, removed }
+    }
+
+    /// The one copy of these options, which is this one where there was none.
+    #[must_use]
+    pub fn share(&mut self, spec: Arc<CheckSpec>) -> Arc<CheckSpec> {
+        match self.specs.get(&spec) {
+            Some(known) => Arc::clone(known),
+            None => {
+                self.specs.insert(Arc::clone(&spec));
+                spec
+            }
+        }
     }
 
     /// A run ended, or one of a kind that holds what it has opened passed: then its end is a second outcome of the same
@@ -361,9 +395,12 @@ impl<S: Copy + Ord> Checkers<S> {
         if forks { &mut self.scripts } else { &mut self.sockets }
     }
 
-    fn by_key(&self) -> HashMap<ProbeKey, Slot> {
+    /// Whatever is asked of these targets.
+    fn by_key(&self, targets: &HashSet<Target>) -> HashMap<ProbeKey, Slot> {
         let live = (0..).zip(&self.probes);
-        live.filter_map(|(at, probe)| Some((probe.as_ref()?.key.clone(), Slot(at)))).collect()
+        let live = live.filter_map(|(at, probe)| Some((&probe.as_ref()?.key, Slot(at))));
+        let meant = live.filter(|(key, _)| targets.contains(&key.target));
+        meant.map(|(key, slot)| (key.clone(), slot)).collect()
     }
 
     fn probe(&self, slot: Slot) -> Option<&Probed> {
@@ -372,17 +409,6 @@ impl<S: Copy + Ord> Checkers<S> {
 
     fn probe_of(&self, subscriber: S) -> Option<&Probed> {
         self.probe(self.fanout.slot_of(subscriber)?)
-    }
-}
-
-/// Equal options share one copy.
-fn intern(specs: &mut HashSet<Arc<CheckSpec>>, spec: Arc<CheckSpec>) -> Arc<CheckSpec> {
-    match specs.get(&spec) {
-        Some(known) => Arc::clone(known),
-        None => {
-            specs.insert(Arc::clone(&spec));
-            spec
-        }
     }
 }
 
@@ -400,7 +426,7 @@ mod tests {
     #[test]
     fn an_idle_probe_is_small() {
         let scheduled = size_of::<(Instant, Slot)>();
-        let subscribed = 2 * size_of::<(u64, Slot)>();
+        let subscribed = size_of::<(u64, Slot)>() + size_of::<Slot>();
         let idle = size_of::<Option<Probed>>() + scheduled + subscribed;
         assert!(idle <= 256, "{idle} bytes");
     }

@@ -1,6 +1,6 @@
-//! Who wants to know of which probe: two sorted tables of the same pairs, rebuilt as a whole by each reload.
+//! Who wants to know of which probe: one sorted table of pairs and a second order of it, rebuilt as a whole by each reload.
 //!
-//! Between reloads nothing changes here, so a table costs the pair and nothing else.
+//! Between reloads nothing changes here, so the tables cost the pair, its place, and nothing else.
 
 use crate::schedule::Slot;
 
@@ -8,7 +8,8 @@ use crate::schedule::Slot;
 #[derive(Debug)]
 pub(crate) struct Fanout<S> {
     by_subscriber: Box<[(S, Slot)]>,
-    by_slot: Box<[(Slot, S)]>,
+    /// Places in the other table, in the order of slots, then of subscribers.
+    by_slot: Box<[u32]>,
 }
 
 impl<S: Copy + Ord> Fanout<S> {
@@ -18,8 +19,8 @@ impl<S: Copy + Ord> Fanout<S> {
 
     /// `pairs` are sorted, and no subscriber is in them twice.
     pub(crate) fn new(pairs: Vec<(S, Slot)>) -> Self {
-        let mut by_slot: Box<[_]> = pairs.iter().map(|&(of, slot)| (slot, of)).collect();
-        by_slot.sort_unstable();
+        let mut by_slot: Box<[u32]> = (0..).take(pairs.len()).collect();
+        by_slot.sort_by_key(|&at| pairs[at as usize].1);
         Self { by_subscriber: pairs.into(), by_slot }
     }
 
@@ -29,8 +30,10 @@ impl<S: Copy + Ord> Fanout<S> {
     }
 
     pub(crate) fn of_slot(&self, slot: Slot) -> impl Iterator<Item = S> + '_ {
-        let from = self.by_slot.partition_point(|&(s, _)| s < slot);
-        self.by_slot[from..].iter().take_while(move |&&(s, _)| s == slot).map(|&(_, s)| s)
+        let pair = |&at: &u32| self.by_subscriber[at as usize];
+        let from = self.by_slot.partition_point(|at| pair(at).1 < slot);
+        let same = self.by_slot[from..].iter().map(pair).take_while(move |&(_, s)| s == slot);
+        same.map(|(of, _)| of)
     }
 
     /// In the order of subscribers.

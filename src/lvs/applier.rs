@@ -132,6 +132,11 @@ impl<K: Kernel> Applier<K> {
         self.desired.keys().copied()
     }
 
+    /// Those whose last change was refused.
+    pub(super) fn lagging(&self) -> impl Iterator<Item = ServiceKey> + '_ {
+        self.lagging.keys().copied()
+    }
+
     /// Why a service does not agree with its plan, and since when.
     pub(super) fn lag(&self, key: ServiceKey) -> Option<(&str, Instant)> {
         self.lagging.get(&key).map(|lagging| (lagging.why.as_str(), lagging.since))

@@ -11,6 +11,7 @@ mod host;
 mod module;
 pub mod observe;
 pub mod overrides;
+pub mod parcel;
 mod paths;
 pub mod plan;
 pub mod selector;

@@ -46,14 +46,6 @@ impl InstanceAddresses {
 impl LvsSpec {
     /// Without all that acts: settings of the kernel, sync daemons, scripts, pipes. Checks stay, since verdicts are compared.
     pub(super) fn silent(self) -> Self {
-        let server =
-            |server: ServerSpec| ServerSpec { notify_up: None, notify_down: None, ..server };
-        let service = |service: ServiceSpec| ServiceSpec {
-            quorum_up: None,
-            quorum_down: None,
-            servers: service.servers.into_iter().map(server).collect(),
-            ..service
-        };
         // There is nothing to do but to compare.
         let resync = if self.resync.is_zero() { Duration::from_secs(5) } else { self.resync };
         Self {
@@ -64,7 +56,21 @@ impl LvsSpec {
             sync_daemon: None,
             sysctl: Default::default(),
             fifos: Vec::new(),
-            services: self.services.into_iter().map(service).collect(),
+            services: self.services.into_iter().map(ServiceSpec::silent).collect(),
+            ..self
+        }
+    }
+}
+
+impl ServiceSpec {
+    /// Without scripts.
+    pub(super) fn silent(self) -> Self {
+        let server =
+            |server: ServerSpec| ServerSpec { notify_up: None, notify_down: None, ..server };
+        Self {
+            quorum_up: None,
+            quorum_down: None,
+            servers: self.servers.into_iter().map(server).collect(),
             ..self
         }
     }

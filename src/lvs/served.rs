@@ -27,7 +27,7 @@ pub(super) struct Served {
 pub(super) struct Turned {
     pub(super) before: Standing,
     pub(super) after: Standing,
-    /// Index of the check's parameters in the worker's list.
+    /// Index of the check's parameters in the virtual server's list.
     pub(super) check: u32,
     /// The notify script that this calls for.
     pub(super) script: Option<Script>,

@@ -1,9 +1,12 @@
 //! What the lvs worker needs of a configuration: services with the kernel's types, and check parameters held once
-//! however many real servers share them. Derived in the load child; the worker never sees the model.
+//! however many real servers of a service share them. Derived in the load child; the worker never sees the model.
+//!
+//! Each virtual server stands for itself, so that one can be read without the others; see [`super::parcel`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::num::{NonZeroU8, NonZeroU16};
+use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::{CheckSpec, Target};
@@ -49,8 +52,6 @@ pub struct LvsSpec {
     pub max_per_second: Option<NonZeroU32>,
     /// How the worker's process runs.
     pub process: Process,
-    /// Distinct check parameters; [`CheckRef`] points here.
-    pub checks: Vec<CheckSpec>,
     /// Virtual servers in file order.
     pub services: Vec<ServiceSpec>,
 }
@@ -80,6 +81,8 @@ pub struct ServiceSpec {
     pub slow_start: Option<SlowStart>,
     /// Checks run only while the address is local.
     pub ha_suspend: bool,
+    /// Distinct check parameters; [`CheckRef`] points here.
+    pub checks: Vec<Arc<CheckSpec>>,
     /// Real servers, sorted by key.
     pub servers: Vec<ServerSpec>,
 }
@@ -117,8 +120,46 @@ pub struct ServerSpec {
 pub struct CheckRef {
     /// Who is asked.
     pub target: Target,
-    /// Index into [`LvsSpec::checks`].
+    /// Index into [`ServiceSpec::checks`].
     pub check: u32,
+}
+
+impl LvsSpec {
+    /// Everything but the virtual servers.
+    pub(super) fn head(&self) -> Self {
+        let Self {
+            resync,
+            drift,
+            sysctl,
+            timeouts,
+            flush,
+            flush_on_stop,
+            sync_daemon,
+            initial_notifies,
+            addresses,
+            fifos,
+            max_in_flight,
+            max_per_second,
+            process,
+            services: _,
+        } = self;
+        Self {
+            resync: *resync,
+            drift: *drift,
+            sysctl: sysctl.clone(),
+            timeouts: *timeouts,
+            flush: *flush,
+            flush_on_stop: *flush_on_stop,
+            sync_daemon: sync_daemon.clone(),
+            initial_notifies: *initial_notifies,
+            addresses: addresses.clone(),
+            fifos: fifos.clone(),
+            max_in_flight: *max_in_flight,
+            max_per_second: *max_per_second,
+            process: process.clone(),
+            services: Vec::new(),
+        }
+    }
 }
 
 impl From<&Config> for LvsSpec {
@@ -137,9 +178,6 @@ impl From<&Config> for LvsSpec {
             checker_process,
             ..
         } = &config.global;
-        let mut checks = Checks::default();
-        let services =
-            config.virtual_servers.iter().map(|server| service(server, &mut checks)).collect();
         Self {
             resync: *lvs_resync,
             drift: *lvs_drift,
@@ -163,8 +201,7 @@ impl From<&Config> for LvsSpec {
             max_in_flight: *checker_max_in_flight,
             max_per_second: *checker_max_per_second,
             process: checker_process.clone(),
-            checks: checks.list,
-            services,
+            services: config.virtual_servers.iter().map(service).collect(),
         }
     }
 }
@@ -198,26 +235,24 @@ fn seconds(given: u32) -> Option<Duration> {
     (given > 0).then(|| Duration::from_secs(given.into()))
 }
 
-/// Check parameters, each kept once.
+/// Check parameters, each kept once. Equal ones are one value in the model, so that it takes no look inside.
 #[derive(Debug, Default)]
 struct Checks {
-    list: Vec<CheckSpec>,
-    places: HashMap<CheckSpec, u32>,
+    list: Vec<Arc<CheckSpec>>,
+    places: HashMap<*const CheckSpec, u32>,
 }
 
 impl Checks {
-    fn place(&mut self, spec: &CheckSpec) -> u32 {
-        if let Some(place) = self.places.get(spec) {
-            return *place;
-        }
-        let place = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
-        self.list.push(spec.clone());
-        self.places.insert(spec.clone(), place);
-        place
+    fn place(&mut self, spec: &Arc<CheckSpec>) -> u32 {
+        let Self { list, places } = self;
+        *places.entry(Arc::as_ptr(spec)).or_insert_with(|| {
+            list.push(Arc::clone(spec));
+            u32::try_from(list.len() - 1).unwrap_or(u32::MAX)
+        })
     }
 }
 
-fn service(server: &VirtualServer, checks: &mut Checks) -> ServiceSpec {
+fn service(server: &VirtualServer) -> ServiceSpec {
     let VirtualServer {
         key,
         scheduler,
@@ -238,6 +273,8 @@ fn service(server: &VirtualServer, checks: &mut Checks) -> ServiceSpec {
         smtp_alert: _,
         real_servers,
     } = server;
+    let mut checks = Checks::default();
+    let servers = real_servers.iter().map(|server| real_server(server, &mut checks)).collect();
     ServiceSpec {
         key: *key,
         settings: Settings {
@@ -255,7 +292,8 @@ fn service(server: &VirtualServer, checks: &mut Checks) -> ServiceSpec {
         min_in_pool: *min_in_pool,
         slow_start: *slow_start,
         ha_suspend: *ha_suspend,
-        servers: sorted(real_servers.iter().map(|server| real_server(server, checks)).collect()),
+        checks: checks.list,
+        servers: sorted(servers),
     }
 }
 

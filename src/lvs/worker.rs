@@ -3,6 +3,7 @@
 mod configuration;
 mod digests;
 mod end;
+mod given;
 mod lateness;
 mod limits;
 mod memory;
@@ -12,17 +13,16 @@ mod surroundings;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use checkers::{Action, Alarm, CheckSpec, Checkers, Report as Ruled, Runner};
+use checkers::{Action, Alarm, Checkers, Report as Ruled, Runner};
 use ipvs::{DestinationKey, ServiceKey};
 use serde::Serialize;
 use tracing::{info, warn};
 
+use self::given::{Given, Parcels};
 use super::applier::{Applier, SLICE};
 use super::counters::Counting;
 use super::host::Host;
@@ -40,7 +40,6 @@ use crate::link::{Incoming, Link};
 use crate::message::{self, Configure, Event, Message, Role};
 use crate::notify::{Job, Notifier};
 use crate::process::Raise;
-use crate::spec_file;
 use crate::supervisor::EXIT_CANNOT_RUN;
 
 /// How long scripts may take that run because of a stop (keepalived: 1 s).
@@ -57,8 +56,9 @@ pub(super) struct Subject {
 /// The worker.
 pub(super) struct Worker {
     link: Link,
+    /// What concerns all; the virtual servers are in `served`.
     spec: LvsSpec,
-    checks: Vec<Arc<CheckSpec>>,
+    parcels: Parcels,
     checkers: Checkers<Subject>,
     runner: Runner,
     served: BTreeMap<ServiceKey, Served>,
@@ -113,8 +113,8 @@ pub(super) async fn run(runtime_dir: &Path) -> io::Result<ExitCode> {
             Some(_) => {}
         }
     };
-    let spec = read_spec(specs)?;
-    match Worker::start(link, spec, runtime_dir, &configure) {
+    let given = Given::read(specs, &Parcels::new())?;
+    match Worker::start(link, given, runtime_dir, &configure) {
         Ok(worker) => worker.run().await.map(|end| match end {
             End::Stopped | End::Orphaned => ExitCode::SUCCESS,
         }),
@@ -124,11 +124,6 @@ pub(super) async fn run(runtime_dir: &Path) -> io::Result<ExitCode> {
             Ok(ExitCode::from(EXIT_CANNOT_RUN))
         }
     }
-}
-
-fn read_spec(specs: Option<OwnedFd>) -> io::Result<LvsSpec> {
-    let missing = || io::Error::new(io::ErrorKind::InvalidData, "no specs came along");
-    spec_file::read(&specs.ok_or_else(missing)?, Role::Lvs)?.ok_or_else(missing)
 }
 
 impl Worker {
@@ -228,13 +223,14 @@ impl Worker {
 
     fn handle_verdict(&mut self, ruled: &Ruled<Subject>, now: Instant) {
         let Subject { service, server, check } = ruled.subscriber;
-        let served = self.served.get_mut(&service);
+        let Some(served) = self.served.get_mut(&service) else { return };
         let is_declared = ruled.cause.as_ref().is_some_and(|cause| cause.is_declared());
-        let turned =
-            served.and_then(|served| served.rule(server, check, ruled.verdict, is_declared, now));
+        let turned = served.rule(server, check, ruled.verdict, is_declared, now);
         let Some(turned) = turned else { return };
-        let kind = usize::try_from(turned.check).ok().and_then(|place| self.checks.get(place));
-        let event = tidings::verdict(ruled, &turned, kind.map_or("check", |kind| kind.kind.name()));
+        let place = usize::try_from(turned.check).ok();
+        let asked = place.and_then(|place| served.spec.checks.get(place));
+        let event =
+            tidings::verdict(ruled, &turned, asked.map_or("check", |asked| asked.kind.name()));
         if turned.before.up != turned.after.up {
             self.fifos.write(&fifo_line::real_server(server, service, turned.after.up));
         }
@@ -313,8 +309,10 @@ impl Worker {
         match incoming.message {
             Message::Ping(number) => self.link.send(Role::Supervisor, &Message::Pong(number)).await,
             Message::Configure(Configure { drain, .. }) => {
-                let summary = match read_spec(incoming.descriptor) {
-                    Ok(spec) => Ok(self.configure(spec, Remembered::new(), drain, Instant::now())),
+                let summary = match Given::read(incoming.descriptor, &self.parcels) {
+                    Ok(given) => {
+                        Ok(self.configure(given, Remembered::new(), drain, Instant::now()))
+                    }
                     Err(cause) => Err(format!("the specs cannot be read: {cause}")),
                 };
                 self.configured(summary).await

@@ -44,6 +44,7 @@ pub(in crate::lvs) fn spec(weights: &[u16]) -> ServiceSpec {
         min_in_pool: None,
         slow_start: None,
         ha_suspend: false,
+        checks: Vec::new(),
         servers: (3..).zip(weights).map(|(host, weight)| server(host, *weight)).collect(),
     }
 }

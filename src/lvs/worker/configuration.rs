@@ -1,70 +1,56 @@
 //! Taking a configuration over, at the start and at each reload.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use checkers::{CheckSpec, Target, Verdict};
+use checkers::{CheckSpec, ProbeKind, Reconfigured, Target, Verdict};
 use ipvs::ServiceKey;
 use tracing::{debug, warn};
 
+use super::given::Given;
 use super::{STOP_SCRIPTS_WITHIN, Subject, Worker, limits};
 use crate::lvs::served::Served;
-use crate::lvs::spec::{LvsSpec, ServerSpec};
+use crate::lvs::spec::{LvsSpec, ServerSpec, ServiceSpec};
 use crate::lvs::state_file::Remembered;
 use crate::lvs::tidings;
 use crate::message::{Message, Role};
 use crate::notify::Job;
 
 impl Worker {
-    /// Takes a configuration over by difference: what is asked as before goes on, what stands as planned stays.
+    /// Takes a configuration over by difference: what is asked as before goes on, what stands as planned stays, and a
+    /// virtual server that is as it was is not looked at.
     pub(super) fn configure(
         &mut self,
-        spec: LvsSpec,
+        given: Given,
         mut remembered: Remembered,
         drain: Option<Duration>,
         now: Instant,
     ) -> String {
-        let spec = if self.is_observing { spec.silent() } else { spec };
-        let first = self.checks.is_empty() && self.served.is_empty();
-        if let Some(timeouts) = &spec.timeouts
-            && (first || self.spec.timeouts != spec.timeouts)
-            && let Err(cause) = self.applier.kernel().0.set_timeouts(timeouts)
-        {
-            warn!("lvs_timeouts: {cause}");
-        }
-        self.sysctl.apply(&spec.sysctl);
-        self.sync.configure(spec.sync_daemon.clone(), &mut self.applier.kernel().0, now);
-        if self.sync.instance().is_some() && !self.link.offer(Role::Vrrp, &Message::TellInstances) {
-            warn!("the vrrp worker is busy: connection synchronisation waits for its next change");
-        }
-        spec.process.apply(&self.spec.process);
-        self.follow_lateness(&spec.process);
-        self.applier.set_resync(spec.resync, spec.drift, now);
-        self.fifos.adjust(&spec.fifos);
-        self.checks = share(&spec.checks, &self.checks);
-        if self.checks.iter().any(|check| matches!(check.kind, checkers::ProbeKind::Bfd(_))) {
-            // Full: whoever has the sessions tells each change.
-            let _ = self.link.offer(Role::Vrrp, &Message::TellPaths);
-        }
-        let subjects = subjects(&spec, &self.checks);
-        let limits = limits::of(&spec);
-        self.checkers.set_limits(limits);
-        let probes = self.checkers.configure(subjects, now);
-        limits::allow_sockets(limits.sockets.saturating_add(self.checkers.holding()));
-        let mut old = std::mem::take(&mut self.served);
-        let mut gone: BTreeSet<ServiceKey> = self.applier.keys().collect();
+        let Given { head, parcels, mut opened } =
+            if self.is_observing { given.silent() } else { given };
+        self.configure_all(head, now);
+        self.parcels = parcels;
+        let staying: BTreeSet<ServiceKey> = self.parcels.values().copied().collect();
+        opened.iter_mut().for_each(|service| self.share_checks(service));
+        let probes = self.configure_probes(&opened, &staying, now);
+        let removed: Vec<Served> = self
+            .served
+            .extract_if(.., |key, _| !staying.contains(key))
+            .map(|(_, gone)| gone)
+            .collect();
         let is_restart = std::mem::take(&mut self.is_restart);
+        let mut dirty: BTreeSet<ServiceKey> = self.applier.lagging().collect();
         let (mut added, mut changed) = (0, 0);
-        for service in spec.services.iter().cloned() {
+        for service in opened {
             let key = service.key;
-            gone.remove(&key);
+            dirty.insert(key);
             let held = |server: &ServerSpec, check: u16| {
                 let subject = Subject { service: key, server: server.key, check };
                 self.checkers.verdict(subject).unwrap_or(Verdict::UP)
             };
             let mut before = BTreeSet::new();
-            let served = match old.remove(&key) {
+            let served = match self.served.remove(&key) {
                 None => {
                     added += 1;
                     let memory = remembered.remove(&key).unwrap_or_default();
@@ -85,7 +71,7 @@ impl Worker {
                     served
                 }
             };
-            if spec.initial_notifies && !is_restart {
+            if self.spec.initial_notifies && !is_restart {
                 let scripts = served.scripts_of_up(|server| !before.contains(&server));
                 for script in scripts {
                     self.notifier.push(&tidings::queue(key), Job::new(script));
@@ -93,27 +79,79 @@ impl Worker {
             }
             self.served.insert(key, served);
         }
-        self.spec = LvsSpec { services: Vec::new(), ..spec };
         self.suspend(true, now);
         // On disk before it is in the kernel: nothing of ours is ever unknown to the next process.
         if added > 0 {
             self.write_state(now);
         }
-        let removed = old.len();
-        old.values().for_each(|served| self.farewell(served));
-        self.applier.want(gone.into_iter().map(|key| (key, None)).collect(), now);
-        let all: BTreeSet<ServiceKey> = self.served.keys().copied().collect();
-        self.replan(&all, now);
+        removed.iter().for_each(|served| self.farewell(served));
+        let gone = self.applier.keys().filter(|key| !self.served.contains_key(key));
+        let gone = gone.map(|key| (key, None)).collect();
+        self.applier.want(gone, now);
+        self.replan(&dirty, now);
         self.set_alarm();
         self.loaded = true;
         self.write_soon(now);
         let summary = format!(
-            "virtual servers: {added} added, {removed} removed, {changed} changed; \
+            "virtual servers: {added} added, {} removed, {changed} changed; \
              probes: {} added, {} removed, {} kept",
-            probes.added, probes.removed, probes.kept
+            removed.len(),
+            probes.added,
+            probes.removed,
+            probes.kept
         );
         debug!("{summary}");
-        if removed == 0 && added + changed == 0 { String::new() } else { summary }
+        if removed.is_empty() && added + changed == 0 { String::new() } else { summary }
+    }
+
+    /// What concerns all virtual servers, and the process.
+    fn configure_all(&mut self, head: LvsSpec, now: Instant) {
+        if let Some(timeouts) = &head.timeouts
+            && self.spec.timeouts != head.timeouts
+            && let Err(cause) = self.applier.kernel().0.set_timeouts(timeouts)
+        {
+            warn!("lvs_timeouts: {cause}");
+        }
+        self.sysctl.apply(&head.sysctl);
+        self.sync.configure(head.sync_daemon.clone(), &mut self.applier.kernel().0, now);
+        if self.sync.instance().is_some() && !self.link.offer(Role::Vrrp, &Message::TellInstances) {
+            warn!("the vrrp worker is busy: connection synchronisation waits for its next change");
+        }
+        head.process.apply(&self.spec.process);
+        self.follow_lateness(&head.process);
+        self.applier.set_resync(head.resync, head.drift, now);
+        self.fifos.adjust(&head.fifos);
+        self.checkers.set_limits(limits::of(&head));
+        self.spec = head;
+    }
+
+    /// Equal options are one value, in the specs and in the probes.
+    fn share_checks(&mut self, service: &mut ServiceSpec) {
+        for check in &mut service.checks {
+            *check = self.checkers.share(Arc::clone(check));
+        }
+    }
+
+    /// Probes of the virtual servers that were opened, and none any more of those that do not stay.
+    fn configure_probes(
+        &mut self,
+        opened: &[ServiceSpec],
+        staying: &BTreeSet<ServiceKey>,
+        now: Instant,
+    ) -> Reconfigured {
+        let mut kinds = opened.iter().flat_map(|service| &service.checks).map(|check| &check.kind);
+        if kinds.any(|kind| matches!(kind, ProbeKind::Bfd(_))) {
+            // Full: whoever has the sessions tells each change.
+            let _ = self.link.offer(Role::Vrrp, &Message::TellPaths);
+        }
+        let renewed: BTreeSet<ServiceKey> = opened.iter().map(|service| service.key).collect();
+        let is_replaced = |subject: Subject| {
+            renewed.contains(&subject.service) || !staying.contains(&subject.service)
+        };
+        let probes = self.checkers.replace(is_replaced, opened.iter().flat_map(subjects), now);
+        let sockets = limits::of(&self.spec).sockets;
+        limits::allow_sockets(sockets.saturating_add(self.checkers.holding()));
+        probes
     }
 
     /// Scripts of a virtual server that goes, with the short time that a stop leaves them.
@@ -125,28 +163,13 @@ impl Worker {
     }
 }
 
-/// Check parameters as shared values; those that did not change keep the copy that probes already hold.
-fn share(wanted: &[CheckSpec], held: &[Arc<CheckSpec>]) -> Vec<Arc<CheckSpec>> {
-    let held: HashMap<&CheckSpec, &Arc<CheckSpec>> =
-        held.iter().map(|spec| (&**spec, spec)).collect();
-    let one = |spec: &CheckSpec| {
-        held.get(spec).map_or_else(|| Arc::new(spec.clone()), |&kept| Arc::clone(kept))
-    };
-    wanted.iter().map(one).collect()
-}
-
-fn subjects<'a>(
-    spec: &'a LvsSpec,
-    checks: &'a [Arc<CheckSpec>],
-) -> impl Iterator<Item = (Subject, Target, Arc<CheckSpec>)> + 'a {
-    let servers = spec
-        .services
-        .iter()
-        .flat_map(|service| service.servers.iter().map(move |server| (service.key, server)));
-    servers.flat_map(move |(service, server)| {
+fn subjects(spec: &ServiceSpec) -> impl Iterator<Item = (Subject, Target, Arc<CheckSpec>)> + '_ {
+    let ServiceSpec { key, checks, servers, .. } = spec;
+    servers.iter().flat_map(move |server| {
         server.checks.iter().enumerate().filter_map(move |(at, check)| {
             let shared = checks.get(usize::try_from(check.check).ok()?)?;
-            let subject = Subject { service, server: server.key, check: u16::try_from(at).ok()? };
+            let check_number = u16::try_from(at).ok()?;
+            let subject = Subject { service: *key, server: server.key, check: check_number };
             Some((subject, check.target, Arc::clone(shared)))
         })
     })

@@ -2,7 +2,7 @@
 //! over their heartbeat path. Virtual servers and their checkers count, and nothing else that is configured. Files that give
 //! the same checkers in another order count as different.
 
-use checkers::{CheckSpec, Verdict};
+use checkers::Verdict;
 
 use super::{Served, Worker};
 use crate::router::heartbeat::{Digests, digest};
@@ -16,14 +16,9 @@ impl Worker {
             served.facts.verdicts.iter().map(of_server).collect()
         };
         let specs: Vec<_> = self.served.values().map(|served| &served.spec).collect();
-        let checks: Vec<&CheckSpec> = self.checks.iter().map(AsRef::as_ref).collect();
         let verdicts: Vec<_> = self.served.values().map(verdicts).collect();
         let table: Vec<_> =
             self.served.iter().map(|(key, served)| (key, &served.planned.service)).collect();
-        Digests {
-            services: digest(&(specs, checks)),
-            verdicts: digest(&verdicts),
-            table: digest(&table),
-        }
+        Digests { services: digest(&specs), verdicts: digest(&verdicts), table: digest(&table) }
     }
 }

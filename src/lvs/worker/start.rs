@@ -9,6 +9,7 @@ use ipvs::ServiceKey;
 use tracing::{info, warn};
 
 use super::Worker;
+use super::given::{Given, Parcels};
 use crate::fifo::Fifos;
 use crate::link::Link;
 use crate::lvs::applier::Applier;
@@ -27,7 +28,7 @@ impl Worker {
     /// removed by the first plans.
     pub(super) fn start(
         link: Link,
-        spec: LvsSpec,
+        given: Given,
         runtime_dir: &Path,
         configure: &Configure,
     ) -> Result<Self, (Link, ipvs::Error)> {
@@ -39,19 +40,15 @@ impl Worker {
         let state_file = StateFile::in_dir(runtime_dir);
         let observe = configure.observe;
         let saved = if observe { State::default() } else { state_file.read() };
-        let spec = if observe { spec.silent() } else { spec };
-        if spec.flush
+        let given = if observe { given.silent() } else { given };
+        if given.head.flush
             && configure.died_at.is_none()
             && let Err(cause) = kernel.flush()
         {
             warn!("lvs_flush: {cause}");
         }
-        let ours: BTreeSet<ServiceKey> = saved
-            .ours
-            .iter()
-            .chain(spec.services.iter().map(|service| &service.key))
-            .copied()
-            .collect();
+        let ours: BTreeSet<ServiceKey> =
+            saved.ours.iter().chain(given.parcels.values()).copied().collect();
         let mut table = match kernel.dump() {
             Ok(table) => table,
             Err(cause) => return Err((link, cause)),
@@ -68,15 +65,16 @@ impl Worker {
         checkers.restore(saved.checks);
         let mut worker = Self {
             link,
-            applier: Applier::new(Socket(kernel), table, spec.resync, now),
-            spec: LvsSpec { services: Vec::new(), process: Process::default(), ..spec.clone() },
+            applier: Applier::new(Socket(kernel), table, given.head.resync, now),
+            // What is set by a change is set by the first configuration too.
+            spec: LvsSpec { process: Process::default(), timeouts: None, ..given.head.clone() },
             sysctl: Sysctl::new(saved.sysctl),
             sync: Sync::default(),
             host: watch_host(),
             resting: BTreeSet::new(),
             is_observing: observe,
             is_restart: configure.died_at.is_some(),
-            checks: Vec::new(),
+            parcels: Parcels::new(),
             checkers,
             runner: Runner::new(),
             served: BTreeMap::new(),
@@ -96,7 +94,7 @@ impl Worker {
             info!("observing: nothing is written");
             worker.applier.observe();
         }
-        worker.configure(spec, remembered, None, now);
+        worker.configure(given, remembered, None, now);
         Ok(worker)
     }
 }
