@@ -163,7 +163,7 @@ impl<'a> Parser<'a> {
         let owner = level.and_then(|level| self.levels[level].directives.last_mut());
         match owner {
             Some(owner) if self.line_has_owner && owner.comments.after.is_none() => {
-                owner.comments.after = Some(Comment { text, spaced: false });
+                owner.comments.after = Some(Box::new(Comment { text, spaced: false }));
             }
             Some(_) | None => {
                 self.pending.push(Comment { text, spaced: self.spaced });

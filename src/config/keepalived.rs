@@ -34,6 +34,8 @@ struct Level {
 
 struct Parser<'a> {
     levels: Vec<Level>,
+    /// Empty buffers of levels that have ended.
+    spare: Vec<Vec<Directive>>,
     words: Vec<Word>,
     /// Comments that wait for the directive after them.
     pending: Vec<Comment>,
@@ -49,6 +51,7 @@ impl<'a> Parser<'a> {
     fn new(diagnostics: &'a mut Vec<Diagnostic>) -> Self {
         Self {
             levels: vec![Level::default()],
+            spare: Vec::new(),
             words: Vec::new(),
             pending: Vec::new(),
             blank_before: false,
@@ -112,9 +115,10 @@ impl<'a> Parser<'a> {
             return;
         }
         let after = self.cut_slashes();
-        let mut words = std::mem::take(&mut self.words).into_iter();
-        let Some(name) = words.next() else { return };
-        let mut directive = Directive::new(name, words.collect());
+        // Drained, not taken: the arguments get no more room than they need, and the buffer stays.
+        let arguments: Vec<Word> = self.words.drain(1..).collect();
+        let Some(name) = self.words.pop() else { return };
+        let mut directive = Directive::new(name, arguments);
         let before = std::mem::take(&mut self.pending);
         directive.comments = Comments { spaced: self.blank_before, before, after };
         self.blank_before = false;
@@ -143,7 +147,8 @@ impl<'a> Parser<'a> {
             directive.block = Some(Block::default());
         }
         self.line_owner = Some(level);
-        self.levels.push(Level { directives: Vec::new(), open: Some(span) });
+        let directives = self.spare.pop().unwrap_or_default();
+        self.levels.push(Level { directives, open: Some(span) });
         self.after_open = true;
         if self.levels.len() > MAX_DEPTH {
             let message = format!("blocks nested deeper than {MAX_DEPTH}");
@@ -167,18 +172,21 @@ impl<'a> Parser<'a> {
 
     /// Hands the innermost level to the directive that it belongs to.
     fn pop(&mut self) {
-        let Some(level) = self.levels.pop() else { return };
+        let Some(mut level) = self.levels.pop() else { return };
+        // As above: a large file is mostly small blocks.
+        let directives = level.directives.drain(..).collect();
+        self.spare.push(level.directives);
         let closing = std::mem::take(&mut self.pending);
         let Some(owner) = self.levels.last_mut() else { return };
         let Some(directive) = owner.directives.last_mut() else { return };
-        directive.block = Some(Block { directives: level.directives, closing });
+        directive.block = Some(Block { directives, closing });
     }
 
     fn comment(&mut self, text: Box<str>) {
         let owner = self.line_owner.and_then(|level| self.levels[level].directives.last_mut());
         match owner {
             Some(directive) if directive.comments.after.is_none() => {
-                directive.comments.after = Some(Comment { text, spaced: false });
+                directive.comments.after = Some(Box::new(Comment { text, spaced: false }));
             }
             Some(_) | None => self.pending.push(Comment { text, spaced: self.blank_before }),
         }
@@ -235,7 +243,7 @@ impl<'a> Parser<'a> {
 
     /// Takes `// text` off the end of the words. A path may begin with two slashes, so the first argument of a
     /// command or `path` stays.
-    fn cut_slashes(&mut self) -> Option<Comment> {
+    fn cut_slashes(&mut self) -> Option<Box<Comment>> {
         let keeps_first =
             lexer::is_command_keyword(&self.words[0].text) || self.words[0].is("path");
         let from = if keeps_first { 2 } else { 1 };
@@ -247,7 +255,8 @@ impl<'a> Parser<'a> {
         let words: Vec<&str> = cut.iter().map(|word| &*word.text).collect();
         let text = words.join(" ");
         self.warn_of_free_text(span, &text);
-        Some(Comment { text: text.trim_start_matches('/').trim().into(), spaced: false })
+        let text = text.trim_start_matches('/').trim().into();
+        Some(Box::new(Comment { text, spaced: false }))
     }
 }
 

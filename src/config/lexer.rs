@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use compact_str::CompactString;
+
 use super::diagnostic::Diagnostic;
 use super::source::{FileId, Span};
 use super::tree::{Form, Word};
@@ -253,14 +255,13 @@ impl Line<'_> {
             }
         }
         if from == start {
-            // As it stands: one allocation of the right size.
             return self.word(self.text[start..self.at].into(), start, Form::Bare);
         }
         said.push_str(&self.text[from..self.at]);
         self.word(said.into(), start, Form::Bare)
     }
 
-    fn word(&mut self, text: Box<str>, start: usize, form: Form) -> Word {
+    fn word(&mut self, text: CompactString, start: usize, form: Form) -> Word {
         let span = self.origin.span(start, self.at);
         if text.contains(char::REPLACEMENT_CHARACTER) {
             self.diagnostics.push(
@@ -268,7 +269,7 @@ impl Line<'_> {
                     .help("save the file as UTF-8, or put the text behind `#`"),
             );
         }
-        self.command.get_or_insert(is_command_keyword(&text));
+        self.command.get_or_insert_with(|| is_command_keyword(&text));
         Word { text, span, form }
     }
 

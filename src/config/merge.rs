@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use compact_str::CompactString;
+
 use super::source::Span;
 use super::tree::{Block, Directive, Form, Word};
 
@@ -34,7 +36,7 @@ struct Merged {
 }
 
 /// What makes two directives one: all of the line.
-type Key = (Box<str>, Vec<Box<str>>, bool);
+type Key = (CompactString, Vec<CompactString>, bool);
 
 fn key(directive: &Directive) -> Key {
     let properties = directive.properties.iter().flat_map(|one| [&one.name, &one.value]);

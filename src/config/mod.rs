@@ -52,6 +52,7 @@ pub use self::decode::Host;
 pub use self::diagnostic::{Diagnostic, Diagnostics, Severity, Style};
 pub use self::model::Config;
 pub use self::source::Grammar;
+use self::source::{FileId, TooMuch};
 use self::tree::Block;
 
 /// A configuration as it was read.
@@ -158,7 +159,13 @@ fn finish(tree: Option<Block>, host: Host, mut diagnostics: Diagnostics) -> Load
 fn read(path: &Path, context: &Context, diagnostics: &mut Diagnostics) -> Option<Block> {
     let name = path.display().to_string();
     match std::fs::read(path) {
-        Ok(bytes) => parse(&name, &bytes, grammar_of(path, &bytes), context, diagnostics),
+        Ok(bytes) => {
+            let grammar = grammar_of(path, &bytes);
+            let added = diagnostics.sources_mut().add(&*name, &bytes, grammar, None);
+            // The sources have a copy: it need not be there twice while the rest grows.
+            drop(bytes);
+            parse_added(&name, added, grammar, context, diagnostics)
+        }
         Err(error) => {
             diagnostics.push(Diagnostic::of_file("unreadable", format!("{name}: {error}")));
             None
@@ -173,7 +180,18 @@ fn parse(
     context: &Context,
     diagnostics: &mut Diagnostics,
 ) -> Option<Block> {
-    match diagnostics.sources_mut().add(name, bytes, grammar, None) {
+    let added = diagnostics.sources_mut().add(name, bytes, grammar, None);
+    parse_added(name, added, grammar, context, diagnostics)
+}
+
+fn parse_added(
+    name: &str,
+    added: Result<FileId, TooMuch>,
+    grammar: Grammar,
+    context: &Context,
+    diagnostics: &mut Diagnostics,
+) -> Option<Block> {
+    match added {
         Ok(file) => Some(match grammar {
             Grammar::Keepalived => keepalived::parse(file, context, diagnostics),
             Grammar::Kdl => {

@@ -13,6 +13,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use compact_str::CompactString;
+
 use super::context::Context;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::expand::repetition::Repetition;
@@ -90,7 +92,7 @@ pub(super) fn mark(block: &mut Block) {
 /// What a name stands for.
 #[derive(Clone)]
 enum Meaning {
-    Value(Box<str>),
+    Value(CompactString),
     Nodes(Vec<Directive>),
 }
 
@@ -188,7 +190,7 @@ impl Filler<'_> {
     }
 
     /// The text with each name replaced once; `None` if there is none that is known.
-    fn put_in(&self, text: &str) -> Option<Box<str>> {
+    fn put_in(&self, text: &str) -> Option<CompactString> {
         let mut out = String::new();
         let mut rest = text;
         let mut changed = false;
@@ -263,7 +265,7 @@ impl Filler<'_> {
             self.diagnostics.push(Diagnostic::error("unresolved", span, message).help(help));
             return;
         };
-        let values: Vec<Box<str>> =
+        let values: Vec<CompactString> =
             arguments.iter().map(|word| self.word(word, via).text).collect();
         let number = |number: usize| (number + 1).to_string();
         for (at, value) in values.into_iter().enumerate() {

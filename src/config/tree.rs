@@ -1,6 +1,8 @@
 //! What both grammars read into: directives with arguments, children and comments, each word with its place. A tree
 //! knows no keyword.
 
+use compact_str::CompactString;
+
 use super::source::Span;
 
 /// A keyword with what follows it.
@@ -39,8 +41,8 @@ pub struct Property {
 /// One word, without its quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
-    /// What it says.
-    pub text: Box<str>,
+    /// What it says. Few words have more than 24 bytes, and there are many words.
+    pub text: CompactString,
     /// Where it stands, with its quotes.
     pub span: Span,
     /// How it was written.
@@ -70,7 +72,7 @@ pub struct Comments {
     /// On lines of their own before it.
     pub before: Vec<Comment>,
     /// At the end of its line.
-    pub after: Option<Comment>,
+    pub after: Option<Box<Comment>>,
 }
 
 /// The text of a comment, without its mark.

@@ -153,14 +153,15 @@ impl Decoder<'_> {
             return None;
         }
         let virtualhost = http.virtualhost.or_else(|| levels.virtualhost.clone());
-        let urls = http.urls.into_iter().filter_map(|url| {
+        // Not collected: the urls would keep the room of their drafts.
+        let mut urls = Vec::with_capacity(http.urls.len());
+        urls.extend(http.urls.into_iter().filter_map(|url| {
             let UrlDraft { path, statuses, digest, search, tls_compliant, virtualhost: own } = url;
             let virtualhost = own.or_else(|| virtualhost.clone());
             let search = search.spec(self);
             let tls_compliant = tls_compliant.unwrap_or(http.tls_compliant);
             path.map(|path| Url { path, statuses, digest, search, virtualhost, tls_compliant })
-        });
-        let urls = urls.collect();
+        }));
         let tls = if http.secured {
             Some(http.tls.spec(self))
         } else {

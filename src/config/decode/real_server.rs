@@ -194,9 +194,10 @@ impl Decoder<'_> {
             },
             forwarding,
         };
-        let checkers = draft.checkers.into_iter();
-        let checkers =
-            checkers.filter_map(|checker| self.finish_checker(checker, &levels)).collect();
+        // Not collected: that would keep the room of the drafts, which are twenty times as large, for the checkers.
+        let mut checkers = Vec::with_capacity(draft.checkers.len());
+        let drafts = draft.checkers.into_iter();
+        checkers.extend(drafts.filter_map(|checker| self.finish_checker(checker, &levels)));
         Some(RealServer {
             key: DestinationKey::new(draft.address, port),
             weight: draft.weight.or(outer.weight).unwrap_or(Weight::ONE),
