@@ -93,7 +93,7 @@ const SERVICE: &[Keyword<Draft>] = &[
     acts("lb_kind", METHOD, method),
     acts("protocol", "TCP | UDP | SCTP", |decoder, directive, draft| {
         let Some(word) = decoder.word(directive) else { return };
-        let upper = Word { text: word.text.to_uppercase().into(), ..word.clone() };
+        let upper = Word { text: word.text.to_uppercase(), ..word.clone() };
         const CHOICES: [(&str, Protocol); 3] =
             [("TCP", Protocol::Tcp), ("UDP", Protocol::Udp), ("SCTP", Protocol::Sctp)];
         let protocol = decoder.choice(&upper, &CHOICES);
