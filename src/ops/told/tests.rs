@@ -3,8 +3,10 @@
 
 use std::time::Instant;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+
+mod tls;
 
 use super::spec::{Login, MailRules, MailSpec, Secret, Security, WebhookSpec};
 use super::*;
@@ -52,10 +54,18 @@ async fn listener() -> (TcpListener, u16) {
 }
 
 /// One conversation as a relay has it; what was said to it. `refuses` answers a word with a code.
-async fn relay(stream: TcpStream, refuses: Option<(&str, &str)>) -> String {
+async fn relay(mut stream: TcpStream, refuses: Option<(&str, &str)>) -> String {
+    stream.write_all(b"220 relay\r\n").await.unwrap();
+    converse(stream, refuses).await
+}
+
+/// The same after the greeting.
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    refuses: Option<(&str, &str)>,
+) -> String {
     let mut stream = BufReader::new(stream);
     let mut heard = String::new();
-    stream.write_all(b"220 relay\r\n").await.unwrap();
     let mut line = String::new();
     let mut is_text = false;
     while stream.read_line(&mut line).await.unwrap_or(0) > 0 {

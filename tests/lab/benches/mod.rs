@@ -6,12 +6,13 @@ mod burden;
 mod config;
 mod failover;
 mod lvs;
+mod ops;
 
 use crate::runner::Scenario;
 
 /// Every bench there is.
 pub(crate) fn all() -> Vec<Scenario> {
-    [config::BENCHES, failover::CUTS, failover::STOPS, burden::BENCHES, lvs::BENCHES]
+    [config::BENCHES, failover::CUTS, failover::STOPS, burden::BENCHES, lvs::BENCHES, ops::BENCHES]
         .into_iter()
         .flatten()
         .copied()

@@ -8,6 +8,7 @@ mod config;
 mod failover;
 mod lab;
 mod lvs;
+mod ops;
 mod table;
 
 use clap::Subcommand;
@@ -27,6 +28,8 @@ enum Bench {
     Failover(failover::Options),
     /// Start, memory, CPU, reload and failures with thousands of real servers
     Lvs(lvs::Options),
+    /// What status and metrics cost with thousands of real servers, and what the ops worker does while nobody looks
+    Ops(ops::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Result<(), String> {
@@ -34,5 +37,6 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         Bench::Config(options) => config::run(options),
         Bench::Failover(options) => failover::run(options),
         Bench::Lvs(options) => lvs::run(options),
+        Bench::Ops(options) => ops::run(options),
     }
 }
