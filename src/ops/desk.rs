@@ -16,7 +16,6 @@ use super::access::Rules;
 use super::events::{Events, Followed};
 use super::scribe::Scribe;
 use super::spec::OpsSpec;
-use super::tally::Tally;
 use super::told::{ReceiverStatus, Told};
 use super::{api, door, dump, privilege, web};
 use crate::config::model::Web;
@@ -265,9 +264,7 @@ impl Desk {
         }
         let (orders, scribe) = Scribe::new(self.ask.clone(), self.events.counts());
         self.servers.spawn(scribe.run());
-        let (readers, tally) = Tally::new(self.ask.clone());
-        self.servers.spawn(tally.run());
-        let router = web::router(self.ask.clone(), &web.hosts, orders, readers);
+        let router = web::router(self.ask.clone(), &web.hosts, orders);
         let server = self.servers.spawn(door::web(socket, router));
         self.listening.insert(address, server);
     }

@@ -19,7 +19,6 @@ pub mod severity;
 pub mod spec;
 mod steer;
 mod stream;
-mod tally;
 pub mod told;
 mod traffic;
 mod web;

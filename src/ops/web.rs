@@ -12,13 +12,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::oneshot;
 
-use super::api::{Desk, json, method_not_allowed, no_such_path, status_of, whole_status};
+use super::api::{Desk, counted, json, method_not_allowed, no_such_path, status_of, whole_status};
 use super::desk::Asks;
 use super::exposition::Format;
 use super::guard::Names;
 use super::refusal::{Code, Refusal};
 use super::scribe::Orders;
-use super::tally::Readers;
 use super::{page, stream};
 use crate::message::Role;
 use crate::supervisor::status::DirectorStatus;
@@ -27,20 +26,19 @@ use crate::supervisor::status::DirectorStatus;
 pub(super) const FRESH: Duration = Duration::from_secs(1);
 
 /// What a web listener serves. `hosts` are the configured names of this host.
-pub(super) fn router(asks: Asks, hosts: &[String], metrics: Orders, tally: Readers) -> Router {
+pub(super) fn router(asks: Asks, hosts: &[String], metrics: Orders) -> Router {
     let own = nix::unistd::gethostname().unwrap_or_default();
     let names = Names::new(hosts, &own.to_string_lossy());
     let metrics = Router::new().route("/metrics", get(metrics_text)).with_state(metrics);
-    let counters = Router::new().route("/api/v1/counters", get(counters)).with_state(tally);
     Router::new()
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
         .route("/api/v1/status", get(status))
+        .route("/api/v1/counters", get(counters))
         .route("/api/v1/events", get(stream::events))
         .route("/api/v1/events/follow", get(stream::follow))
         .with_state(asks)
         .merge(metrics)
-        .merge(counters)
         .merge(page::routes())
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
@@ -63,13 +61,8 @@ async fn status(asks: Desk) -> Response {
 }
 
 /// The kernel's counters, by virtual and real server.
-async fn counters(State(tally): State<Readers>) -> Result<Response, Refusal> {
-    let (reply, answer) = oneshot::channel();
-    let ordered = tally.send(reply).await;
-    match (ordered, answer.await) {
-        (Ok(()), Ok(counters)) => Ok(json(counters?)),
-        _ => Err(Refusal::new(Code::Unavailable, "the director is stopping")),
-    }
+async fn counters(State(asks): Desk) -> Result<Response, Refusal> {
+    counted(&asks, None, FRESH).await.map(json)
 }
 
 async fn metrics_text(State(orders): State<Orders>, headers: HeaderMap) -> Response {

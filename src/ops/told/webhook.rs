@@ -35,12 +35,14 @@ pub(super) fn body(director: &str, batch: &Batch<Arc<Kept>>) -> Bytes {
     serde_json::to_vec(&value).unwrap_or_default().into()
 }
 
-/// An address without its path, which is a password with some services.
+/// An address without its path, which is a password with some services, and without a user and password before the host.
 pub(super) fn shown(url: &str) -> String {
-    let end = url.find("://").map_or(0, |at| at + 3);
-    match url[end..].find(['/', '?']) {
-        Some(path) if url.len() > end + path + 1 => format!("{}/…", &url[..end + path]),
-        _ => url.to_owned(),
+    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    match path.len() {
+        0 | 1 => format!("{scheme}{host}{path}"),
+        _ => format!("{scheme}{host}/…"),
     }
 }
 
@@ -148,6 +150,7 @@ mod tests {
         assert_eq!(shown("http://h:8080?token=x"), "http://h:8080/…");
         assert_eq!(shown("http://h:8080/"), "http://h:8080/");
         assert_eq!(shown("http://h"), "http://h");
+        assert_eq!(shown("https://lb:p@ss@h/x"), "https://h/…");
     }
 
     #[test]
