@@ -27,7 +27,7 @@ pub use self::announce::Announce;
 pub use self::daemon::{Daemon, ReloadFile};
 pub use self::fifo::Fifo;
 pub use self::global::Global;
-pub use self::instance::{Authentication, InitialState, UnicastPeer, VrrpInstance};
+pub use self::instance::{Authentication, InitialState, UnicastPeer, Vmac, VrrpInstance};
 pub use self::mail_server::SmtpServer;
 pub use self::notify::Notify;
 pub use self::operating::{LogFormat, Web};

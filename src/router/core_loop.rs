@@ -30,6 +30,7 @@ use super::priority::Findings;
 use super::sockets::{Sockets, Source, Spot, register};
 use super::spec::RouterWork;
 use super::status::LoopCounters;
+use super::virtual_links;
 use crate::process::Raise;
 
 /// How often what should be on the interfaces is compared with what is, beyond every notification.
@@ -317,6 +318,9 @@ impl CoreLoop {
     fn handle_links(&mut self) -> Result<(), Error> {
         let changes = self.links.drain(&mut self.requests)?;
         if !changes.is_empty() {
+            if changes.everything && virtual_links::is_off(self.works.values(), &self.links) {
+                self.apply_virtual_links();
+            }
             self.paths_astray = true;
             self.compare(&changes);
             self.tell_core();
@@ -326,7 +330,7 @@ impl CoreLoop {
 
     /// What changed is compared with what should be in this turn's end: what somebody took away is put back, what
     /// nobody wants is taken away.
-    fn compare(&mut self, changes: &Changes) {
+    pub(super) fn compare(&mut self, changes: &Changes) {
         if changes.everything {
             self.holdings.suspect_all();
         }

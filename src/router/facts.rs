@@ -27,8 +27,14 @@ pub(super) fn link_of(work: &RouterWork, links: &ByName<'_>, can_send: bool) -> 
         .all(|vip| links.get(vip.interface.as_str()).is_some_and(|link| link.is_up));
     vrrp::Link {
         up: can_send && carriers_up && own.is_some_and(|link| link.is_up),
-        source: own.and_then(|link| source_of(work, link, links)),
+        source: lender(work, links).and_then(|link| source_of(work, link, links)),
     }
+}
+
+/// The interface whose address a router sends from: a virtual one has none of its own.
+fn lender<'a>(work: &RouterWork, links: &ByName<'a>) -> Option<&'a Link> {
+    let base = work.virtual_link.as_ref().map_or(work.router.id.interface, |link| link.base);
+    links.get(base.as_str()).copied()
 }
 
 /// Where a router's advertisements come from. As configured, if this host has the address; else the interface's
@@ -87,6 +93,7 @@ mod tests {
             addresses: vec![vip("eth0", "10.0.0.100"), vip("eth0", "fe80::100")],
             routes: Vec::new(),
             rules: Vec::new(),
+            virtual_link: None,
             promote_secondaries: false,
             trackers: Vec::new(),
             notify: Notify::default(),

@@ -21,7 +21,19 @@ pub(super) struct KernelSettings {
 /// What the routers need.
 pub(super) fn needed<'a>(works: impl Iterator<Item = &'a RouterWork>) -> BTreeMap<Name, String> {
     let mut needed = BTreeMap::new();
-    for work in works.filter(|work| work.promote_secondaries) {
+    for work in works {
+        if let Some(link) = &work.virtual_link {
+            // The base does not answer for what stands on the virtual interface, nor asks in its name: a neighbour
+            // would take the base's MAC address for it (RFC 9568 section 8.1.2).
+            for (setting, value) in
+                [("arp_ignore", "1"), ("arp_filter", "1"), ("arp_announce", "2")]
+            {
+                needed.insert(format!("ipv4/conf/{}/{setting}", link.base), value.to_owned());
+            }
+        }
+        if !work.promote_secondaries {
+            continue;
+        }
         let held = work.addresses.iter().map(|vip| vip.interface);
         for interface in held.chain([work.router.id.interface]) {
             needed.insert(format!("ipv4/conf/{interface}/promote_secondaries"), "1".to_owned());

@@ -6,8 +6,8 @@
 //!
 //! - [`spec`]: what the worker needs of a configuration
 //! - `core_loop`, `perform`, `report`: the real-time thread; `channel` is what passes between it and the desk
-//! - `sockets`, `holdings`, `paths`, `kernel_setting`: what it keeps open, which addresses, routes and rules stand
-//!   where, and what is set for them
+//! - `sockets`, `holdings`, `paths`, [`virtual_links`], `kernel_setting`: what it keeps open, which addresses, routes,
+//!   rules and interfaces stand where, and what is set for them
 //! - `facts`, `damping`, [`priority`]: PURE: what interfaces and tracked objects mean for a router
 //! - `script`, `file`, `process`: what watches tracked objects
 //! - `bfd`: the thread of the BFD sessions
@@ -37,6 +37,7 @@ pub mod split_brain;
 mod split_brain_probe;
 mod state_file;
 pub mod status;
+pub mod virtual_links;
 mod words;
 
 use std::io;

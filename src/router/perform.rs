@@ -12,6 +12,7 @@ use super::core_loop::CoreLoop;
 use super::holdings::{Outcome, Place};
 use super::paths::Path;
 use super::sockets::spot_of;
+use super::virtual_links;
 
 impl CoreLoop {
     /// Performs what the core asks until it asks for nothing more: every advertisement first, then the addresses of all
@@ -318,9 +319,14 @@ impl CoreLoop {
     /// Removed routers that have handed over.
     fn forget_removed(&mut self) {
         let Self { works, routers, told, sends, .. } = self;
+        let before = works.values().filter(|work| work.virtual_link.is_some()).count();
         works.retain(|id, _| routers.view(*id).is_some());
+        let is_fewer = works.values().filter(|work| work.virtual_link.is_some()).count() < before;
         told.retain(|id, _| works.contains_key(id));
         sends.retain(|id, _| works.contains_key(id));
+        if is_fewer {
+            self.apply_virtual_links();
+        }
     }
 
     /// Brings routes and rules to what should be; those that were put there.
@@ -350,6 +356,23 @@ impl CoreLoop {
         }
     }
 
+    /// Makes the interfaces that routers want, and removes those that none wants.
+    pub(super) fn apply_virtual_links(&mut self) {
+        let applied = virtual_links::apply(self.works.values(), &self.links, &mut self.requests);
+        let read =
+            applied.and_then(|troubles| Ok((troubles, self.links.drain(&mut self.requests)?)));
+        match read {
+            Ok((troubles, changes)) => {
+                self.compare(&changes);
+                troubles.into_iter().for_each(|text| self.end.report(Report::Trouble(text)));
+            }
+            Err(error) => {
+                self.end.report(Report::Trouble(error.to_string()));
+                self.reopen_requests();
+            }
+        }
+    }
+
     /// At the end: what stands for good goes too, and what was set is put back.
     pub(super) fn take_down(&mut self) {
         self.paths.release_all();
@@ -358,6 +381,8 @@ impl CoreLoop {
         while self.holdings.is_pending() {
             self.apply_holdings();
         }
+        self.works.clear();
+        self.apply_virtual_links();
         self.apply_settings(&BTreeMap::new());
         self.report_standing();
     }

@@ -50,7 +50,14 @@ impl CoreLoop {
                 priorities: (spec.priority, view.priority),
                 checksum: has_choice.then_some(spec.checksum),
                 interval: spec.advert_int,
-                addresses: held.map(|vip| (vip.interface, vip.address)).collect(),
+                // Asked for from the base: nothing but its Master speaks from a virtual MAC.
+                addresses: held
+                    .map(|vip| {
+                        let link = work.and_then(|work| work.virtual_link.as_ref());
+                        let link = link.filter(|link| link.name == vip.interface);
+                        (link.map_or(vip.interface, |link| link.base), vip.address)
+                    })
+                    .collect(),
                 counters: *view.counters,
                 master: view.master.map(|it| (it.address, it.priority, it.checksum, it.heard)),
             }

@@ -15,6 +15,7 @@ use vrrp::{
 
 use super::heartbeat::HeartbeatSpec;
 use super::priority::{Tracker, TrackerKind};
+use super::virtual_links::VirtualLinkSpec;
 use crate::config::model::{
     Announce, Authentication, BfdInstance, Broadcast, Config, Fifo, InitialState, InterfaceDelay,
     Notify, Script, SyncGroup, TrackFile, TrackProcess, Tracked, VirtualAddress, VrrpInstance,
@@ -22,6 +23,7 @@ use crate::config::model::{
 };
 use crate::fifo::FifoSpec;
 use crate::process::Process;
+use vrrp::io::virtual_link::virtual_mac;
 
 /// Everything the worker acts on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +83,8 @@ pub struct RouterWork {
     pub routes: Vec<Route>,
     /// `virtual_rules`.
     pub rules: Vec<Rule>,
+    /// `use_vmac`: the interface that carries its own MAC address.
+    pub virtual_link: Option<VirtualLinkSpec>,
     /// `promote_secondaries` on its interfaces.
     pub promote_secondaries: bool,
     /// What its priority follows, its group's trackers among them.
@@ -161,7 +165,7 @@ impl From<&Config> for RouterWorkerSpec {
             watch_holders: config.global.vrrp_watch_holders,
             heartbeat: config.heartbeat.clone(),
             bfd: config.bfd_instances.clone(),
-            static_addresses: config.static_addresses.iter().map(address).collect(),
+            static_addresses: config.static_addresses.iter().map(standing_address).collect(),
             static_routes: config.static_routes.clone(),
             static_rules: config.static_rules.clone(),
             groups: config.sync_groups.iter().map(|it| group(config, it)).collect(),
@@ -189,8 +193,11 @@ fn stop_within(child_wait: Duration, routers: &[RouterWork]) -> Duration {
 
 fn router(config: &Config, instance: &VrrpInstance) -> RouterWork {
     let global = &config.global;
-    let id =
-        RouterId { interface: instance.interface, vrid: instance.vrid, family: instance.family };
+    let link = virtual_link(instance);
+    // Unicast needs the ways that the base has.
+    let by_base = instance.vmac_xmit_base || !instance.unicast_peers.is_empty();
+    let interface = link.as_ref().filter(|_| !by_base).map_or(instance.interface, |it| it.name);
+    let id = RouterId { interface, vrid: instance.vrid, family: instance.family };
     let held = instance.virtual_addresses.iter().chain(&instance.excluded_addresses);
     let interval = match instance.family {
         Family::V4 => global.vrrp_garp_interval,
@@ -229,7 +236,8 @@ fn router(config: &Config, instance: &VrrpInstance) -> RouterWork {
         router,
         source: instance.source,
         unicast_ttl: instance.unicast_ttl,
-        addresses: held.map(address).collect(),
+        addresses: held.map(|vip| address(instance, link.as_ref(), vip)).collect(),
+        virtual_link: link,
         routes: instance.virtual_routes.clone(),
         rules: instance.virtual_rules.clone(),
         promote_secondaries: instance.promote_secondaries,
@@ -307,7 +315,28 @@ fn trackers(instance: &VrrpInstance, group: Option<&SyncGroup>) -> Vec<Tracker> 
     .concat()
 }
 
-fn address(vip: &VirtualAddress) -> AddressSpec {
+fn virtual_link(instance: &VrrpInstance) -> Option<VirtualLinkSpec> {
+    let vmac = instance.vmac?;
+    Some(VirtualLinkSpec {
+        name: vmac.name,
+        base: instance.interface,
+        mac: vmac.mac.unwrap_or(virtual_mac(instance.family, instance.vrid)),
+        vrf: instance.vrf,
+    })
+}
+
+/// An address of an instance: on its virtual interface, where it has one and the address is not said to be elsewhere.
+fn address(
+    instance: &VrrpInstance,
+    link: Option<&VirtualLinkSpec>,
+    vip: &VirtualAddress,
+) -> AddressSpec {
+    let link = link.filter(|_| vip.dev == instance.interface);
+    let interface = link.map_or(vip.dev, |link| link.name);
+    AddressSpec { interface, ..standing_address(vip) }
+}
+
+fn standing_address(vip: &VirtualAddress) -> AddressSpec {
     AddressSpec {
         interface: vip.dev,
         address: vip.address,

@@ -138,6 +138,7 @@ mod tests {
             addresses: vec![vip],
             routes: Vec::new(),
             rules: Vec::new(),
+            virtual_link: None,
             promote_secondaries: false,
             trackers: Vec::new(),
             notify: Notify::default(),

@@ -72,9 +72,11 @@ pub(crate) fn addresses(host: &Host, device: &str) -> BTreeSet<Address> {
     all.filter(|address| !address.local.starts_with("fe80:")).collect()
 }
 
-/// True when eth0 of the host carries this address.
+/// True when an interface of the host carries this address, a virtual one too, but not loopback.
 pub(crate) fn holds(host: &Host, address: &str) -> bool {
-    addresses(host, "eth0").iter().any(|a| a.local == address)
+    let text = host.run("ip -o addr show");
+    let mut lines = text.lines().filter(|line| !line.contains(" lo "));
+    lines.any(|line| line.contains(&format!(" {address}/")))
 }
 
 /// All that the kernel shows of a director's work, for comparison: rules and addresses, a line each.

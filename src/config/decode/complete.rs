@@ -65,6 +65,7 @@ impl Decoder<'_> {
         let finish = |addresses: Vec<addresses::Draft>| -> Vec<VirtualAddress> {
             addresses.into_iter().map(|address| address.finish(interface)).collect()
         };
+        let vmac = self.finish_vmac(&draft, family, vrid.value, &global.vmac_prefix);
         let wanted = std::mem::take(&mut draft.routes).into_iter();
         let virtual_routes =
             wanted.filter_map(|it| self.finish_route(it, family, Some(interface))).collect();
@@ -91,6 +92,9 @@ impl Decoder<'_> {
             excluded_addresses: finish(draft.excluded_addresses),
             virtual_routes,
             virtual_rules,
+            vmac,
+            vmac_xmit_base: draft.vmac_xmit_base && vmac.is_some(),
+            vrf: draft.vrf.filter(|_| vmac.is_some()).map(|vrf| vrf.value),
             promote_secondaries: draft.promote_secondaries,
             preempt,
             preempt_delay,

@@ -11,7 +11,7 @@ use super::global::DAY;
 use super::notify::Notifies;
 use super::options::{OptionWord, value};
 use super::track::{Trackers, Tracks};
-use super::{At, Decoder, Keyword, Keywords, acts, many, not_yet, refused, route, rule};
+use super::{At, Decoder, Keyword, Keywords, acts, many, not_yet, refused, route, rule, vmac};
 use crate::config::keywords;
 use crate::config::model::{InitialState, Notify, UnicastPeer};
 use crate::config::source::Span;
@@ -55,6 +55,9 @@ pub(super) struct Draft {
     pub(super) routes: Vec<route::Draft>,
     pub(super) rules: Vec<rule::Draft>,
     pub(super) promote_secondaries: bool,
+    pub(super) vmac: Option<At<vmac::Draft>>,
+    pub(super) vmac_xmit_base: bool,
+    pub(super) vrf: Option<At<IfName>>,
     pub(super) nopreempt: Option<Span>,
     pub(super) preempt_delay: Option<At<Duration>>,
     pub(super) accept: Option<At<bool>>,
@@ -163,11 +166,18 @@ const IDENTITY: &[Keyword<Draft>] = &[
         decoder.block(directive, &mut authentication);
         draft.authentication = Some((authentication, directive.name.span));
     }),
-    not_yet("use_vmac", "[[NAME] INTERFACE] [MAC]", NO_VMAC),
+    acts("use_vmac", "[NAME] [MAC]", |decoder, directive, draft| {
+        draft.vmac = decoder.vmac(directive);
+    }),
     not_yet("use_vmac_addr", "", NO_VMAC),
-    not_yet("vmac_xmit_base", "", NO_VMAC),
+    acts("vmac_xmit_base", "", |decoder, directive, draft| {
+        draft.vmac_xmit_base = decoder.flag(directive);
+    }),
     not_yet("use_ipvlan", "[NAME] [ADDRESS] [bridge | private | vepa]", NO_VMAC),
-    not_yet("vrf", "INTERFACE", NO_VMAC),
+    acts("vrf", "INTERFACE", |decoder, directive, draft| {
+        let Some(word) = decoder.word(directive) else { return };
+        draft.vrf = decoder.interface(word).map(|value| At { value, span: word.span });
+    }),
     not_yet("native_ipv6", "", "the family is that of the first address"),
 ];
 

@@ -49,6 +49,7 @@ mod tracked;
 mod udp;
 mod value;
 mod virtual_server;
+mod vmac;
 mod weigh;
 
 use std::collections::{BTreeMap, HashSet};

@@ -311,6 +311,7 @@ impl Decoder<'_> {
         for finished in instances {
             let instance = &finished.instance;
             let key = (instance.vrid, instance.family, instance.interface);
+            self.one_virtual_link_each(instances, finished);
             let Some(first) = seen.insert(key, finished) else { continue };
             let message = format!(
                 "`{}` and `{}` are both {} router {} on {}",
@@ -326,6 +327,25 @@ impl Decoder<'_> {
                     .help("give one of them another virtual_router_id, here and on its peers"),
             );
         }
+    }
+
+    /// A virtual interface has one router.
+    fn one_virtual_link_each(&mut self, instances: &[Finished], finished: &Finished) {
+        let Some(vmac) = finished.instance.vmac else { return };
+        let same = |other: &&Finished| other.instance.vmac.is_some_and(|it| it.name == vmac.name);
+        let Some(first) = instances.iter().find(same) else { return };
+        if std::ptr::eq(first, finished) {
+            return;
+        }
+        let message = format!(
+            "`{}` and `{}` both have the interface {}",
+            first.instance.name, finished.instance.name, vmac.name
+        );
+        self.report(
+            Diagnostic::error("twice", finished.vrid, message)
+                .related(first.vrid, "the first")
+                .help("give one of them a name of its own: use_vmac NAME"),
+        );
     }
 
     /// The kernel knows a service by address, port and protocol, or by its mark.

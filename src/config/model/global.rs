@@ -89,6 +89,8 @@ pub struct Global {
     pub vrrp_watch_holders: bool,
     /// `vrrp_rt_priority` 1..=99; `None`: evenkeel's own default where it is permitted.
     pub vrrp_rt_priority: Option<u8>,
+    /// `vmac_prefix`, `vrrp`: how names of virtual interfaces begin.
+    pub vmac_prefix: String,
     /// `default_interface`, `eth0` unless given: where static addresses go that name none.
     pub default_interface: Option<vrrp::IfName>,
     /// `lvs_timeouts`, in seconds; 0 leaves the kernel's value.
@@ -167,6 +169,7 @@ impl Default for Global {
             vrrp_hand_over: true,
             vrrp_watch_holders: true,
             vrrp_rt_priority: None,
+            vmac_prefix: "vrrp".to_owned(),
             default_interface: None,
             lvs_timeouts: None,
             lvs_flush: false,

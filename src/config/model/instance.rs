@@ -50,6 +50,12 @@ pub struct VrrpInstance {
     pub virtual_routes: Vec<vrrp::Route>,
     /// `virtual_rules`: there while Master.
     pub virtual_rules: Vec<vrrp::Rule>,
+    /// `use_vmac`: its addresses stand on an interface of their own, with its own MAC address.
+    pub vmac: Option<Vmac>,
+    /// `vmac_xmit_base`: its advertisements go out, and are heard, on the base interface.
+    pub vmac_xmit_base: bool,
+    /// `vrf`: the VRF that the virtual interface belongs to.
+    pub vrf: Option<vrrp::IfName>,
     /// `promote_secondaries`: the kernel promotes a secondary address when its primary one goes.
     pub promote_secondaries: bool,
     /// `nopreempt` absent.
@@ -128,4 +134,13 @@ pub struct UnicastPeer {
     pub min_ttl: u8,
     /// `max_ttl`: highest TTL accepted, 255 for any.
     pub max_ttl: u8,
+}
+
+/// `use_vmac`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vmac {
+    /// The interface's name: `vrrp.VRID`, for IPv6 `vrrp6.VRID`, unless given.
+    pub name: vrrp::IfName,
+    /// Its MAC address; `None`: the one of RFC 9568 section 7.3.
+    pub mac: Option<[u8; 6]>,
 }

@@ -66,8 +66,11 @@ impl CoreLoop {
     pub(super) fn check(&self, spec: &RouterWorkerSpec) -> Result<(), String> {
         let mut complaints = BTreeSet::new();
         for work in &spec.routers {
-            let own = [work.router.id.interface];
+            let link = work.virtual_link.as_ref();
+            let own = [link.map_or(work.router.id.interface, |link| link.base)];
             let others = work.addresses.iter().map(|vip| vip.interface);
+            let others = others.filter(|name| link.is_none_or(|link| link.name != *name));
+            let others = others.chain(link.and_then(|link| link.vrf));
             for interface in own.into_iter().chain(others) {
                 if let Err(error) = self.links.named(interface.as_str()) {
                     complaints.insert(format!("vrrp_instance {}: {error}", work.router.name));
@@ -106,6 +109,7 @@ impl CoreLoop {
         self.apply_settings(&kernel_setting::needed(spec.routers.iter()));
         // Those that are removed hand over first; they are forgotten when the core has done so.
         self.works.extend(spec.routers.iter().map(|work| (work.router.id, work.clone())));
+        self.apply_virtual_links();
         let routers = spec.routers.into_iter().map(|work| work.router).collect();
         let groups = spec.groups.into_iter().map(|work| work.group).collect();
         self.routers.configure(routers, groups, now);

@@ -33,6 +33,7 @@ mod told;
 mod track;
 mod tracked;
 mod upgrade;
+mod vmac;
 mod weather;
 
 use crate::runner::Scenario;
@@ -43,6 +44,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         lab::SCENARIOS,
         bfd::SCENARIOS,
         split_brain::SCENARIOS,
+        vmac::SCENARIOS,
         weather::SCENARIOS,
         table::SCENARIOS,
         pool::SCENARIOS,

@@ -4,6 +4,7 @@
 //! - [`socket`]: VRRP packets out and in
 //! - [`link`], [`address`] and [`present`]: interfaces, virtual addresses, what stands where, over [`netlink`]
 //! - [`path`]: routes and rules
+//! - [`virtual_link`]: interfaces that carry a virtual router's own MAC address
 //! - [`announcer`] and [`watcher`]: gratuitous ARP and neighbour advertisements, ours and those of others
 //! - [`timer`]: the one timer
 
@@ -19,6 +20,7 @@ pub mod path;
 pub mod present;
 pub mod socket;
 pub mod timer;
+pub mod virtual_link;
 pub mod watcher;
 
 pub use address::{Applied, PresentAddress, VRRP_PROTOCOL, VirtualAddress};

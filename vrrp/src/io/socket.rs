@@ -178,6 +178,8 @@ fn set_up_v6(socket: &Socket, interface: u32) -> io::Result<()> {
     socket.set_multicast_loop_v6(false)?;
     socket.set_multicast_all_v6(false)?;
     socket.set_multicast_if_v6(interface)?;
+    // A virtual router's interface sends from the link-local address of its base.
+    socket.set_freebind_v6(true)?;
     // The IPv6 header does not come with the packet; these two facts of it do.
     socket.set_recv_hoplimit_v6(true)?;
     setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?;

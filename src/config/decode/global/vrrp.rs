@@ -102,7 +102,14 @@ pub(super) const VRRP: &[Keyword<Draft>] = &[
     not_yet("nftables_priority", "NUMBER", NO_FIREWALL),
     not_yet("nftables_ifindex", "", NO_FIREWALL),
     not_yet("nftables_counters", "", NO_FIREWALL),
-    not_yet("vmac_prefix", "NAME", "there are no virtual MAC interfaces"),
+    acts("vmac_prefix", "NAME", |decoder, directive, draft| {
+        let Some(word) = decoder.word(directive) else { return };
+        // `6.255` is the longest that follows.
+        match format!("{}6.255", word.text).parse::<vrrp::IfName>() {
+            Ok(_) => draft.global.vmac_prefix = word.text.to_string(),
+            Err(_) => decoder.bad(word, "the beginning of an interface name, 1 to 10 bytes,"),
+        }
+    }),
     not_yet("vmac_addr_prefix", "NAME", "there are no virtual MAC interfaces"),
     not_yet("dynamic_interfaces", "[allow_if_changes]", "interfaces must exist at the start"),
     acts("default_interface", "INTERFACE", |decoder, directive, draft| {

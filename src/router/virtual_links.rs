@@ -1,0 +1,108 @@
+//! Which interfaces of virtual routers should exist (`use_vmac`), which of ours do, and the difference. They exist as
+//! long as their router is configured, up also while it is Backup: then nothing stands on them and nothing leaves them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use vrrp::io::virtual_link::{VirtualLink, prepare};
+use vrrp::io::{Error, Links, Requests};
+use vrrp::{Family, IfName};
+
+use super::spec::RouterWork;
+
+/// The interface of a virtual router.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualLinkSpec {
+    /// Its name.
+    pub name: IfName,
+    /// The interface that it is on.
+    pub base: IfName,
+    /// Its MAC address.
+    pub mac: [u8; 6],
+    /// `vrf`: the VRF that it belongs to.
+    pub vrf: Option<IfName>,
+}
+
+/// Those that are wanted, by name.
+type Wanted<'a> = BTreeMap<IfName, (&'a VirtualLinkSpec, Family)>;
+
+fn wanted<'a>(works: impl Iterator<Item = &'a RouterWork>) -> Wanted<'a> {
+    let link = |work: &'a RouterWork| Some((work.virtual_link.as_ref()?, work.router.id.family));
+    works.filter_map(link).map(|(spec, family)| (spec.name, (spec, family))).collect()
+}
+
+/// Whether one that is wanted does not exist although its base does.
+pub(super) fn is_off<'a>(works: impl Iterator<Item = &'a RouterWork>, links: &Links) -> bool {
+    let exists = |name: IfName| links.by_name(name.as_str()).is_some();
+    wanted(works).values().any(|(spec, _)| exists(spec.base) && !exists(spec.name))
+}
+
+/// Makes what is missing and removes what of ours is not wanted. What did not work, in words.
+pub(super) fn apply<'a>(
+    works: impl Iterator<Item = &'a RouterWork>,
+    links: &Links,
+    requests: &mut Requests,
+) -> Result<Vec<String>, Error> {
+    let wanted = wanted(works);
+    let index_of = |name: IfName| links.by_name(name.as_str()).map(|link| link.index);
+    let vrf_of = |spec: &VirtualLinkSpec| spec.vrf.and_then(index_of).unwrap_or(0);
+    let fits = |link: &VirtualLink| {
+        let spec = wanted.values().find(|(spec, _)| spec.name.as_str() == link.name);
+        spec.is_some_and(|(spec, _)| {
+            (Some(link.base), link.mac) == (index_of(spec.base), spec.mac)
+                && link.vrf == vrf_of(spec)
+        })
+    };
+    let present = requests.list_virtual_links()?;
+    let mut troubles = Vec::new();
+    for link in present.iter().filter(|link| !fits(link)) {
+        if let Err(cause) = requests.remove_virtual_link(link.index)? {
+            troubles.push(format!("interface {} cannot be removed: {cause}", link.name));
+        }
+    }
+    for (spec, family) in wanted.values() {
+        let VirtualLinkSpec { name, base, mac, .. } = spec;
+        if present.iter().any(|link| link.name == name.as_str() && fits(link)) {
+            continue;
+        }
+        // Made again when its base is back.
+        let Some(base) = index_of(*base) else { continue };
+        if let Err(cause) = requests.add_virtual_link(*name, base, *mac)? {
+            troubles.push(format!("interface {name} cannot be made: {}", explain(&cause)));
+            continue;
+        }
+        if *family == Family::V4 && filters_everywhere() {
+            troubles.push(format!(
+                "net.ipv4.conf.all.rp_filter is not 0: {name} hears nothing while it has no address; set \
+                 it on the interfaces instead"
+            ));
+        }
+        if let Err(cause) = prepare(*name, *family) {
+            troubles.push(format!("interface {name} cannot be set up: {cause}"));
+        }
+        let made = nix::net::if_::if_nametoindex(name.as_str());
+        let Ok(made) = made else { continue };
+        if let Err(cause) = requests.start_virtual_link(made, vrf_of(spec))? {
+            troubles.push(format!("interface {name} cannot be taken up: {cause}"));
+        }
+    }
+    Ok(troubles)
+}
+
+/// Whether the reverse path filter of all interfaces is on: the greater of that and an interface's own counts.
+fn filters_everywhere() -> bool {
+    let all = std::fs::read_to_string("/proc/sys/net/ipv4/conf/all/rp_filter");
+    all.is_ok_and(|all| all.trim() != "0")
+}
+
+fn explain(cause: &std::io::Error) -> String {
+    match cause.raw_os_error().map(nix::errno::Errno::from_raw) {
+        Some(nix::errno::Errno::EOPNOTSUPP) => {
+            format!("{cause}: the kernel has no macvlan; modprobe macvlan")
+        }
+        Some(nix::errno::Errno::EEXIST) => {
+            format!("{cause}, and it is not evenkeel's; name another: use_vmac NAME")
+        }
+        Some(_) | None => cause.to_string(),
+    }
+}
