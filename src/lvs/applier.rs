@@ -6,6 +6,7 @@
 //! are not ours are never read, written or removed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipvs::{Op, Service, ServiceKey, Table, diff_service};
@@ -73,7 +74,7 @@ struct Lagging {
 #[derive(Debug)]
 pub(super) struct Applier<K> {
     kernel: K,
-    desired: BTreeMap<ServiceKey, Service>,
+    desired: BTreeMap<ServiceKey, Arc<Service>>,
     lagging: BTreeMap<ServiceKey, Lagging>,
     resync: Duration,
     policy: DriftPolicy,
@@ -94,7 +95,11 @@ impl<K: Kernel> Applier<K> {
     pub(super) fn new(kernel: K, adopted: Table, resync: Duration, now: Instant) -> Self {
         let mut applier = Self {
             kernel,
-            desired: adopted.services,
+            desired: adopted
+                .services
+                .into_iter()
+                .map(|(key, held)| (key, Arc::new(held)))
+                .collect(),
             lagging: BTreeMap::new(),
             resync: Duration::ZERO,
             policy: DriftPolicy::Repair,
@@ -163,18 +168,18 @@ impl<K: Kernel> Applier<K> {
     }
 
     /// New plans. Their changes go to the kernel together, in a safe order for each service.
-    pub(super) fn want(&mut self, plans: BTreeMap<ServiceKey, Option<Service>>, now: Instant) {
+    pub(super) fn want(&mut self, plans: BTreeMap<ServiceKey, Option<Arc<Service>>>, now: Instant) {
         let mut ops = Vec::new();
         for (key, wanted) in plans {
-            let before = self.desired.get(&key);
-            if before == wanted.as_ref() && !self.lagging.contains_key(&key) {
+            let before = self.desired.get(&key).map(AsRef::as_ref);
+            if before == wanted.as_deref() && !self.lagging.contains_key(&key) {
                 continue;
             }
             match self.lagging.get_mut(&key) {
                 // What the kernel holds is not known: it is read first.
                 Some(lagging) => lagging.retry_at = now,
                 None if self.is_passive => {}
-                None => ops.extend(diff_service(key, before, wanted.as_ref())),
+                None => ops.extend(diff_service(key, before, wanted.as_deref())),
             }
             match wanted {
                 Some(service) => drop(self.desired.insert(key, service)),
@@ -257,8 +262,10 @@ impl<K: Kernel> Applier<K> {
                 return;
             }
         };
-        let difference =
-            |key: &ServiceKey| diff_service(*key, actual.services.get(key), self.desired.get(key));
+        let difference = |key: &ServiceKey| {
+            let wanted = self.desired.get(key).map(AsRef::as_ref);
+            diff_service(*key, actual.services.get(key), wanted)
+        };
         let ops: Vec<Op> = due.iter().flat_map(difference).collect();
         self.carry_out(&ops, now);
         for key in due {
@@ -280,7 +287,8 @@ impl<K: Kernel> Applier<K> {
         };
         let mut ops = Vec::new();
         for key in slice {
-            let (holds, wanted) = (actual.services.get(&key), self.desired.get(&key));
+            let (holds, wanted) =
+                (actual.services.get(&key), self.desired.get(&key).map(AsRef::as_ref));
             if holds == wanted || self.lagging.contains_key(&key) {
                 self.observed.remove(&key);
                 continue;

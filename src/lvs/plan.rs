@@ -9,21 +9,26 @@ mod ramp;
 mod seat;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use checkers::Verdict;
 use ipvs::{Destination, DestinationKey, Service, Weight};
+use smallvec::SmallVec;
 
 use self::seat::seat;
 pub use self::seat::{Seat, Standing, Why, standing};
 use super::overrides::Held;
 use super::spec::{ServerSpec, ServiceSpec};
 
+/// One verdict for each check of a real server. Most have one check: it lies in place.
+pub type Verdicts = SmallVec<[Verdict; 1]>;
+
 /// What is known of one virtual server, in the order of its spec.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// One entry for each real server, holding one verdict for each of its checks.
-    pub verdicts: Vec<Vec<Verdict>>,
+    pub verdicts: Vec<Verdicts>,
     /// What the last plan said; `None` before the first one.
     pub quorum_met: Option<bool>,
     /// Rows of real servers that are no longer configured but still have connections.
@@ -39,8 +44,8 @@ pub struct Facts {
 /// What follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
-    /// The rows of the table.
-    pub service: Service,
+    /// The rows of the table; the applier has the same copy.
+    pub service: Arc<Service>,
     /// Sum of the weights of live real servers.
     pub live_weight: u64,
     /// The quorum is met.
@@ -79,6 +84,7 @@ pub fn plan(spec: &ServiceSpec, facts: &Facts, now: Instant) -> Planned {
     for (key, row) in &facts.draining {
         service.destinations.entry(*key).or_insert(*row);
     }
+    let service = Arc::new(service);
     Planned { service, live_weight, quorum_met, sorry: sorry.is_some(), kept, next }
 }
 
@@ -119,7 +125,7 @@ fn pool(spec: &ServiceSpec, facts: &Facts, now: Instant) -> Pool {
 }
 
 fn verdicts(facts: &Facts, at: usize) -> &[Verdict] {
-    facts.verdicts.get(at).map_or(&[][..], Vec::as_slice)
+    facts.verdicts.get(at).map_or(&[][..], SmallVec::as_slice)
 }
 
 /// The seats as the plan has them, for those who want to know why.

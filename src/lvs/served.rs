@@ -7,7 +7,7 @@ use checkers::Verdict;
 use ipvs::{Destination, DestinationKey, Weight};
 
 use super::overrides::{Held, Wish};
-use super::plan::{Facts, Planned, Standing, plan, standing};
+use super::plan::{Facts, Planned, Standing, Verdicts, plan, standing};
 use super::spec::{ServerSpec, ServiceSpec};
 use super::state_file::Memory;
 use crate::config::model::Script;
@@ -167,6 +167,10 @@ impl Served {
         self.draining.retain(|_, until| *until > now);
         self.facts.draining.retain(|key, _| self.draining.contains_key(key));
         let before = std::mem::replace(&mut self.planned, plan(&self.spec, &self.facts, now));
+        if self.planned.service == before.service {
+            // The copy that the applier has.
+            self.planned.service = before.service;
+        }
         let kept = self.planned.kept.iter().filter(|key| !before.kept.contains(key));
         let kept = kept.copied().collect();
         self.retain_rising(now);
@@ -252,7 +256,7 @@ impl Served {
 fn all_verdicts(
     spec: &ServiceSpec,
     verdict: impl Fn(&ServerSpec, u16) -> Verdict,
-) -> Vec<Vec<Verdict>> {
+) -> Vec<Verdicts> {
     let of = |server: &ServerSpec| {
         let checks = u16::try_from(server.checks.len()).unwrap_or(u16::MAX);
         (0..checks).map(|check| verdict(server, check)).collect()

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use checkers::{Checkers, Latency, ProbeKind, Verdict};
+use checkers::{Checkers, Latency, ProbeKind};
 use ipvs::ServiceKey;
 use serde::{Deserialize, Serialize};
 
 use super::applier::{Applier, Kernel};
 use super::observe::InstanceSeen;
 use super::overrides::Held;
-use super::plan::{Seat, explain, standing};
+use super::plan::{Seat, Verdicts, explain, standing};
 use super::served::Served;
 use super::spec::ServerSpec;
 use super::sync::SyncStatus;
@@ -188,7 +188,7 @@ fn virtual_server<K: Kernel>(
     let Served { spec, facts, planned, .. } = served;
     let seats = explain(spec, facts, planned, now);
     let servers = spec.servers.iter().zip(&facts.verdicts).zip(seats);
-    let server = |((server, verdicts), seat): ((&ServerSpec, &Vec<Verdict>), Seat)| {
+    let server = |((server, verdicts), seat): ((&ServerSpec, &Verdicts), Seat)| {
         let held = facts.overrides.get(&server.key);
         let row = planned.service.destinations.get(&server.key);
         let checks = checks(spec.key, server, checkers, now);

@@ -55,7 +55,8 @@ fn start(kernel: Fake) -> (Applier<Fake>, Instant) {
 }
 
 fn want(applier: &mut Applier<Fake>, plans: &[(u16, Option<Service>)], now: Instant) {
-    applier.want(plans.iter().map(|(port, plan)| (key(*port), plan.clone())).collect(), now);
+    let plans = plans.iter().map(|(port, plan)| (key(*port), plan.clone().map(Arc::new)));
+    applier.want(plans.collect(), now);
 }
 
 #[test]

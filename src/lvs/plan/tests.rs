@@ -66,7 +66,7 @@ fn sorry(inhibit: bool) -> Option<SorrySpec> {
 
 fn facts(verdicts: &[&[Verdict]], quorum_met: Option<bool>) -> Facts {
     Facts {
-        verdicts: verdicts.iter().map(|checks| checks.to_vec()).collect(),
+        verdicts: verdicts.iter().map(|checks| checks.iter().copied().collect()).collect(),
         quorum_met,
         ..Facts::default()
     }
@@ -172,7 +172,7 @@ fn the_quorum_counts_weights_with_a_dead_band() {
     let mut spec = spec(&[4, 3, 2, 1]);
     (spec.quorum, spec.hysteresis) = (5, 2);
     let live = |up: [bool; 4], before| {
-        let verdicts = up.map(|up| vec![if up { UP } else { DOWN }]).to_vec();
+        let verdicts = up.map(|up| [if up { UP } else { DOWN }].into()).to_vec();
         let planned = plan(&spec, &Facts { verdicts, quorum_met: before, ..Facts::default() });
         (planned.live_weight, planned.quorum_met)
     };
@@ -231,7 +231,7 @@ fn an_operators_wish_stands_above_what_checks_ask_for() {
 fn an_override_of_a_failed_server_does_not_bring_it_back() {
     for wish in [Wish::Weight(Weight::MAX), Wish::Percent(100), Wish::Drain(None)] {
         let (mut facts, now) = overridden(wish, None, 0);
-        facts.verdicts[0] = vec![DOWN];
+        facts.verdicts[0] = [DOWN].into();
         assert_eq!(rows(&super::plan(&spec(&[1, 2]), &facts, now)), [(4, 2)], "{wish}");
     }
 }
@@ -251,14 +251,14 @@ fn the_sorry_server_does_not_cut_the_connections_of_drained_servers() {
     let mut spec = spec(&[1, 2]);
     spec.sorry = sorry(false);
     let (mut facts, now) = overridden(Wish::Drain(None), None, 0);
-    facts.verdicts[1] = vec![DOWN];
+    facts.verdicts[1] = [DOWN].into();
     let planned = super::plan(&spec, &facts, now);
     assert_eq!((rows(&planned), planned.sorry), (vec![(3, 0), (200, 1)], true));
 }
 
 /// Facts of servers that are up (`+`) or down (`-`), failed in the order of the given hosts.
 fn failing(standings: &str, order: &[u8]) -> Facts {
-    let verdicts = standings.chars().map(|sign| vec![if sign == '+' { UP } else { DOWN }]);
+    let verdicts = standings.chars().map(|sign| [if sign == '+' { UP } else { DOWN }].into());
     let failed = order.iter().map(|host| key(*host)).collect();
     Facts { verdicts: verdicts.collect(), failed, ..Facts::default() }
 }
@@ -354,7 +354,7 @@ mod properties {
         let mut facts = Facts::default();
         let now = start();
         for (server, (_, up, failed, wish, back)) in spec.servers.iter().zip(servers) {
-            facts.verdicts.push(vec![if *up { UP } else { DOWN }]);
+            facts.verdicts.push([if *up { UP } else { DOWN }].into());
             if *failed && !*up {
                 facts.failed.push(server.key);
             }

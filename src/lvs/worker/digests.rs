@@ -2,9 +2,8 @@
 //! over their heartbeat path. Virtual servers and their checkers count, and nothing else that is configured. Files that give
 //! the same checkers in another order count as different.
 
-use checkers::Verdict;
-
 use super::{Served, Worker};
+use crate::lvs::plan::Verdicts;
 use crate::router::heartbeat::{Digests, digest};
 
 impl Worker {
@@ -12,13 +11,13 @@ impl Worker {
     pub(super) fn digests(&self) -> Digests {
         let verdicts = |served: &Served| -> Vec<Vec<bool>> {
             let of_server =
-                |verdicts: &Vec<Verdict>| verdicts.iter().map(|verdict| verdict.is_up()).collect();
+                |verdicts: &Verdicts| verdicts.iter().map(|verdict| verdict.is_up()).collect();
             served.facts.verdicts.iter().map(of_server).collect()
         };
         let specs: Vec<_> = self.served.values().map(|served| &served.spec).collect();
         let verdicts: Vec<_> = self.served.values().map(verdicts).collect();
         let table: Vec<_> =
-            self.served.iter().map(|(key, served)| (key, &served.planned.service)).collect();
+            self.served.iter().map(|(key, served)| (key, &*served.planned.service)).collect();
         Digests { services: digest(&specs), verdicts: digest(&verdicts), table: digest(&table) }
     }
 }
