@@ -1,6 +1,7 @@
 //! `evenkeel status`: one screen, once or again and again; the whole answer as JSON.
 #![expect(clippy::disallowed_methods, reason = "the edge: --watch looks again after a while")]
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -38,7 +39,8 @@ pub(super) fn run(runtime_dir: &Path, options: &Options) -> ExitCode {
     let Some(pause) = options.watch else {
         return match page(runtime_dir, options) {
             Ok(text) => {
-                print!("{}", fitted(&text, None));
+                // Nobody is left to tell where the reader of standard output went.
+                let _ = std::io::stdout().write_all(fitted(&text, None).as_bytes());
                 ExitCode::SUCCESS
             }
             Err(cause) => cause.fail(),
@@ -67,7 +69,8 @@ pub(super) fn run(runtime_dir: &Path, options: &Options) -> ExitCode {
 fn page(runtime_dir: &Path, options: &Options) -> Result<String, ClientError> {
     let body = client::get(runtime_dir, "/v1/status")?;
     if options.json && options.target.is_none() {
-        return Ok(String::from_utf8_lossy(&body).into_owned());
+        return String::from_utf8(body)
+            .map_err(|cause| ClientError::Local(std::io::Error::other(cause)));
     }
     let mut status: Status = serde_json::from_slice(&body).map_err(ClientError::Unreadable)?;
     if let Some(target) = &options.target {
@@ -100,12 +103,15 @@ fn only(status: Status, target: &str) -> Result<Status, ClientError> {
 }
 
 /// Cut to the terminal, if it goes to one: to its width, and with `lines` to its height.
-fn fitted(text: &str, lines: Option<usize>) -> String {
+fn fitted(text: &str, lines: Option<usize>) -> Cow<'_, str> {
     let width = std::io::stdout()
         .is_terminal()
         .then(|| crossterm::terminal::size().ok())
         .flatten()
         .map(|(width, _)| usize::from(width).max(20));
+    if width.is_none() && lines.is_none() {
+        return text.into();
+    }
     let cut = |line: &str| match width {
         Some(width) => line.chars().take(width).collect(),
         None => line.to_owned(),
