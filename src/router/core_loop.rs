@@ -35,8 +35,12 @@ use crate::process::Raise;
 
 /// How often what should be on the interfaces is compared with what is, beyond every notification.
 const RESYNC: Duration = Duration::from_secs(5);
-/// Turns of [`PACKETS_PER_TURN`] that one socket may take before the others get theirs.
-const TURNS: usize = 16;
+/// Rounds of [`PACKETS_PER_TURN`] before a Master is declared dead: what it sent may wait behind a flood. Otherwise one
+/// round, and then timers and the other sockets: what is left makes the socket readable again.
+const ROUNDS_BEFORE_ELECTION: usize = 16;
+
+/// Between two parts of many addresses: on one processor nothing else runs beside a real-time thread.
+const BREATH: Duration = Duration::from_micros(500);
 
 const TIMER: u64 = 0;
 const LINKS: u64 = 1;
@@ -68,6 +72,8 @@ pub(super) struct CoreLoop {
     pub(super) to_announce: BTreeMap<Place, (u8, Duration)>,
     /// What the core asked for and is being performed; kept for its room.
     pub(super) actions: Vec<Action>,
+    /// When the next part of many addresses may be applied.
+    apply_at: Instant,
     /// The desk does not know yet what is held now.
     pub(super) standing_due: bool,
     /// Routes and rules are to be compared, when the addresses stand.
@@ -154,6 +160,7 @@ impl CoreLoop {
             failed: BTreeSet::new(),
             to_announce: BTreeMap::new(),
             actions: Vec::new(),
+            apply_at: clock.now(),
             standing_due: false,
             paths_due: false,
             paths_astray: false,
@@ -222,8 +229,10 @@ impl CoreLoop {
             self.handle_orders();
         }
         self.handle_deadlines()?;
-        if self.holdings.is_pending() {
+        if self.holdings.is_pending() && self.apply_at <= self.clock.now() {
             self.apply_holdings();
+            // The kernel's own threads have work by that too.
+            self.apply_at = self.clock.now() + BREATH;
             self.settle();
         }
         if !self.holdings.is_pending() {
@@ -243,7 +252,7 @@ impl CoreLoop {
     fn poll_timeout(&self) -> Option<Instant> {
         let now = self.clock.now();
         let deadlines = [
-            self.holdings.is_pending().then_some(now),
+            self.holdings.is_pending().then_some(self.apply_at),
             self.routers.poll_timeout(),
             self.announcer.poll_timeout(now),
             self.sockets.poll_timeout(),
@@ -264,14 +273,14 @@ impl CoreLoop {
 
     fn handle_source(&mut self, source: Source) {
         match source {
-            Source::Vrrp(spot) => self.read_packets(spot),
+            Source::Vrrp(spot) => self.read_packets(spot, 1),
             Source::Watcher(spot) => self.read_announcements(spot),
         }
         self.settle();
     }
 
-    fn read_packets(&mut self, spot: Spot) {
-        for _ in 0..TURNS {
+    fn read_packets(&mut self, spot: Spot, rounds: usize) {
+        for _ in 0..rounds {
             let now = self.clock.now();
             let Some(socket) = self.sockets.vrrp(spot) else { return };
             let routers = &mut self.routers;

@@ -92,6 +92,9 @@ impl Group {
                 // The lesser Master of one member means that the hosts of all may be misled (keepalived).
                 self.members.iter_mut().for_each(|member| member.insist(now, out));
             }
+            Heard::Better { .. } if self.is_decided_before(member, now) => {
+                self.members[member].advertise_now(now, out);
+            }
             Heard::Better { master, priority } => {
                 let cause = Cause::Yielded { master, priority };
                 self.leave_master(Leaving::Yields, member, cause, now, out);
@@ -101,6 +104,16 @@ impl Group {
         Ok(())
     }
 
+    /// A better Master of one member moves the whole group, unless another Master of an earlier member has just been
+    /// heard to be lesser. Where two machines are each better in some member, both would yield to each other else: of all
+    /// members that both speak for, the one with the least number decides, on both sides.
+    fn is_decided_before(&self, member: usize, now: Instant) -> bool {
+        let rank = |router: &Router| (router.id().vrid, router.id().family);
+        let own = rank(&self.members[member]);
+        let is_lesser = |it: &Router| it.lesser_until.is_some_and(|until| now < until);
+        self.members.iter().any(|other| rank(other) < own && is_lesser(other))
+    }
+
     pub(crate) fn handle_link(
         &mut self,
         member: usize,
@@ -108,6 +121,9 @@ impl Group {
         now: Instant,
         out: &mut VecDeque<Action>,
     ) {
+        if self.members[member].link != Some(link) {
+            self.members[member].hold_anew();
+        }
         self.members[member].link = Some(link);
         self.settle(now, out);
     }
@@ -146,7 +162,7 @@ impl Group {
         match held {
             Held::All => {}
             Held::Failed => {
-                self.members[member].counters.hold_failed += 1;
+                self.members[member].hold_failed(now);
                 self.step_back(member, Cause::HoldFailed, now, out);
             }
         }

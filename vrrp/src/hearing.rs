@@ -91,6 +91,9 @@ impl Router {
             self.learn(other);
             return Heard::Better { master: other.address, priority: other.priority };
         }
+        // As long as a silence is none yet.
+        let longer = self.spec.advert_int.max(other.interval);
+        self.lesser_until = Some(now + longer * 3);
         self.counters.lesser_master += 1;
         let notice = Notice::LesserMaster { source: other.address, priority: other.priority };
         out.push_back(Action::Noticed { router: self.id(), notice });

@@ -27,6 +27,7 @@ pub mod checksum;
 pub mod counters;
 mod group;
 mod hearing;
+mod holding;
 pub mod id;
 pub mod input;
 #[cfg(feature = "io")]

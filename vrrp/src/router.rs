@@ -31,6 +31,11 @@ pub(crate) struct Router {
     pub(crate) resume: Option<ResumeAs>,
     /// Failed to hold: leaves every Master alone, until there is none.
     pub(crate) stepped_back: bool,
+    /// How often in a row its addresses could not be held, and until when it does not try again.
+    pub(crate) hold_failures: u32,
+    pub(crate) hold_again: Option<Instant>,
+    /// While Master: when a lesser Master was last heard, and until when that counts.
+    pub(crate) lesser_until: Option<Instant>,
     /// An operator told it to leave every Master alone. Ends when there is none, or when told so.
     pub(crate) resigned: bool,
     /// Another owner is heard while we are Master: since when, and when last.
@@ -56,6 +61,9 @@ impl Router {
             holding: false,
             resume: None,
             stepped_back: false,
+            hold_failures: 0,
+            hold_again: None,
+            lesser_until: None,
             resigned: false,
             rival: None,
             is_below_owner: false,
@@ -190,14 +198,15 @@ impl Router {
 
     /// When this router would have no objection to becoming Master.
     pub(crate) fn candidate_at(&self) -> Option<Instant> {
-        match &self.phase {
+        let silence = match &self.phase {
             _ if self.tracking.pending => None,
             Phase::Backup(backup) => Some(backup.master_down),
             Phase::HandingOver(handing_over) => {
                 handing_over.yielded.as_ref().map(|backup| backup.master_down)
             }
             Phase::Initialize | Phase::Master(_) | Phase::Fault => None,
-        }
+        };
+        silence.map(|at| self.hold_again.map_or(at, |again| again.max(at)))
     }
 
     /// Why its master-down timer ran out.
@@ -274,6 +283,7 @@ impl Router {
     ) {
         let before = self.master_down();
         let old = std::mem::replace(&mut self.spec, spec);
+        self.hold_anew();
         self.reprioritise(out);
         self.shift_timer(before, now);
         let next = now + self.spec.advert_int;
@@ -390,23 +400,6 @@ impl Router {
         let before = handing_over.unseen.len();
         handing_over.unseen.retain(|unseen| *unseen != address);
         before > 0 && handing_over.unseen.is_empty()
-    }
-
-    /// Asks to remove the addresses, if they are there.
-    pub(crate) fn release(&mut self, out: &mut VecDeque<Action>) {
-        if std::mem::take(&mut self.holding) {
-            out.push_back(Action::Release { router: self.id() });
-        }
-    }
-
-    /// Asks for the addresses to be there.
-    pub(crate) fn hold(&mut self, out: &mut VecDeque<Action>) {
-        let router = self.id();
-        out.push_back(if std::mem::replace(&mut self.holding, true) {
-            Action::Readdress { router }
-        } else {
-            Action::Hold { router }
-        });
     }
 
     /// Is now in `phase`, and says so.

@@ -35,6 +35,14 @@ pub(crate) fn wishful_start(version: Version, interval: Duration) -> Duration {
     interval + skew(version, Priority::OWNER, interval)
 }
 
+/// The longest pause before addresses that the kernel refused are tried again.
+pub(crate) const HOLD_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// The pause after so many earlier failures in a row: 1, 2, 4 … 60 s.
+pub(crate) fn hold_pause(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.min(6)).min(HOLD_PAUSE_MAX)
+}
+
 /// How long addresses are kept at most for a next Master that does not announce them.
 pub(crate) fn hand_over(version: Version, priority: Priority, interval: Duration) -> Duration {
     (skew(version, priority, interval) + interval * 2).max(LEAST_HAND_OVER)

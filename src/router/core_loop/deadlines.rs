@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use vrrp::io::Error;
 
-use super::{CoreLoop, RESYNC};
+use super::{CoreLoop, RESYNC, ROUNDS_BEFORE_ELECTION};
 use crate::router::channel::Report;
 
 impl CoreLoop {
@@ -61,7 +61,7 @@ impl CoreLoop {
         let is_stall = self.shortest_interval().is_some_and(|interval| late > interval);
         if is_stall || self.routers.is_election_due(now) {
             for spot in self.sockets.spots() {
-                self.read_packets(spot);
+                self.read_packets(spot, ROUNDS_BEFORE_ELECTION);
             }
             self.settle();
         }

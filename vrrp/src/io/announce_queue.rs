@@ -49,15 +49,22 @@ impl<F: Clone> Queue<F> {
         self.waiting.insert(turn, Waiting { address, frame, left, pause });
     }
 
-    /// The next packet, if one may go now.
-    pub(super) fn pop(&mut self, now: Instant) -> Option<F> {
+    /// It did not leave: once more, before every repetition.
+    pub(super) fn push_again(&mut self, address: IpAddr, frame: F, pause: Duration) {
+        let left = self.turns.get(&address).and_then(|turn| self.waiting.get(turn));
+        let left = left.map_or(0, |it| it.left).saturating_add(1);
+        self.push(address, frame, left, pause);
+    }
+
+    /// The next packet with its address and its pause, if one may go now.
+    pub(super) fn pop(&mut self, now: Instant) -> Option<(IpAddr, F, Duration)> {
         if !self.is_due(now) {
             return None;
         }
         let ((round, _), mut waiting) = self.waiting.pop_first()?;
         let pause = waiting.pause;
         self.free_at = now.checked_add(pause).filter(|_| !pause.is_zero());
-        let frame = waiting.frame.clone();
+        let (address, frame) = (waiting.address, waiting.frame.clone());
         waiting.left -= 1;
         if waiting.left == 0 {
             self.turns.remove(&waiting.address);
@@ -66,7 +73,7 @@ impl<F: Clone> Queue<F> {
             self.turns.insert(waiting.address, turn);
             self.waiting.insert(turn, waiting);
         }
-        Some(frame)
+        Some((address, frame, pause))
     }
 
     /// Forgets what waits for an address.
@@ -121,16 +128,20 @@ mod tests {
         queue
     }
 
+    fn next(queue: &mut Queue<u8>, now: Instant) -> Option<u8> {
+        queue.pop(now).map(|(_, frame, _)| frame)
+    }
+
     fn drained(mut queue: Queue<u8>) -> Vec<u8> {
         let now = start();
-        std::iter::from_fn(|| queue.pop(now)).collect()
+        std::iter::from_fn(|| next(&mut queue, now)).collect()
     }
 
     #[test]
     fn every_first_announcement_goes_before_every_second_one() {
         assert_eq!(drained(with(&[(1, 3), (2, 1), (3, 2)])), [1, 2, 3, 1, 3, 1]);
         let (now, mut queue) = (start(), with(&[(1, 2)]));
-        assert_eq!(queue.pop(now), Some(1));
+        assert_eq!(next(&mut queue, now), Some(1));
         queue.push(host(2), 2, 1, Duration::ZERO);
         assert_eq!(drained(queue), [2, 1], "also of one that comes later");
     }
@@ -150,15 +161,23 @@ mod tests {
     }
 
     #[test]
+    fn what_did_not_leave_goes_again_before_every_repetition() {
+        let (now, mut queue) = (start(), with(&[(1, 2), (2, 1)]));
+        let (address, frame, pause) = queue.pop(now).unwrap();
+        queue.push_again(address, frame, pause);
+        assert_eq!(drained(queue), [2, 1, 1]);
+    }
+
+    #[test]
     fn a_queue_keeps_its_pause() {
         let (now, pause) = (start(), Duration::from_millis(10));
         let mut queue = Queue::default();
         assert!(queue.is_idle(now) && queue.poll_timeout(now).is_none());
         queue.push(host(1), 1, 2, pause);
         assert_eq!(queue.poll_timeout(now), Some(now));
-        assert_eq!((queue.pop(now), queue.pop(now)), (Some(1), None));
+        assert_eq!((next(&mut queue, now), next(&mut queue, now)), (Some(1), None));
         assert_eq!(queue.poll_timeout(now), Some(now + pause));
-        assert_eq!(queue.pop(now + pause), Some(1));
+        assert_eq!(next(&mut queue, now + pause), Some(1));
         assert!(!queue.is_idle(now + pause) && queue.is_idle(now + pause * 2));
     }
 }

@@ -18,12 +18,19 @@ use crate::announce::{ArpForm, gratuitous_arp, neighbour_advertisement};
 
 /// Packets sent in one turn: with thousands of addresses the next advertisement must not wait for all of them.
 const FRAMES_PER_TURN: usize = 64;
+/// After a full turn: a real-time thread that goes on at once would keep the kernel's own thread, on a machine with one
+/// processor, from delivering what it sends; its backlog holds a thousand packets.
+const REST: Duration = Duration::from_millis(1);
+/// After the kernel had no room.
+const LONGER_REST: Duration = Duration::from_millis(5);
+
 /// The socket and what waits to be sent.
 #[derive(Debug)]
 pub struct Announcer {
     socket: Socket,
     queues: BTreeMap<u32, Queue<Frame>>,
     outbox: Outbox,
+    rest_until: Option<Instant>,
     sent: u64,
     failed: u64,
 }
@@ -45,7 +52,8 @@ impl Announcer {
             "CAP_NET_RAW",
         ))?;
         let outbox = Outbox::new(FRAMES_PER_TURN);
-        Ok(Self { socket, queues: BTreeMap::new(), outbox, sent: 0, failed: 0 })
+        let (queues, rest_until) = (BTreeMap::new(), None);
+        Ok(Self { socket, queues, outbox, rest_until, sent: 0, failed: 0 })
     }
 
     /// Queues `repeat` rounds of one packet per address on `link`, `pause` apart. Nothing on links that have no
@@ -74,41 +82,54 @@ impl Announcer {
 
     /// Sends what is due, up to a turn's worth.
     pub fn send_due(&mut self, now: Instant) {
-        let mut interfaces = Vec::new();
+        if self.rest_until.is_some_and(|until| now < until) {
+            return;
+        }
+        let mut turn = Vec::new();
         for (interface, queue) in &mut self.queues {
-            while interfaces.len() < FRAMES_PER_TURN
-                && let Some(frame) = queue.pop(now)
+            while turn.len() < FRAMES_PER_TURN
+                && let Some((address, frame, pause)) = queue.pop(now)
             {
                 let to = sys::link::interface_address(*interface, frame.ether_type());
                 self.outbox.push(frame.bytes(), to);
-                interfaces.push(*interface);
+                turn.push((*interface, address, frame, pause));
             }
         }
-        if !interfaces.is_empty() {
-            self.send(&interfaces);
-        }
+        let is_full = turn.len() == FRAMES_PER_TURN;
+        let had_room = turn.is_empty() || self.send(&turn);
+        self.rest_until = match (had_room, is_full) {
+            (false, _) => Some(now + LONGER_REST),
+            (true, true) => Some(now + REST),
+            (true, false) => None,
+        };
         self.queues.retain(|_, queue| !queue.is_idle(now));
     }
 
-    /// Sends what is in the outbox, each packet by its interface.
-    fn send(&mut self, interfaces: &[u32]) {
-        let Self { socket, queues, outbox, sent, failed } = self;
-        outbox.send(socket, |number, answer| match answer {
-            Ok(()) => *sent += 1,
-            Err(error) => {
-                *failed += 1;
+    /// Sends what is in the outbox: interface, address, packet and pause of each. False if the kernel had no room for
+    /// all of it; what it had none for waits again.
+    fn send(&mut self, turn: &[(u32, IpAddr, Frame, Duration)]) -> bool {
+        let Self { socket, queues, outbox, sent, failed, .. } = self;
+        let mut had_room = true;
+        outbox.send(socket, |number, answer| {
+            let (interface, address, frame, pause) = &turn[number];
+            let Err(error) = answer else { return *sent += 1 };
+            let Some(queue) = queues.get_mut(interface) else { return };
+            if Severity::of(&error) == Severity::Transient {
+                had_room = false;
+                queue.push_again(*address, frame.clone(), *pause);
+            } else {
                 // Nothing can be announced there any more; the interface's return starts afresh.
-                let is_gone = Severity::of(&error) != Severity::Transient;
-                if is_gone && let Some(queue) = queues.get_mut(&interfaces[number]) {
-                    queue.clear();
-                }
+                *failed += 1;
+                queue.clear();
             }
         });
+        had_room
     }
 
     /// When [`Announcer::send_due`] has something to do; a moment in the past means now.
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        self.queues.values().filter_map(|queue| queue.poll_timeout(now)).min()
+        let due = self.queues.values().filter_map(|queue| queue.poll_timeout(now)).min()?;
+        Some(self.rest_until.map_or(due, |until| until.max(due)))
     }
 
     /// Packets sent and failed.

@@ -13,18 +13,23 @@ pub(crate) fn nodes(random: &mut Random) -> Vec<Node> {
     let Ok(interface) = "eth0".parse::<IfName>() else { return Vec::new() };
     let shapes = shapes(random, interface);
     let is_grouped = shapes.len() > 1 && random.percent(60);
+    // Members that disagree about who is better: some pair always does, somewhere.
+    let disagrees = is_grouped && random.percent(30);
     let number_of_nodes = 2 + random.below(4);
     let mut nodes = Vec::new();
     for number in 0..number_of_nodes {
         let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1 + number as u8));
-        // Members of a group have one rank: with several, two machines could each be better in one of them.
         let rank = *random.pick(&[1, 50, 90, 100, 100, 150, 200, 254, 255]);
         let specs: Vec<_> = shapes
             .iter()
             .map(|shape| {
                 let own = *random.pick(&[1, 100, 100, 150, 254]);
                 let mut spec = shape.clone();
-                spec.priority = priority(if is_grouped { rank } else { own });
+                spec.priority = match (is_grouped, disagrees) {
+                    (true, true) => priority(own),
+                    (true, false) => priority(rank),
+                    (false, _) => priority(own),
+                };
                 vary(&mut spec, is_grouped, random);
                 spec
             })

@@ -212,3 +212,19 @@ fn a_member_that_is_not_master_yet_does_not_insist() {
         announce 1 x5",
     );
 }
+
+#[test]
+fn machines_that_are_each_better_in_one_member_do_not_yield_to_each_other() {
+    let mut bench = pair_of_masters();
+    bench.hear(id(1), LESSER, 50);
+    bench.hear(id(2), GREATER, 150);
+    assert_eq!(bench.routers.groups().collect::<Vec<_>>(), [("G", State::Master)], "1 decides");
+    // The other one goes on with one of them only: then it is the better one.
+    bench.advance(SECOND * 3);
+    bench.hear(id(2), GREATER, 150);
+    assert_eq!(bench.state(id(1)), State::HandingOver);
+    let mut bench = pair_of_masters();
+    bench.hear(id(2), LESSER, 50);
+    bench.hear(id(1), GREATER, 150);
+    assert_eq!(bench.state(id(2)), State::HandingOver, "1 decides, the other way round");
+}
