@@ -58,6 +58,8 @@ pub struct RouterWorkerSpec {
     pub fifo_states_on_reload: bool,
     /// `interface_up_down_delays`.
     pub interface_delays: Vec<InterfaceDelay>,
+    /// `dynamic_interfaces`: what is missing is waited for.
+    pub dynamic_interfaces: bool,
     /// `vrrp_startup_delay`.
     pub startup_delay: Duration,
     /// `vrrp_rt_priority`, 1 to 99; `None`: evenkeel's own where it is permitted.
@@ -176,6 +178,7 @@ impl From<&Config> for RouterWorkerSpec {
             ),
             fifo_states_on_reload: config.global.fifo_states_on_reload,
             interface_delays: config.interface_delays.clone(),
+            dynamic_interfaces: config.global.dynamic_interfaces,
             startup_delay: config.global.vrrp_startup_delay,
             real_time_priority: config.global.vrrp_rt_priority,
             process: config.global.vrrp_process.clone(),

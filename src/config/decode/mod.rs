@@ -91,6 +91,7 @@ pub(super) fn decode(tree: &Block, host: Host, diagnostics: &mut Diagnostics) ->
         log_failures: false,
         track_files: BTreeMap::new(),
         followed: Vec::new(),
+        dynamic_interfaces: false,
         next_rule: rule::FIRST_PRIORITY,
     };
     let config = root::decode(&mut decoder, tree);
@@ -272,6 +273,8 @@ struct Decoder<'a> {
     track_files: BTreeMap<String, file::TrackFile>,
     /// Sessions that a `BFD_CHECK` follows.
     followed: Vec<At<String>>,
+    /// `dynamic_interfaces`, once `global_defs` is read.
+    dynamic_interfaces: bool,
     /// The priority of the next rule without one.
     next_rule: u32,
 }

@@ -155,6 +155,7 @@ pub(super) fn decode(decoder: &mut Decoder<'_>, tree: &Block) -> Config {
         tree.directives.iter().partition(|directive| directive.name.is("global_defs"));
     decoder.directives(global, &mut draft);
     decoder.log_failures = draft.global.global().checker_log_all_failures;
+    decoder.dynamic_interfaces = draft.global.global().dynamic_interfaces;
     decoder.script_security = draft.global.global().enable_script_security;
     decoder.settle_script_user(&mut draft.global);
     let (groups, rest): (Vec<&Directive>, Vec<&Directive>) =

@@ -227,7 +227,13 @@ impl Decoder<'_> {
                 None => format!("this host has {}", present.join(", ")),
             };
             let message = format!("this host has no interface `{name}`");
-            self.report(Diagnostic::error("no-interface", word.span, message).help(help));
+            self.report(match self.dynamic_interfaces {
+                true => {
+                    let message = format!("{message} yet");
+                    Diagnostic::warning("no-interface", word.span, message).help(help)
+                }
+                false => Diagnostic::error("no-interface", word.span, message).help(help),
+            });
         }
         Some(name)
     }

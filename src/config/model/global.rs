@@ -89,6 +89,8 @@ pub struct Global {
     pub vrrp_watch_holders: bool,
     /// `vrrp_rt_priority` 1..=99; `None`: evenkeel's own default where it is permitted.
     pub vrrp_rt_priority: Option<u8>,
+    /// `dynamic_interfaces`: an interface may be missing at the start.
+    pub dynamic_interfaces: bool,
     /// `vmac_prefix`, `vrrp`: how names of virtual interfaces begin.
     pub vmac_prefix: String,
     /// `default_interface`, `eth0` unless given: where static addresses go that name none.
@@ -169,6 +171,7 @@ impl Default for Global {
             vrrp_hand_over: true,
             vrrp_watch_holders: true,
             vrrp_rt_priority: None,
+            dynamic_interfaces: false,
             vmac_prefix: "vrrp".to_owned(),
             default_interface: None,
             lvs_timeouts: None,

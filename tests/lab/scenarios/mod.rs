@@ -5,6 +5,7 @@ mod checks;
 mod conformance;
 mod dr;
 mod drill;
+mod dynamic;
 mod events;
 mod failover;
 mod ill;
@@ -64,6 +65,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         track::SCENARIOS,
         tracked::SCENARIOS,
         events::SCENARIOS,
+        dynamic::SCENARIOS,
         steer::SCENARIOS,
         live::SCENARIOS,
         drill::SCENARIOS,

@@ -111,7 +111,17 @@ pub(super) const VRRP: &[Keyword<Draft>] = &[
         }
     }),
     not_yet("vmac_addr_prefix", "NAME", "there are no virtual MAC interfaces"),
-    not_yet("dynamic_interfaces", "[allow_if_changes]", "interfaces must exist at the start"),
+    acts("dynamic_interfaces", "[allow_if_changes]", |decoder, directive, draft| {
+        draft.global.dynamic_interfaces = true;
+        let Some(word) = directive.arguments.first() else { return };
+        match word.is("false") {
+            true => draft.global.dynamic_interfaces = false,
+            // An interface that comes back is taken as it is, of whatever kind.
+            false if word.is("allow_if_changes") || word.is("true") => {}
+            false => decoder.bad(word, "`allow_if_changes` or nothing"),
+        }
+        decoder.surplus(directive, 1);
+    }),
     acts("default_interface", "INTERFACE", |decoder, directive, draft| {
         let Some(word) = decoder.word(directive) else { return };
         draft.global.default_interface = decoder.interface(word);
