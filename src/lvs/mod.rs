@@ -14,6 +14,7 @@ pub mod overrides;
 pub mod parcel;
 mod paths;
 pub mod plan;
+mod rights;
 pub mod selector;
 mod served;
 pub mod spec;

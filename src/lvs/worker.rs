@@ -33,7 +33,7 @@ use super::state_file::{Remembered, StateFile};
 use super::status;
 use super::sync::Sync;
 use super::sysctl::Sysctl;
-use super::{fifo_line, tidings};
+use super::{fifo_line, rights, tidings};
 use crate::config::model::Script;
 use crate::fifo::Fifos;
 use crate::link::{Incoming, Link};
@@ -114,6 +114,7 @@ pub(super) async fn run(runtime_dir: &Path) -> io::Result<ExitCode> {
         }
     };
     let given = Given::read(specs, &Parcels::new())?;
+    rights::keep_what_is_needed(&given.head);
     match Worker::start(link, given, runtime_dir, &configure) {
         Ok(worker) => worker.run().await.map(|end| match end {
             End::Stopped | End::Orphaned => ExitCode::SUCCESS,

@@ -14,6 +14,7 @@
 //! - [`outbox`]: many datagrams per send call
 //! - [`passing`]: packets that carry a descriptor along
 //! - [`peer`]: the groups of who is at the other end of a Unix socket
+//! - [`rights`]: capabilities that are given up
 //! - [`signals`]: real-time signals
 //! - [`sched`]: real-time scheduling and memory that stays in memory
 #![expect(unsafe_code, reason = "this crate is where it lives; each block states why it holds")]
@@ -27,5 +28,6 @@ pub mod memory;
 pub mod outbox;
 pub mod passing;
 pub mod peer;
+pub mod rights;
 pub mod sched;
 pub mod signals;

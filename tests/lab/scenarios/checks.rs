@@ -65,6 +65,8 @@ const TALKERS: &[&str] = &[
     "2040=udp-echo",
     "2041=udp-mute",
     "2042=udp-other",
+    "2050=grpc",
+    "2051=grpc-down",
 ];
 
 /// Nobody listens here.
@@ -133,6 +135,8 @@ fn rows() -> Vec<Row> {
         row(CLOSED, "UDP_CHECK {", "connect refused"),
         row(80, "PING_CHECK {", None),
         row(80, &format!("PING_CHECK {{\n {absent}"), "no answer within 1s|host unreachable"),
+        row(2050, "GRPC_CHECK {", None),
+        row(2051, "GRPC_CHECK {", "health NOT_SERVING, wanted SERVING"),
         row(80, "GRPC_CHECK {", "not gRPC|reset|closed"),
         row(2003, "GRPC_CHECK {", "not gRPC|reset|closed"),
         row(2001, "GRPC_CHECK {", "no answer within 1s"),

@@ -20,6 +20,7 @@ mod pair;
 mod paths;
 mod pool;
 mod process;
+mod refusal;
 mod reload;
 mod reload_address;
 mod reload_loop;
@@ -51,6 +52,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         pool::SCENARIOS,
         paths::SCENARIOS,
         steps::SCENARIOS,
+        refusal::SCENARIOS,
         sample::SCENARIOS,
         interop::SCENARIOS,
         failover::SCENARIOS,

@@ -93,6 +93,11 @@ fn talk(mut stream: TcpStream, kind: &str) -> io::Result<()> {
                 stream.write_all(&[0; 4096])?;
             }
         }
+        "grpc" | "grpc-down" => {
+            call(&mut stream)?;
+            stream.write_all(if kind == "grpc" { SERVING } else { NOT_SERVING })?;
+            while stream.read(&mut [0; 4096])? > 0 {}
+        }
         "dns-cut" => {
             let mut length = [0; 2];
             stream.read_exact(&mut length)?;
@@ -113,6 +118,26 @@ fn talk(mut stream: TcpStream, kind: &str) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Frames of a server that is asked once (RFC 9113): settings, their acknowledgement, headers, message, trailers.
+static SERVING: &[u8] = include_bytes!("../../../fuzz/seeds/grpc/good_serving");
+static NOT_SERVING: &[u8] = include_bytes!("../../../fuzz/seeds/grpc/bad_not_serving");
+
+/// Reads the preface and frames up to the end of the first call (RFC 9113 sections 3.4 and 4.1).
+fn call(stream: &mut TcpStream) -> io::Result<()> {
+    stream.read_exact(&mut [0; 24])?;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head)?;
+        let [a, b, c, kind, flags, ..] = head;
+        let mut frame = vec![0; usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)];
+        stream.read_exact(&mut frame)?;
+        let is_last = kind <= 1 && flags & 1 != 0;
+        if is_last {
+            return Ok(());
+        }
+    }
 }
 
 /// Reads a request up to its empty line.
