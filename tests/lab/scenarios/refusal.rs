@@ -16,20 +16,23 @@ use crate::runner::Scenario;
 use crate::topology::{Forwarding, Plan};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario::together("refused_scheduler_is_named_and_the_others_go_on", 90, scheduler),
+    Scenario::alone("refused_scheduler_is_named_and_the_others_go_on", 90, scheduler),
     Scenario::together("refused_is_what_the_lvs_worker_has_no_need_of", 60, rights),
     Scenario::together("flush_at_start_and_at_the_stop_as_keepalived", 120, flush),
 ];
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// A scheduler that no other scenario has; its module is not found.
+/// A scheduler that no other scenario has, so that its module can be taken away.
 fn scheduler(keeper: &Arc<Keeper>) {
     let net = Plan::new().directors(1).servers(2, Forwarding::Direct).build(keeper);
     let _servers = ["r1", "r2"].map(|name| Responder::start(net.host(name)));
     let d1 = net.host("d1");
-    let hidden = "/etc/modprobe.d/lab-hidden.conf";
-    fs::write(hidden, "install ip_vs_ovf /bin/false\n").unwrap();
+    d1.run("modprobe -r ip_vs_ovf");
+    // What the kernel runs to load a module: nothing is found meanwhile.
+    let loader = "/proc/sys/kernel/modprobe";
+    let usual = fs::read_to_string(loader).unwrap();
+    fs::write(loader, "/nonexistent").unwrap();
     let ovf = service(81, [1, 1]).replace("lb_algo wrr", "lb_algo ovf");
     let daemon = Daemon::start(Kind::Evenkeel, d1, &(service(80, [3, 4]) + &ovf));
     wait_for(SOON, "the other service", || kernel_view::weights(d1, SERVICE).len() == 2);
@@ -46,7 +49,7 @@ fn scheduler(keeper: &Arc<Keeper>) {
     assert!(first.is_null() && second.to_string().contains("ovf"), "{seen:?}");
     assert!(!kernel_view::has_service(d1, "-t 10.0.0.100:81"));
     // It is tried again, and what has been mended stands.
-    fs::remove_file(hidden).unwrap();
+    fs::write(loader, usual.trim()).unwrap();
     wait_for(SOON * 2, "the service that was refused", || {
         kernel_view::weights(d1, "-t 10.0.0.100:81").len() == 2
     });
