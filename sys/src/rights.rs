@@ -73,6 +73,10 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what a thread gives up is gone: it is not the test's own"
+    )]
     fn what_is_not_kept_is_gone_from_this_thread_alone() {
         let seen = || {
             let text = std::fs::read_to_string("/proc/thread-self/status").unwrap();
