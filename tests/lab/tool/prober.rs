@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{read, write};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -34,6 +35,8 @@ pub(super) fn ask(
     let count: u32 = count.parse()?;
     let gap = Duration::from_secs(period.parse()?) / count;
     let (start, length) = (Instant::now(), Duration::from_secs(seconds.parse()?));
+    // On a busy machine thousands of questions wait for their answers at once.
+    setrlimit(Resource::RLIMIT_NOFILE, 65_536, 65_536)?;
     let epoll = Epoll::new(EpollCreateFlags::empty())?;
     let mut prober = Prober { epoll, sockets: Vec::new(), http: kind == "http", answered: 0 };
     let mut events = [EpollEvent::empty(); 256];
