@@ -3,6 +3,7 @@
 //! addresses, and changes nothing.
 
 mod ipvs;
+mod vmac;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -85,6 +86,7 @@ impl Findings<'_> {
         self.ipvs_settings(config);
         self.interfaces(config);
         self.paths_back(config);
+        self.virtual_links(config);
         self.local_real_servers(config);
         self.sources(config);
         self.strangers(config);

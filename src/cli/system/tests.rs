@@ -199,3 +199,22 @@ fn sources_that_are_not_here_and_scripts_that_their_user_cannot_reach_are_told()
         ]
     );
 }
+
+#[test]
+fn a_virtual_mac_needs_macvlan_and_no_filter_over_all() {
+    let networks = [("eth0", "10.0.0.1"), ("eth0", "10.1.0.1")];
+    let text = INSTANCE.replace("interface eth0\n", "interface eth0\n use_vmac\n");
+    let loaded = ("sys/module/macvlan/refcnt", "0");
+    assert_eq!(told(&text, &[loaded], &networks), [""; 0]);
+    let lines = told(&text, &[], &networks);
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].contains("no module macvlan"), "{lines:#?}");
+    let strict = ("proc/sys/net/ipv4/conf/all/rp_filter", "1\n");
+    let deaf = |text: &str| {
+        let lines = told(text, &[loaded, strict], &networks);
+        lines.iter().any(|line| line.contains("two masters"))
+    };
+    assert!(deaf(&text));
+    assert!(!deaf(&text.replace("use_vmac\n", "use_vmac\n vmac_xmit_base\n")));
+    assert!(!deaf(INSTANCE));
+}
