@@ -1,6 +1,7 @@
 //! The tests, a file per theme. Each scenario is a promise; its name says which.
 
 mod bfd;
+mod burden;
 mod checks;
 mod conformance;
 mod dr;
@@ -79,6 +80,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         dr::SCENARIOS,
         package::SCENARIOS,
         upgrade::SCENARIOS,
+        burden::SCENARIOS,
     ];
     themes.into_iter().flatten().copied().collect()
 }
