@@ -19,12 +19,53 @@ pub(crate) struct Probed {
     judge: Judge,
     since: Instant,
     cause: Option<Arc<Failure>>,
-    last: Option<Last>,
-    counts: Counts,
+    /// When the latest probe that has ended started, and how many microseconds it took.
+    started: Option<Instant>,
+    took_us: u32,
+    tally: Tally,
     failures_in_a_row: u32,
     /// The latest probe could not be asked.
     is_unasked: bool,
-    certificate: Option<Certificate>,
+    /// Few checks ask for it.
+    certificate: Option<Box<Certificate>>,
+}
+
+/// [`Counts`] in little room. A bucket ends at 4 billion, 136 years of one probe a second.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    not_asked: u64,
+    sum_us: u64,
+    within: [u32; Latency::BOUNDS.len()],
+    longer: u32,
+}
+
+impl Tally {
+    fn took(&mut self, took: Duration) {
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.sum_us = self.sum_us.saturating_add(us);
+        let bucket = match Latency::BOUNDS.iter().position(|bound| us <= bound * 1000) {
+            Some(at) => &mut self.within[at],
+            None => &mut self.longer,
+        };
+        *bucket = bucket.saturating_add(1);
+    }
+
+    fn counts(&self) -> Counts {
+        let &Self { passed, failed, not_asked, sum_us, within, longer } = self;
+        let latency = Latency { within: within.map(u64::from), longer: u64::from(longer), sum_us };
+        Counts { passed, failed, not_asked, latency }
+    }
+}
+
+impl From<Counts> for Tally {
+    fn from(counts: Counts) -> Self {
+        let Counts { passed, failed, not_asked, latency } = counts;
+        let Latency { within, longer, sum_us } = latency;
+        let least = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        Self { passed, failed, not_asked, sum_us, within: within.map(least), longer: least(longer) }
+    }
 }
 
 /// Where a probe is in its loop.
@@ -64,7 +105,8 @@ pub struct Counts {
     pub latency: Latency,
 }
 
-/// How long probes took: a histogram with few buckets, since each probe has one.
+/// How long probes took: a histogram with few buckets, since each probe has one. Times are those of good answers and
+/// failures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
     /// Probes that took no longer than the bound of the same place, and longer than the bound before it.
@@ -78,16 +120,6 @@ pub struct Latency {
 impl Latency {
     /// Milliseconds.
     pub const BOUNDS: [u64; 5] = [1, 5, 25, 100, 1000];
-
-    /// Another one.
-    pub fn take(&mut self, took: Duration) {
-        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.sum_us = self.sum_us.saturating_add(us);
-        match Self::BOUNDS.iter().position(|bound| us <= bound * 1000) {
-            Some(at) => self.within[at] += 1,
-            None => self.longer += 1,
-        }
-    }
 
     /// Those of another probe too.
     pub fn add(&mut self, other: &Self) {
@@ -148,8 +180,9 @@ impl Probed {
             key,
             since: now,
             cause: None,
-            last: None,
-            counts: Counts::default(),
+            started: None,
+            took_us: 0,
+            tally: Tally::default(),
             failures_in_a_row: 0,
             is_unasked: false,
             certificate: None,
@@ -164,12 +197,18 @@ impl Probed {
             judge: self.judge.heir(),
             since: self.since,
             cause: self.cause.clone(),
-            last: self.last,
-            counts: self.counts,
+            started: self.started,
+            took_us: self.took_us,
+            tally: self.tally,
             failures_in_a_row: self.failures_in_a_row,
             is_unasked: self.is_unasked,
-            certificate: self.certificate,
+            certificate: self.certificate.clone(),
         }
+    }
+
+    fn last(&self) -> Option<Last> {
+        let took = Duration::from_micros(u64::from(self.took_us));
+        self.started.map(|started| Last { started, took })
     }
 
     pub(crate) fn is_unasked(&self) -> bool {
@@ -189,30 +228,31 @@ impl Probed {
     ) -> Ruling {
         let ruling = self.judge.handle_outcome(&self.key.spec, &outcome);
         let took = now.saturating_duration_since(started);
-        self.last = Some(Last { started, took });
+        self.started = Some(started);
+        self.took_us = microseconds(took);
         if !matches!(outcome, Outcome::NotAsked(_)) {
-            self.counts.latency.take(took);
+            self.tally.took(took);
         }
         self.is_unasked = matches!(outcome, Outcome::NotAsked(_));
         if let Outcome::PassedWith(_, certificate) = outcome {
-            self.certificate = Some(certificate);
+            self.certificate = Some(Box::new(certificate));
         }
         match outcome {
             Outcome::Passed(_) | Outcome::PassedWith(..) => {
-                self.counts.passed += 1;
+                self.tally.passed += 1;
                 self.failures_in_a_row = 0;
                 if self.judge.verdict().is_up() {
                     self.cause = None;
                 }
             }
             Outcome::Failed(failure) => {
-                self.counts.failed += 1;
+                self.tally.failed += 1;
                 self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
                 if self.cause.as_deref() != Some(&failure) {
                     self.cause = Some(Arc::new(failure));
                 }
             }
-            Outcome::NotAsked(_) => self.counts.not_asked += 1,
+            Outcome::NotAsked(_) => self.tally.not_asked += 1,
         }
         ruling
     }
@@ -229,7 +269,7 @@ impl Probed {
     }
 
     pub(crate) fn certificate(&self) -> Option<Certificate> {
-        self.certificate
+        self.certificate.as_deref().copied()
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -240,13 +280,13 @@ impl Probed {
             presumed: self.judge.is_presumed(),
             since: self.since,
             cause: self.cause.clone(),
-            last: self.last,
-            counts: self.counts,
+            last: self.last(),
+            counts: self.tally.counts(),
             failures_in_a_row: self.failures_in_a_row,
             in_flight: matches!(self.phase, Phase::Running { .. }),
             is_suspended: matches!(self.phase, Phase::Suspended),
             is_unasked: self.is_unasked,
-            certificate: self.certificate,
+            certificate: self.certificate(),
         }
     }
 
@@ -256,8 +296,8 @@ impl Probed {
             judge: self.judge,
             since: age(self.since),
             cause: self.cause.as_deref().cloned(),
-            last: self.last.map(|Last { started, took }| (age(started), took)),
-            counts: self.counts,
+            last: self.last().map(|Last { started, took }| (age(started), took)),
+            counts: self.tally.counts(),
             failures_in_a_row: self.failures_in_a_row,
             due: match self.phase {
                 Phase::Waiting { due } => due.saturating_duration_since(now),
@@ -278,8 +318,9 @@ impl Probed {
             phase: Phase::Waiting { due },
             since: at(since),
             cause: cause.map(Arc::new),
-            last: last.map(|(age, took)| Last { started: at(age), took }),
-            counts,
+            started: last.map(|(age, _)| at(age)),
+            took_us: last.map_or(0, |(_, took)| microseconds(took)),
+            tally: Tally::from(counts),
             failures_in_a_row,
             is_unasked: false,
             // Shown again with the next answer.
@@ -288,23 +329,29 @@ impl Probed {
     }
 }
 
+fn microseconds(took: Duration) -> u32 {
+    u32::try_from(took.as_micros()).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn each_probe_is_in_one_bucket_and_its_bound_is_part_of_it() {
-        let mut latency = Latency::default();
+        let mut tally = Tally::default();
         for millis in [0, 1, 2, 25, 26, 1000, 1001] {
-            latency.take(Duration::from_millis(millis));
+            tally.took(Duration::from_millis(millis));
         }
-        latency.take(Duration::from_micros(1_000_001));
+        tally.took(Duration::from_micros(1_000_001));
+        let latency = tally.counts().latency;
         assert_eq!((latency.within, latency.longer), ([2, 1, 1, 1, 1], 2));
         assert_eq!(latency.sum_us, 3_055_001);
         let mut twice = latency;
         twice.add(&latency);
         assert_eq!((twice.within[0], twice.longer, twice.sum_us), (4, 4, 6_110_002));
-        latency.take(Duration::MAX);
-        assert_eq!(latency.longer, 3);
+        tally.took(Duration::MAX);
+        assert_eq!(tally.counts().latency.longer, 3);
+        assert_eq!(Tally::from(tally.counts()).counts(), tally.counts());
     }
 }

@@ -14,7 +14,7 @@ pub struct RunId(pub u64);
 /// What the caller is to do, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action<S> {
-    /// Ask, and hand the outcome to [`Checkers::handle_outcome`].
+    /// Ask, and hand the outcome to [`crate::Checkers::handle_outcome`].
     Start {
         /// The run.
         run: RunId,
