@@ -32,6 +32,7 @@ use vrrp::{RouterId, State};
 pub(super) use self::trackers::Found;
 use self::trackers::Watches;
 use super::channel::{DeskEnd, Order, Report, Standing, Start};
+use super::difference;
 use super::notify::STOP_WITHIN;
 use super::script::Verdict;
 use super::spec::{RouterWorkerSpec, ScriptSpec};
@@ -63,6 +64,7 @@ pub(super) struct Desk<'a> {
     groups: BTreeMap<String, Notify>,
     /// A configuration on its way through the real-time thread.
     pending: Option<RouterWorkerSpec>,
+    in_force: RouterWorkerSpec,
     scripts: BTreeMap<String, Running>,
     tasks: JoinSet<()>,
     verdicts: mpsc::Receiver<Verdict>,
@@ -150,6 +152,7 @@ impl<'a> Desk<'a> {
             routers: BTreeMap::new(),
             groups: BTreeMap::new(),
             pending: None,
+            in_force: RouterWorkerSpec::default(),
             scripts: BTreeMap::new(),
             tasks: JoinSet::new(),
             verdicts,
@@ -292,7 +295,7 @@ impl<'a> Desk<'a> {
             Ok(()) => {
                 let (instances, groups) = (spec.routers.len(), spec.groups.len());
                 info!(instances, groups, "configuration in force");
-                Ok(format!("{instances} VRRP instances"))
+                Ok(difference::line(&self.in_force, &spec))
             }
             Err(why) => {
                 error!("{why}");
@@ -303,8 +306,12 @@ impl<'a> Desk<'a> {
         if outcome.is_err() && starting {
             return Some(End::CannotRun);
         }
-        if outcome.is_ok() && !starting && spec.fifo_states_on_reload {
-            self.write_states();
+        if outcome.is_ok() {
+            let tells_states = !starting && spec.fifo_states_on_reload;
+            self.in_force = spec;
+            if tells_states {
+                self.write_states();
+            }
         }
         // Unless the supervisor has just been lost.
         if self.state == Life::Starting {

@@ -19,6 +19,7 @@ mod channel;
 mod core_loop;
 mod damping;
 mod desk;
+mod difference;
 mod facts;
 mod file;
 pub mod heartbeat;
