@@ -7,6 +7,7 @@
 //! An address is ours if we put it there, or if it carries VRRP's address protocol and our state file names it. What
 //! was there before us stays when we leave.
 
+mod kernel_address;
 mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,9 +15,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
-use vrrp::io::{Applied, Links, PresentAddress, Requests, VRRP_PROTOCOL, VirtualAddress};
+use vrrp::io::{Applied, Links, PresentAddress, Requests, VRRP_PROTOCOL};
 use vrrp::{IfName, RouterId};
 
+use kernel_address::{full, plain};
 use places::Places;
 
 use super::facts::{ByName, by_name};
@@ -259,7 +261,7 @@ impl Holdings {
         let mut seen = BTreeSet::new();
         for place in places.iter().filter(|place| seen.insert(**place)) {
             let is_there = present(links, place).is_some();
-            if !is_there {
+            if !is_there && !self.is_wanted(place) {
                 // What an interface lost by itself is no longer there to be owned.
                 self.owned.remove(place);
             }
@@ -339,6 +341,7 @@ impl Holdings {
                 }
                 None => {
                     let why = format!("no interface {}", spec.interface);
+                    self.owned.remove(&Place::from(&spec));
                     outcome.failed.push((Place::from(&spec), why));
                 }
             }
@@ -348,7 +351,7 @@ impl Holdings {
         for ((place, form, address), answer) in found.into_iter().zip(answers) {
             match answer {
                 Ok(applied) => {
-                    let ours = applied == Applied::Changed;
+                    let ours = self.note_applied(place, form, applied);
                     links.note_added(PresentAddress {
                         interface: address.interface,
                         address: place.address,
@@ -356,15 +359,35 @@ impl Holdings {
                         protocol: if ours { VRRP_PROTOCOL } else { 0 },
                         tentative: false,
                     });
-                    if ours {
-                        self.owned.insert(place, Some(form));
+                    if applied == Applied::Changed {
                         outcome.added.push(place);
                     }
                 }
-                Err(error) => outcome.failed.push((place, explain(&error))),
+                Err(error) => {
+                    self.owned.remove(&place);
+                    outcome.failed.push((place, explain(&error)));
+                }
             }
         }
         Ok(())
+    }
+
+    /// Whose an address is that the kernel has now. One that was there already is ours if we had put it there: a late
+    /// notification of our own removal made it look lost.
+    fn note_applied(&mut self, place: Place, form: Form, applied: Applied) -> bool {
+        if applied == Applied::Changed {
+            self.owned.insert(place, Some(form));
+            return true;
+        }
+        match self.owned.get(&place) {
+            None => false,
+            Some(stands) => {
+                if stands.as_ref().is_some_and(|stands| *stands != form) {
+                    self.coming.push(place);
+                }
+                true
+            }
+        }
     }
 }
 
@@ -381,46 +404,6 @@ fn protocols_are_known(links: &ByName<'_>) -> bool {
 
 fn index(links: &Links, interface: IfName) -> Option<u32> {
     links.by_name(interface.as_str()).map(|link| link.index)
-}
-
-fn full(spec: &AddressSpec, interface: u32) -> VirtualAddress {
-    let AddressSpec {
-        interface: _,
-        address,
-        prefix_length,
-        broadcast,
-        scope,
-        label,
-        without_prefix_route,
-        untracked: _,
-    } = spec;
-    VirtualAddress {
-        interface,
-        address: *address,
-        prefix_length: *prefix_length,
-        broadcast: *broadcast,
-        scope: *scope,
-        label: label.clone(),
-        without_dad: true,
-        without_prefix_route: *without_prefix_route,
-        // As keepalived does: a host address must not become a source address, a network's may.
-        deprecated: *prefix_length == 128,
-    }
-}
-
-/// Enough of an address to remove it.
-fn plain(place: &Place, interface: u32) -> VirtualAddress {
-    VirtualAddress {
-        interface,
-        address: place.address,
-        prefix_length: place.prefix_length,
-        broadcast: None,
-        scope: 0,
-        label: None,
-        without_dad: false,
-        without_prefix_route: false,
-        deprecated: false,
-    }
 }
 
 fn explain(error: &io::Error) -> String {

@@ -141,3 +141,33 @@ fn what_is_let_go_leaves_before_what_comes() {
     holdings.hold(router(1), &[two]);
     assert_eq!(holdings.next()[0], (Place::from(&one), false));
 }
+
+#[test]
+fn what_a_late_notification_calls_lost_stays_ours() {
+    let mut holdings = Holdings::default();
+    let vip = vip("10.0.0.100");
+    let (place, form) = (Place::from(&vip), Form::from(&vip));
+    holdings.hold(router(1), std::slice::from_ref(&vip));
+    assert!(holdings.note_applied(place, form.clone(), Applied::Changed));
+    // The notification of a removal that came before: it looks lost, and is added again, and was there.
+    assert_eq!(whole(&mut holdings, &eth0(&[])), (strings(&["10.0.0.100"]), strings(&[])));
+    assert!(holdings.note_applied(place, form.clone(), Applied::AlreadySo));
+    assert!(!holdings.is_pending());
+    // In another form than the one that stands: compared again.
+    assert!(holdings.note_applied(place, Form { scope: 253, ..form }, Applied::AlreadySo));
+    assert!(holdings.is_pending());
+    holdings.release(router(1));
+    let there = eth0(&[("10.0.0.100", 18)]);
+    assert_eq!(whole(&mut holdings, &there), (strings(&[]), strings(&["10.0.0.100"])));
+}
+
+#[test]
+fn what_was_there_before_us_is_not_ours() {
+    let mut holdings = Holdings::default();
+    let vip = vip("10.0.0.100");
+    holdings.hold(router(1), std::slice::from_ref(&vip));
+    assert!(!holdings.note_applied(Place::from(&vip), Form::from(&vip), Applied::AlreadySo));
+    holdings.release(router(1));
+    let there = eth0(&[("10.0.0.100", 0)]);
+    assert_eq!(whole(&mut holdings, &there), (strings(&[]), strings(&[])));
+}
