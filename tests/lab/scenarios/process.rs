@@ -12,7 +12,7 @@ use crate::runner::Scenario;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::together("process_keywords_are_seen_in_proc", 60, in_proc),
-    Scenario::together("process_that_was_late_goes_up", 90, late),
+    Scenario::alone("process_that_was_late_goes_up", 90, late),
 ];
 
 fn with(words: &str) -> String {

@@ -14,10 +14,10 @@ use crate::runner::Scenario;
 use crate::topology::Plan;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario::together("interop_vmac_evenkeel_over_keepalived", 120, |keeper| {
+    Scenario::alone("interop_vmac_evenkeel_over_keepalived", 120, |keeper| {
         swaps(keeper, [Evenkeel, Keepalived]);
     }),
-    Scenario::together("interop_vmac_keepalived_over_evenkeel", 120, |keeper| {
+    Scenario::alone("interop_vmac_keepalived_over_evenkeel", 120, |keeper| {
         swaps(keeper, [Keepalived, Evenkeel]);
     }),
     Scenario::together("interop_vmac_6_and_base_evenkeel_over_keepalived", 120, |keeper| {
