@@ -64,6 +64,8 @@ pub(super) enum Upgrade {
 pub(super) struct Loading {
     loader: Loader,
     deadline: Instant,
+    /// It has been killed for taking too long.
+    late: bool,
     asked_by: u64,
 }
 
@@ -119,7 +121,8 @@ impl Supervisor {
         match started {
             Ok(loader) => {
                 let deadline = Instant::now() + WITHIN;
-                self.upgrade = Upgrade::Loading(Loading { loader, deadline, asked_by });
+                self.upgrade =
+                    Upgrade::Loading(Loading { loader, deadline, late: false, asked_by });
             }
             Err(why) => self.done(asked_by, Err(why)),
         }
@@ -138,6 +141,7 @@ impl Supervisor {
             && now >= loading.deadline
         {
             loading.loader.kill();
+            loading.late = true;
             loading.deadline = now + WITHIN;
         }
     }
@@ -146,7 +150,8 @@ impl Supervisor {
     pub(super) fn reap_upgrade(&mut self) {
         let Upgrade::Loading(loading) = &mut self.upgrade else { return };
         let Some(status) = loading.loader.try_wait() else { return };
-        let Upgrade::Loading(Loading { loader, asked_by, .. }) = std::mem::take(&mut self.upgrade)
+        let Upgrade::Loading(Loading { loader, late, asked_by, .. }) =
+            std::mem::take(&mut self.upgrade)
         else {
             return;
         };
@@ -154,9 +159,10 @@ impl Supervisor {
             return self.done(asked_by, Err("stopping".to_owned()));
         }
         let (specs, report) = loader.finish();
-        match self.check_new(status, &specs, &report) {
+        match self.check_new(status, late, &specs, &report) {
             Ok(()) => {
-                let text = "the new program runs; the workers follow: lvs, vrrp, ops";
+                // Said before it is executed: afterwards who asked is not known any more.
+                let text = "the new program accepts the configuration and takes over now, then the workers: lvs, vrrp, ops";
                 self.done(asked_by, Ok(text.to_owned()));
                 // Comes back only if it did not work.
                 let cause = self.become_new(&specs);
@@ -172,10 +178,11 @@ impl Supervisor {
     fn check_new(
         &self,
         status: ExitStatus,
+        late: bool,
         specs: &OwnedFd,
         report: &OwnedFd,
     ) -> Result<(), String> {
-        reload::check_loaded(&self.options.config, status, false, report)?;
+        reload::check_loaded(&self.options.config, status, late, report)?;
         if specs_size(specs)? == 0 {
             return Err("the new program left no specs".to_owned());
         }
