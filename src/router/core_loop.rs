@@ -2,9 +2,9 @@
 //! anybody. It performs what the core asks and decides nothing; it never blocks, writes no log and runs no script.
 //! Here are its parts and its turn; `orders` and `deadlines` are what else a turn works off.
 //!
-//! In one turn, packets come before deadlines: whoever is about to declare a Master dead has first read what the
-//! Master sent. A thread that was itself not running for longer than an interval says so to the core, which then
-//! doubts the silence.
+//! In one turn, our own advertisements come first, so that nobody's packets delay them. Then packets come before
+//! deadlines: whoever is about to declare a Master dead has first read all that the Master sent. A thread that was
+//! itself not running for longer than half an interval says so to the core, which then doubts the silence.
 
 mod deadlines;
 mod orders;
@@ -35,10 +35,6 @@ use crate::process::Raise;
 
 /// How often what should be on the interfaces is compared with what is, beyond every notification.
 const RESYNC: Duration = Duration::from_secs(5);
-/// Rounds of [`PACKETS_PER_TURN`] before a Master is declared dead: what it sent may wait behind a flood. Otherwise one
-/// round, and then timers and the other sockets: what is left makes the socket readable again.
-const ROUNDS_BEFORE_ELECTION: usize = 16;
-
 /// Between two parts of many addresses: on one processor nothing else runs beside a real-time thread.
 const BREATH: Duration = Duration::from_micros(500);
 
@@ -93,6 +89,8 @@ pub(super) struct CoreLoop {
     quiet_until: Option<Instant>,
     stop_by: Option<Instant>,
     forced: bool,
+    /// How late this turn came, if that was late enough to doubt what was not heard.
+    stalled: Option<Duration>,
 }
 
 /// What the core was last told about a router.
@@ -175,6 +173,7 @@ impl CoreLoop {
             quiet_until: None,
             stop_by: None,
             forced: false,
+            stalled: None,
         })
     }
 
@@ -219,6 +218,7 @@ impl CoreLoop {
         if is_ready(TIMER) {
             self.timer.acknowledge();
         }
+        self.handle_first();
         for source in sources {
             self.handle_source(source);
         }
@@ -254,6 +254,7 @@ impl CoreLoop {
         let deadlines = [
             self.holdings.is_pending().then_some(self.apply_at),
             self.routers.poll_timeout(),
+            self.routers.poll_check(),
             self.announcer.poll_timeout(now),
             self.sockets.poll_timeout(),
             self.damping.poll_timeout(),
@@ -273,6 +274,7 @@ impl CoreLoop {
 
     fn handle_source(&mut self, source: Source) {
         match source {
+            // One round, and then timers and the other sockets: what is left makes the socket readable again.
             Source::Vrrp(spot) => self.read_packets(spot, 1),
             Source::Watcher(spot) => self.read_announcements(spot),
         }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use vrrp::io::{Error, Links, Severity, VrrpSocket, Watcher};
-use vrrp::{Family, IfName, RouterId, Transport};
+use vrrp::{Family, IfName, RouterId, Transport, Vrid};
 
 use super::spec::RouterWork;
 
@@ -32,6 +32,13 @@ pub(super) struct Sockets {
     watchers: BTreeMap<Spot, Watching>,
     troubles: BTreeMap<Spot, Trouble>,
     next_token: u64,
+}
+
+/// What the routers of one socket have to hear.
+#[derive(Debug, Default)]
+struct Hearing {
+    groups: BTreeSet<IpAddr>,
+    vrids: BTreeSet<Vrid>,
 }
 
 #[derive(Debug)]
@@ -116,11 +123,12 @@ impl Sockets {
         epoll: &Epoll,
         now: Instant,
     ) -> Vec<Error> {
-        let mut needed: BTreeMap<Spot, BTreeSet<IpAddr>> = BTreeMap::new();
+        let mut needed: BTreeMap<Spot, Hearing> = BTreeMap::new();
         for work in works {
-            let groups = needed.entry(spot_of(work.router.id)).or_default();
+            let hearing = needed.entry(spot_of(work.router.id)).or_default();
+            hearing.vrids.insert(work.router.id.vrid);
             if let Transport::Multicast { group } = work.router.transport {
-                groups.insert(group);
+                hearing.groups.insert(group);
             }
         }
         self.vrrp.retain(|spot, (_, socket)| {
@@ -130,12 +138,12 @@ impl Sockets {
         });
         self.troubles.retain(|spot, _| needed.contains_key(spot));
         let mut errors = Vec::new();
-        for (spot, groups) in needed {
+        for (spot, hearing) in needed {
             let again_at = self.troubles.get(&spot).and_then(|trouble| trouble.again_at);
             if again_at.is_some_and(|at| at > now) {
                 continue;
             }
-            match self.provide(spot, &groups, links, epoll) {
+            match self.provide(spot, &hearing, links, epoll) {
                 Ok(()) => drop(self.troubles.remove(&spot)),
                 Err(error) => {
                     let text = error.to_string();
@@ -235,7 +243,7 @@ impl Sockets {
     fn provide(
         &mut self,
         spot: Spot,
-        groups: &BTreeSet<IpAddr>,
+        hearing: &Hearing,
         links: &Links,
         epoll: &Epoll,
     ) -> Result<(), Error> {
@@ -246,12 +254,14 @@ impl Sockets {
             self.vrrp.insert(spot, (token, socket));
         }
         let Some((_, socket)) = self.vrrp.get_mut(&spot) else { return Ok(()) };
-        for group in groups {
-            socket.join(*group).map_err(|cause| Error::Socket {
-                what: format!("VRRP socket ({}) on {}", spot.1, spot.0),
-                step: "join multicast group",
-                cause,
-            })?;
+        let broken = |step| {
+            let what = format!("VRRP socket ({}) on {}", spot.1, spot.0);
+            move |cause| Error::Socket { what, step, cause }
+        };
+        // First: what a group brings in is filtered already.
+        socket.hear_only(&hearing.vrids).map_err(broken("attach filter"))?;
+        for group in &hearing.groups {
+            socket.join(*group).map_err(broken("join multicast group"))?;
         }
         Ok(())
     }

@@ -92,13 +92,14 @@ impl Group {
                 // The lesser Master of one member means that the hosts of all may be misled (keepalived).
                 self.members.iter_mut().for_each(|member| member.insist(now, out));
             }
-            Heard::Better { .. } if self.is_decided_before(member, now) => {
-                self.members[member].advertise_now(now, out);
-            }
-            Heard::Better { master, priority } => {
-                let cause = Cause::Yielded { master, priority };
-                self.leave_master(Leaving::Yields, member, cause, now, out);
-            }
+            Heard::Better { master, priority } => match self.decider_before(member, now) {
+                // What decides is what the other has to hear: for the better member it would only insist, and so on.
+                Some(decider) => self.members[decider].advertise_now(now, out),
+                None => {
+                    let cause = Cause::Yielded { master, priority };
+                    self.leave_master(Leaving::Yields, member, cause, now, out);
+                }
+            },
         }
         self.tell(out);
         Ok(())
@@ -107,11 +108,13 @@ impl Group {
     /// A better Master of one member moves the whole group, unless another Master of an earlier member has just been
     /// heard to be lesser. Where two machines are each better in some member, both would yield to each other else: of all
     /// members that both speak for, the one with the least number decides, on both sides.
-    fn is_decided_before(&self, member: usize, now: Instant) -> bool {
+    fn decider_before(&self, member: usize, now: Instant) -> Option<usize> {
         let rank = |router: &Router| (router.id().vrid, router.id().family);
         let own = rank(&self.members[member]);
         let is_lesser = |it: &Router| it.lesser_until.is_some_and(|until| now < until);
-        self.members.iter().any(|other| rank(other) < own && is_lesser(other))
+        let decides = |it: &Router| rank(it) < own && is_lesser(it);
+        let deciders = self.members.iter().enumerate().filter(|(_, other)| decides(other));
+        deciders.min_by_key(|(_, other)| rank(other)).map(|(number, _)| number)
     }
 
     pub(crate) fn handle_link(
@@ -168,11 +171,16 @@ impl Group {
         }
     }
 
+    /// What is due of advertisements alone.
+    pub(crate) fn advertise_if_due(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+        self.members.iter_mut().for_each(|member| member.advertise_if_due(now, out));
+    }
+
     pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut VecDeque<Action>) {
         // First: one that yielded and goes on as Master must not lose its addresses to its other deadline.
         self.elect_if_due(now, out);
         // All members' advertisements first: they leave as one batch.
-        self.members.iter_mut().for_each(|member| member.advertise_if_due(now, out));
+        self.advertise_if_due(now, out);
         self.members.iter_mut().for_each(|member| member.announce_if_due(now, out));
         for member in 0..self.members.len() {
             if let Phase::HandingOver(handing_over) = &self.members[member].phase

@@ -122,7 +122,7 @@ impl Router {
         if other.priority == 0 {
             self.master = Some(other);
             let skew = self.skew();
-            self.listen(|backup| {
+            self.listen(now, |backup| {
                 backup.master_down = now + skew;
                 backup.silence = Silence::Released(other.address);
             });
@@ -134,14 +134,16 @@ impl Router {
         let is_delayed = self.is_preempt_delayed(is_lesser && preempts, now);
         self.master = Some(other);
         if is_lesser && preempts && !is_delayed {
-            self.listen(|backup| backup.silence = Silence::Lesser(other.address, other.priority));
+            self.listen(now, |backup| {
+                backup.silence = Silence::Lesser(other.address, other.priority);
+            });
         } else {
             self.learn(other);
             let master_down = now + self.master_down();
-            self.listen(|backup| {
+            self.listen(now, |backup| {
                 backup.master_down = master_down;
                 backup.silence = Silence::Nobody;
-                backup.is_doubted = false;
+                backup.doubts = 0;
             });
         }
         Heard::OtherHolds
@@ -152,7 +154,7 @@ impl Router {
     fn is_preempt_delayed(&mut self, is_lesser: bool, now: Instant) -> bool {
         let delay = self.spec.preempt_delay;
         let mut is_delayed = false;
-        self.listen(|backup| {
+        self.listen(now, |backup| {
             if !is_lesser {
                 backup.preempt_at = None;
             } else if !delay.is_zero() {
@@ -168,9 +170,12 @@ impl Router {
     }
 
     /// Changes the timer that waits for silence, where one runs.
-    pub(crate) fn listen(&mut self, change: impl FnOnce(&mut Backup)) {
+    pub(crate) fn listen(&mut self, now: Instant, change: impl FnOnce(&mut Backup)) {
         match &mut self.phase {
-            Phase::Backup(backup) => change(backup),
+            Phase::Backup(backup) => {
+                change(backup);
+                backup.checked = now;
+            }
             Phase::HandingOver(HandingOver { until, yielded: Some(backup), .. }) => {
                 change(backup);
                 // The one that we yield to leaves again: keep what we hold until we are Master again.

@@ -14,6 +14,9 @@ use crate::spec::{RouterSpec, Wish};
 use crate::state::{Backup, HandingOver, Master, Phase, Silence, State};
 use crate::timing;
 
+/// How often in one silence a stall puts its end off.
+const DOUBTS_MAX: u8 = 3;
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Router {
@@ -268,7 +271,7 @@ impl Router {
             return;
         }
         let after = self.master_down();
-        self.listen(|backup| {
+        self.listen(now, |backup| {
             let shifted = (backup.master_down + after).checked_sub(before);
             backup.master_down = shifted.unwrap_or(now);
         });
@@ -307,26 +310,37 @@ impl Router {
     }
 
     /// This process did not run for a while: what it did not hear is no silence yet. Listens for one more interval, but
-    /// once only, or a machine that is always late would never take over; a Master makes itself heard. A delay shorter
-    /// than the interval hides no advertisement that would have been missed.
-    pub(crate) fn handle_stall(
-        &mut self,
-        late: Duration,
-        now: Instant,
-        out: &mut VecDeque<Action>,
-    ) {
-        if late <= self.interval() {
+    /// not for ever, or a machine that is always late would never take over. A delay of less than half an interval hides
+    /// no advertisement that would have been missed.
+    pub(crate) fn handle_stall(&mut self, late: Duration, now: Instant) {
+        if late <= self.interval() / 2 {
             return;
         }
-        if matches!(self.phase, Phase::Master(_)) {
-            self.advertise_now(now, out);
-        }
         let at_least = now + self.interval();
-        self.listen(|backup| {
-            if !std::mem::replace(&mut backup.is_doubted, true) {
-                backup.master_down = backup.master_down.max(at_least);
+        self.listen(now, |backup| {
+            if backup.master_down < at_least && backup.doubts < DOUBTS_MAX {
+                backup.doubts += 1;
+                backup.master_down = at_least;
             }
         });
+    }
+
+    /// While Backup: when to look whether this process runs when it should, though nothing else is to be done. A stall
+    /// that ends just before the master-down timer would go unseen else, and a Master on the same busy host stalls with
+    /// us. From the first advertisement that is missed on, every half interval; one that is not missed puts this off.
+    pub(crate) fn check_at(&self) -> Option<Instant> {
+        let Phase::Backup(backup) = &self.phase else { return None };
+        let half = self.interval() / 2;
+        let checks =
+            (1..=3).rev().filter_map(|halves| backup.master_down.checked_sub(half * halves));
+        checks.into_iter().find(|at| *at > backup.checked)
+    }
+
+    /// It runs now.
+    pub(crate) fn check(&mut self, now: Instant) {
+        if let Phase::Backup(backup) = &mut self.phase {
+            backup.checked = now;
+        }
     }
 
     /// Asks for an advertisement now.
@@ -412,6 +426,7 @@ impl Router {
     ) {
         let (from, to) = (self.state(), phase.state());
         self.phase = phase;
+        self.check(now);
         self.since = now;
         match (from, to) {
             (State::Master, _) => self.counters.left_master += 1,
@@ -439,5 +454,7 @@ impl Router {
 
 /// A Backup that has heard nothing yet.
 pub(crate) fn listening_until(master_down: Instant) -> Backup {
-    Backup { master_down, silence: Silence::Nobody, preempt_at: None, is_doubted: false }
+    // Checked when it is entered; until then there is nothing to check.
+    let checked = master_down;
+    Backup { master_down, silence: Silence::Nobody, preempt_at: None, doubts: 0, checked }
 }

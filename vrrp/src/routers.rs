@@ -225,12 +225,20 @@ impl Routers {
         }
     }
 
-    /// This process did not run when it should have, `late` ago: call before `handle_timeout`. Routers whose interval is
-    /// shorter than that doubt what they did not hear: Backups listen for one more interval before they believe in
-    /// silence, Masters advertise at once.
+    /// Advertisements that are due leave, and nothing else happens: to be called before anything is read, so that
+    /// whoever floods us delays others and not what is heard of us.
+    pub fn advertise_if_due(&mut self, now: Instant) {
+        for group in &mut self.groups {
+            group.advertise_if_due(now, &mut self.actions);
+        }
+    }
+
+    /// This process did not run when it should have, `late` ago: call before `handle_timeout`, after what waits has been
+    /// read. Backups whose interval is not much longer than that doubt what they did not hear, and listen for one more
+    /// interval before they believe in silence. A Master's advertisement is due then in any case.
     pub fn handle_stall(&mut self, late: Duration, now: Instant) {
         let members = self.groups.iter_mut().flat_map(|group| &mut group.members);
-        members.for_each(|member| member.handle_stall(late, now, &mut self.actions));
+        members.for_each(|member| member.handle_stall(late, now));
     }
 
     /// True when `handle_timeout(now)` would declare a Master dead: read the sockets dry first, then call it.
@@ -241,6 +249,18 @@ impl Routers {
     /// When to call `handle_timeout` next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.groups.iter().filter_map(Group::poll_timeout).min()
+    }
+
+    /// When to look whether this process runs when it should, though nothing else may be due by then: being woken later
+    /// than that is a stall. Then call [`Routers::handle_check`].
+    pub fn poll_check(&self) -> Option<Instant> {
+        self.members().filter_map(Router::check_at).min()
+    }
+
+    /// The process ran at this moment.
+    pub fn handle_check(&mut self, now: Instant) {
+        let members = self.groups.iter_mut().flat_map(|group| &mut group.members);
+        members.for_each(|member| member.check(now));
     }
 
     /// The next thing to do.
@@ -311,6 +331,10 @@ impl Routers {
     /// Packets refused before a router was known.
     pub fn refused(&self) -> &Refused {
         &self.refused
+    }
+
+    fn members(&self) -> impl Iterator<Item = &Router> {
+        self.groups.iter().flat_map(|group| &group.members)
     }
 
     fn router(&self, router: RouterId) -> Option<&Router> {

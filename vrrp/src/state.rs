@@ -60,8 +60,10 @@ pub(crate) struct Backup {
     pub(crate) silence: Silence,
     /// When a running `preempt_delay` ends; stays set after that, until a Master of our rank is heard.
     pub(crate) preempt_at: Option<Instant>,
-    /// The silence has been doubted once: this process did not run, and may have missed what was sent.
-    pub(crate) is_doubted: bool,
+    /// How often the end of the silence was put off: this process did not run, and may have missed what was sent.
+    pub(crate) doubts: u8,
+    /// When it last looked whether it is on time.
+    pub(crate) checked: Instant,
 }
 
 /// Why nothing has restarted the master-down timer.

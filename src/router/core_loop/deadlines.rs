@@ -3,14 +3,16 @@
 use std::time::{Duration, Instant};
 
 use vrrp::io::Error;
+use vrrp::io::socket::TURNS_OF_A_FULL_SOCKET;
 
-use super::{CoreLoop, RESYNC, ROUNDS_BEFORE_ELECTION};
+use super::{CoreLoop, RESYNC};
 use crate::router::channel::Report;
 
 impl CoreLoop {
     pub(super) fn handle_deadlines(&mut self) -> Result<(), Error> {
         let now = self.clock.now();
-        if self.routers.poll_timeout().is_some_and(|due| due <= now) {
+        let is_due = self.routers.poll_timeout().is_some_and(|due| due <= now);
+        if is_due || self.stalled.is_some() {
             self.handle_core_deadline(now);
         }
         let now = self.clock.now();
@@ -51,26 +53,38 @@ impl CoreLoop {
         self.forced = true;
     }
 
-    pub(super) fn handle_core_deadline(&mut self, now: Instant) {
-        let late = self.routers.poll_timeout().map_or(Duration::ZERO, |due| now - due);
+    /// First in a turn, before anything is read: is this thread on time, and which advertisements are due?
+    pub(super) fn handle_first(&mut self) {
+        let now = self.clock.now();
+        let due = [self.routers.poll_timeout(), self.routers.poll_check()];
+        let Some(due) = due.into_iter().flatten().min().filter(|due| *due <= now) else { return };
+        let late = now - due;
         let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
         self.counters.latest_us = self.counters.latest_us.max(micros);
         if let Some(priority) = self.raise.handle_lateness(late) {
             self.go_up(priority);
         }
-        let is_stall = self.shortest_interval().is_some_and(|interval| late > interval);
-        if is_stall || self.routers.is_election_due(now) {
+        self.stalled = self.shortest_interval().is_some_and(|it| late > it / 2).then_some(late);
+        self.routers.handle_check(now);
+        self.routers.advertise_if_due(now);
+        self.settle();
+    }
+
+    fn handle_core_deadline(&mut self, now: Instant) {
+        let stalled = self.stalled.take();
+        if stalled.is_some() || self.routers.is_election_due(now) {
             for spot in self.sockets.spots() {
-                self.read_packets(spot, ROUNDS_BEFORE_ELECTION);
+                self.read_packets(spot, TURNS_OF_A_FULL_SOCKET);
             }
             self.settle();
         }
         let now = self.clock.now();
-        if is_stall {
-            self.counters.stalls += 1;
+        if let Some(late) = stalled {
             self.routers.handle_stall(late, now);
-            self.settle();
-            self.end.report(Report::Stalled { late });
+            if self.shortest_interval().is_some_and(|interval| late > interval) {
+                self.counters.stalls += 1;
+                self.end.report(Report::Stalled { late });
+            }
         }
         self.routers.handle_timeout(now);
         self.settle();

@@ -211,7 +211,8 @@ fn span_of_claims(capture: &Capture) -> (Duration, usize) {
 
 fn start_flood(net: &Topology, keeper: &Keeper, seconds: u64) -> Process {
     let log = keeper.log("flood");
-    net.host("r1").spawn(&tool::command(&["flood", "224.0.0.18", &seconds.to_string()]), &log)
+    let words = ["flood", "10.0.0.11", "224.0.0.18", &seconds.to_string()];
+    net.host("r1").spawn(&tool::command(&words), &log)
 }
 
 fn flood(keeper: &Arc<Keeper>, kind: Kind) {
@@ -233,20 +234,33 @@ fn flood(keeper: &Arc<Keeper>, kind: Kind) {
     let begun = capture.packets().len();
     let received = || packets_received(net.host("d1"));
     let before = (Instant::now(), received());
+    let lost = wire_losses();
     let flood = start_flood(&net, keeper, seconds);
     thread::sleep(Duration::from_secs(seconds));
     let rate = (received() - before.1) as f64 / before.0.elapsed().as_secs_f64();
     let silence = longest_silence(&capture, 150, begun);
     let count = turns(&capture, 100, begun);
+    let lost = wire_losses() - lost;
     drop(flood);
     let prefix = prefix(kind);
     keeper.figure(&format!("{prefix}flood of wrong packets at the master, per second = {rate:.0}"));
+    keeper.figure(&format!(
+        "{prefix}flood: packets that the lab's own wire lost, whoever sent them = {lost}"
+    ));
     keeper.figure(&format!("{prefix}flood: transitions of the backup = {count}"));
     keeper.figure(&format!(
         "{prefix}flood: longest between two advertisements at 100 ms (before it), ms = {:.1} ({:.1})",
         millis(silence),
         millis(quiet)
     ));
+}
+
+/// Packets that found the kernel's queue between two devices full (`netdev_max_backlog`): second column of softnet_stat, a
+/// line for each processor.
+fn wire_losses() -> u64 {
+    let text = std::fs::read_to_string("/proc/net/softnet_stat").unwrap_or_default();
+    let second = |line: &str| u64::from_str_radix(line.split_whitespace().nth(1)?, 16).ok();
+    text.lines().filter_map(second).sum()
 }
 
 fn packets_received(host: &Host) -> u64 {

@@ -26,7 +26,7 @@ const VIPS_EACH: u8 = 20;
 fn flood(keeper: &Arc<Keeper>) {
     let pair = Pair::start(keeper, [Evenkeel; 2], Pace::Tenth);
     let before = (pair.adverts_of(pair.d1()).len(), pair.adverts_of(pair.d2()).len());
-    let words = tool::command(&["flood", "224.0.0.18", "3"]);
+    let words = tool::command(&["flood", "10.0.0.11", "224.0.0.18", "3"]);
     let flood = pair.net.host("r1").spawn(&words, &keeper.log("flood"));
     thread::sleep(Duration::from_secs(3));
     drop(flood);

@@ -16,7 +16,7 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
     let result = match words.as_slice() {
         ["client", target, every, request] => client::serve(target, every, request),
         ["responder", name, control, listen @ ..] => responder::serve(name, control, listen),
-        ["flood", group, seconds] => flood::send(group, seconds),
+        ["flood", source, group, seconds] => flood::send(source, group, seconds),
         ["talker", servers @ ..] => talker::serve(servers),
         ["prober", first, count, period, seconds, kind] => {
             prober::ask(first, count, period, seconds, kind)

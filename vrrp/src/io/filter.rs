@@ -2,11 +2,18 @@
 
 use socket2::SockFilter;
 
-/// Opcodes (linux/filter.h): load word and half word at an offset, compare, return. What is loaded counts as of network
-/// byte order, whatever it is.
+/// Opcodes (linux/filter.h): load word, half word and byte at an offset, compare, return. What is loaded counts as of
+/// network byte order, whatever it is.
 pub(super) const LOAD_WORD: u16 = 0x20;
 pub(super) const LOAD_HALF: u16 = 0x28;
+pub(super) const LOAD_BYTE: u16 = 0x30;
+/// The length of an IPv4 header becomes the index: four times the low nibble of the byte at an offset.
+pub(super) const INDEX_HEADER: u16 = 0xb1;
+/// Load the byte at index plus offset.
+pub(super) const LOAD_BYTE_AT_INDEX: u16 = 0x50;
 pub(super) const JUMP_EQUAL: u16 = 0x15;
+pub(super) const JUMP_GREATER: u16 = 0x25;
+pub(super) const JUMP_AT_LEAST: u16 = 0x35;
 pub(super) const RETURN: u16 = 0x06;
 
 /// Code, jump if equal, jump if not, operand.
@@ -24,21 +31,46 @@ pub(super) fn compile(filter: &[Instruction]) -> Vec<SockFilter> {
 pub(super) mod tests {
     use super::*;
 
-    /// Runs a filter as the kernel does: how many bytes of `frame` pass.
+    /// Runs a filter as the kernel does: how many bytes of `frame` pass. A load beyond the frame's end ends it with none.
     pub(in crate::io) fn run(filter: &[Instruction], frame: &[u8]) -> u32 {
-        let (mut at, mut value) = (0, 0);
+        let (mut at, mut value, mut index) = (0, 0, 0);
         let word = |at: usize, length: usize| {
-            frame[at..at + length].iter().fold(0, |value, byte| value << 8 | u32::from(*byte))
+            let bytes = frame.get(at..at + length)?;
+            Some(bytes.iter().fold(0, |value, byte| value << 8 | u32::from(*byte)))
         };
         loop {
-            let (code, equal, unequal, operand) = filter[at];
+            let (code, yes, no, operand) = filter[at];
             at += 1;
-            match code {
-                LOAD_WORD => value = word(operand as usize, 4),
-                LOAD_HALF => value = word(operand as usize, 2),
-                JUMP_EQUAL => at += usize::from(if value == operand { equal } else { unequal }),
+            let place = operand as usize;
+            let jump = |holds| usize::from(if holds { yes } else { no });
+            let loaded = match code {
+                LOAD_WORD => word(place, 4),
+                LOAD_HALF => word(place, 2),
+                LOAD_BYTE => word(place, 1),
+                LOAD_BYTE_AT_INDEX => word(index + place, 1),
+                INDEX_HEADER => {
+                    let Some(first) = word(place, 1) else { return 0 };
+                    index = (first as usize & 0x0f) * 4;
+                    continue;
+                }
+                JUMP_EQUAL => {
+                    at += jump(value == operand);
+                    continue;
+                }
+                JUMP_GREATER => {
+                    at += jump(value > operand);
+                    continue;
+                }
+                JUMP_AT_LEAST => {
+                    at += jump(value >= operand);
+                    continue;
+                }
                 RETURN => return operand,
                 _ => panic!("opcode {code:#x}"),
+            };
+            match loaded {
+                Some(loaded) => value = loaded,
+                None => return 0,
             }
         }
     }

@@ -21,6 +21,7 @@ pub mod present;
 pub mod socket;
 pub mod timer;
 pub mod virtual_link;
+mod vrid_filter;
 pub mod watcher;
 
 pub use address::{Applied, PresentAddress, VRRP_PROTOCOL, VirtualAddress};

@@ -17,8 +17,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 use sys::batch::{Datagram, Inbox};
 
 use super::error::{self, Error};
+use super::filter::compile;
 use super::link::Link;
-use crate::id::Family;
+use super::vrid_filter::vrid_filter;
+use crate::id::{Family, Vrid};
 use crate::input::Header;
 
 /// IP protocol and next header of VRRP (RFC 9568 sections 5.1.1.4 and 5.1.2.4).
@@ -34,6 +36,12 @@ pub const TTL: u8 = 255;
 pub const PACKETS_PER_TURN: usize = 64;
 /// Longest packet read: 255 IPv6 addresses and version 2's authentication, after the largest IPv4 header.
 const PACKET_SIZE: usize = 60 + 8 + 255 * 16 + 8;
+/// Room for what arrives while this thread does not run: some 2,700 short packets, as the kernel counts them and doubles
+/// the number. Its own measure holds 280: less than a sender at full speed sends in one call, and then an advertisement
+/// behind it would be lost.
+const RECEIVE_BUFFER: usize = 1 << 20;
+/// Turns after which a socket that was full is empty.
+pub const TURNS_OF_A_FULL_SOCKET: usize = 48;
 
 /// A raw socket on one interface for one family.
 #[derive(Debug)]
@@ -42,6 +50,8 @@ pub struct VrrpSocket {
     interface: u32,
     family: Family,
     groups: BTreeSet<IpAddr>,
+    /// Whom it lets through; `None`: everybody.
+    heard: Option<BTreeSet<Vrid>>,
 }
 
 /// One packet to send.
@@ -80,7 +90,12 @@ impl VrrpSocket {
             Family::V4 => set_up_v4(&socket, link.index).map_err(broken("IPv4 options"))?,
             Family::V6 => set_up_v6(&socket, link.index).map_err(broken("IPv6 options"))?,
         }
-        Ok(Self { socket, interface: link.index, family, groups: BTreeSet::new() })
+        // Without CAP_NET_ADMIN net.core.rmem_max is the bound, and no reason to give up.
+        if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+            socket.set_recv_buffer_size(RECEIVE_BUFFER).map_err(broken("receive buffer"))?;
+        }
+        let interface = link.index;
+        Ok(Self { socket, interface, family, groups: BTreeSet::new(), heard: None })
     }
 
     /// Receives what is sent to `group` on the interface, from now on. A second time changes nothing.
@@ -96,6 +111,15 @@ impl VrrpSocket {
             IpAddr::V6(group) => self.socket.join_multicast_v6(&group, self.interface)?,
         }
         self.groups.insert(group);
+        Ok(())
+    }
+
+    /// Lets through what names one of these virtual routers, from now on; the same set again changes nothing.
+    pub fn hear_only(&mut self, vrids: &BTreeSet<Vrid>) -> io::Result<()> {
+        if self.heard.as_ref() != Some(vrids) {
+            self.socket.attach_filter(&compile(&vrid_filter(self.family, vrids)))?;
+            self.heard = Some(vrids.clone());
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 mod groups;
 mod reload;
 mod rules;
+mod stalls;
 mod table;
 mod walk;
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::action::Action;
 use crate::id::{IfName, RouterId};
@@ -127,23 +127,36 @@ impl Node {
 
     /// When this node wants to run.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.stalled_until.or_else(|| self.routers.as_ref()?.poll_timeout())
+        self.stalled_until.or_else(|| self.due())
     }
 
-    /// Its moment has come: what waited in the sockets first, as `io` reads them dry before it lets a deadline pass.
+    /// When its timer is armed for.
+    fn due(&self) -> Option<Instant> {
+        let routers = self.routers.as_ref()?;
+        routers.poll_timeout().into_iter().chain(routers.poll_check()).min()
+    }
+
+    /// Its moment has come: what waited in the sockets first, as `io` reads them dry before it lets a deadline pass. Of a
+    /// stall it knows what its own timer tells.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.stalled_until.is_some_and(|until| until <= now) {
             self.stalled_until = None;
+            let late = self.due().map(|due| now.saturating_duration_since(due));
+            if let Some(routers) = &mut self.routers {
+                routers.handle_check(now);
+                routers.advertise_if_due(now);
+            }
             for delivery in std::mem::take(&mut self.inbox) {
                 self.take(delivery, now);
             }
-            if let Some(routers) = &mut self.routers {
-                routers.handle_stall(Duration::MAX, now);
+            if let (Some(routers), Some(late)) = (&mut self.routers, late) {
+                routers.handle_stall(late, now);
             }
         }
         if let Some(routers) = &mut self.routers
             && self.stalled_until.is_none()
         {
+            routers.handle_check(now);
             routers.handle_timeout(now);
         }
     }

@@ -219,36 +219,6 @@ fn tracking_does_not_change_an_owner() {
     expect(&bench.track(id(1), Tracking { adjustment: -10, ..Tracking::default() }), "");
 }
 
-fn stall(routers: &mut Routers, now: Instant) {
-    routers.handle_stall(SECOND * 2, now);
-}
-
-#[test]
-fn a_delay_shorter_than_the_interval_is_no_stall() {
-    let mut bench = Bench::started(spec(1));
-    let before = bench.wait();
-    expect(&bench.call(|routers, now| routers.handle_stall(SECOND, now)), "");
-    assert_eq!(bench.wait(), before);
-}
-
-#[test]
-fn after_a_stall_a_backup_listens_once_more_and_a_master_speaks() {
-    let mut bench = Bench::started(spec(1));
-    bench.now += SECOND * 20;
-    expect(&bench.call(stall), "");
-    assert_eq!(bench.wait(), SECOND);
-    // Once: a machine that is always late takes over all the same.
-    bench.now += SECOND * 2;
-    bench.call(stall);
-    assert!(bench.routers.is_election_due(bench.now));
-    bench.hear(id(1), LESSER, 200);
-    bench.now += SECOND * 20;
-    bench.call(stall);
-    assert_eq!(bench.wait(), SECOND);
-    bench.advance(SECOND);
-    expect(&bench.call(stall), "advertise 1 as 100");
-}
-
 // Master
 
 #[test]
