@@ -151,7 +151,13 @@ impl CoreLoop {
         }
         let spot = spot_of(router);
         let Some(socket) = self.sockets.vrrp(spot) else { return };
-        let sent = socket.send(&Outgoing { source, destination, ttl, message: &self.packet });
+        let mut sent = socket.send(&Outgoing { source, destination, ttl, message: &self.packet });
+        self.packet.clear();
+        let routers = &self.routers;
+        if routers.version_2_advertisement(router, priority, destination, &mut self.packet) {
+            let also = socket.send(&Outgoing { source, destination, ttl, message: &self.packet });
+            sent = sent.and(also);
+        }
         let sends = self.sends.entry(router).or_default();
         let was_failing = std::mem::replace(&mut sends.failing, sent.is_err());
         sends.failures += u64::from(sent.is_err());

@@ -208,6 +208,7 @@ fn router(config: &Config, instance: &VrrpInstance) -> RouterWork {
     };
     let group = config.sync_groups.iter().find(|group| group.members.contains(&instance.name));
     let mut router = RouterSpec::new(id, instance.name.clone(), instance.version);
+    router.also_version_2 = instance.also_version_2;
     router.priority = instance.priority;
     router.wish = match instance.state {
         InitialState::Master => Wish::Master,

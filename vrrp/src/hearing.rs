@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::action::{Action, Notice};
+use crate::id::Version;
 use crate::input::{MasterView, Received};
-use crate::packet::Refusal;
+use crate::packet::{Advertisement, Refusal};
 use crate::receive;
 use crate::router::Router;
 use crate::state::{Backup, HandingOver, Phase, Silence};
@@ -49,6 +50,9 @@ impl Router {
         self.counters.received += 1;
         let advertisement = &received.advertisement;
         let source = received.header.source;
+        if self.is_said_twice(source, advertisement, now) {
+            return Ok(Heard::Nothing);
+        }
         if advertisement.priority == 0 {
             self.counters.received_release += 1;
         } else {
@@ -70,6 +74,26 @@ impl Router {
             Phase::Master(_) => self.hear_as_master(last, now, out),
             Phase::Backup(_) | Phase::HandingOver(_) => self.hear_as_backup(last, now),
         })
+    }
+
+    /// The version 2 of one that sends version 3 as well says the same with a coarser interval: it is passed over, as long
+    /// as the other is heard (RFC 9568 section 8.4.2).
+    fn is_said_twice(
+        &mut self,
+        source: IpAddr,
+        advertisement: &Advertisement<'_>,
+        now: Instant,
+    ) -> bool {
+        match advertisement.version {
+            _ if !self.spec.also_version_2 => false,
+            Version::V3 => {
+                self.speaks_version_3 = Some((source, now + advertisement.interval * 3));
+                false
+            }
+            Version::V2 => {
+                self.speaks_version_3.is_some_and(|(it, until)| it == source && now < until)
+            }
+        }
     }
 
     /// RFC 9568 section 6.4.3, with keepalived's answer to a lesser Master.

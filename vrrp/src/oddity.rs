@@ -36,7 +36,8 @@ impl Oddities {
         let mut tell = |notice| out.push_back(Action::Noticed { router: spec.id, notice });
 
         // Version 2 refuses another interval (`receive`).
-        if advertisement.interval != spec.advert_int && spec.version == Version::V3 {
+        let is_version_3 = advertisement.version == Version::V3;
+        if advertisement.interval != spec.advert_int && is_version_3 {
             counters.interval_mismatch += 1;
             if replace(&mut self.interval, (source, advertisement.interval)) {
                 let (theirs, ours) = (advertisement.interval, spec.advert_int);
@@ -53,7 +54,7 @@ impl Oddities {
         } else if is_compared && self.addresses == Some(source) {
             self.addresses = None;
         }
-        let has_choice = spec.version == Version::V3 && spec.id.family == Family::V4;
+        let has_choice = is_version_3 && spec.id.family == Family::V4;
         let theirs = advertisement.checksum;
         if has_choice && theirs != spec.checksum && replace(&mut self.checksum, (source, theirs)) {
             tell(Notice::ChecksumForm { source, theirs });

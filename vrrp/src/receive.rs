@@ -16,7 +16,8 @@ pub(crate) fn check(
     source: Option<IpAddr>,
 ) -> Result<(), Refusal> {
     let Received { interface: _, header, advertisement } = received;
-    if advertisement.version != spec.version {
+    let is_older = advertisement.version == Version::V2 && spec.also_version_2;
+    if advertisement.version != spec.version && !is_older {
         let seen = match advertisement.version {
             Version::V2 => 2,
             Version::V3 => 3,
@@ -27,7 +28,7 @@ pub(crate) fn check(
     if source == Some(header.source) {
         return Err(Refusal::Own { source_address: header.source });
     }
-    match spec.version {
+    match advertisement.version {
         Version::V2 => check_version_2(advertisement, spec),
         // Another interval is learned (RFC 9568 section 6.4.2).
         Version::V3 => Ok(()),
@@ -66,8 +67,9 @@ fn check_version_2(advertisement: &Advertisement<'_>, spec: &RouterSpec) -> Resu
     if ours.kind != 0 && theirs.data != ours.data {
         return Err(Refusal::AuthData);
     }
+    // A router of version 3 that hears version 2 as well learns its interval (RFC 9568 section 8.4.2).
     let wanted = Duration::from_secs(u64::from(whole_seconds(spec.advert_int)));
-    if advertisement.interval != wanted {
+    if advertisement.interval != wanted && spec.version == Version::V2 {
         return Err(Refusal::Interval { seen: advertisement.interval, wanted });
     }
     Ok(())

@@ -50,6 +50,8 @@ pub(crate) struct Router {
     /// The Master's interval (version 3; RFC 9568 section 6.1, Active_Adver_Interval).
     pub(crate) learned: Option<Duration>,
     pub(crate) oddities: Oddities,
+    /// With `also_version_2`: who was last heard in version 3, and until when that counts.
+    pub(crate) speaks_version_3: Option<(IpAddr, Instant)>,
 }
 
 impl Router {
@@ -74,6 +76,7 @@ impl Router {
             counters: Counters::default(),
             learned: None,
             oddities: Oddities::default(),
+            speaks_version_3: None,
         }
     }
 

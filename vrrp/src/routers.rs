@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::action::{Action, Cause};
 use crate::counters::Refused;
 use crate::group::Group;
-use crate::id::{IfName, RouterId};
+use crate::id::{IfName, RouterId, Version};
 use crate::input::{Header, Held, Link, Received, ResumeAs, RouterView, Tracking};
 use crate::packet::{Advertisement, Outgoing, Refusal};
 use crate::router::Router;
@@ -283,11 +283,36 @@ impl Routers {
         destination: IpAddr,
         buffer: &mut Vec<u8>,
     ) -> bool {
+        let version = self.router(router).map(|router| router.spec.version);
+        version.is_some_and(|version| self.write(router, version, priority, destination, buffer))
+    }
+
+    /// The same in version 2, for a router that speaks both; false for every other. To be sent after the first
+    /// (RFC 9568 section 8.4.2).
+    pub fn version_2_advertisement(
+        &self,
+        router: RouterId,
+        priority: u8,
+        destination: IpAddr,
+        buffer: &mut Vec<u8>,
+    ) -> bool {
+        let speaks = self.router(router).is_some_and(|router| router.spec.also_version_2);
+        speaks && self.write(router, Version::V2, priority, destination, buffer)
+    }
+
+    fn write(
+        &self,
+        router: RouterId,
+        version: Version,
+        priority: u8,
+        destination: IpAddr,
+        buffer: &mut Vec<u8>,
+    ) -> bool {
         let Some(router) = self.router(router) else { return false };
         let Some(source) = router.source() else { return false };
         let spec = &router.spec;
         let outgoing = Outgoing {
-            version: spec.version,
+            version,
             vrid: spec.id.vrid,
             priority,
             interval: spec.advert_int,

@@ -342,6 +342,13 @@ impl<'a> Run<'a> {
                         });
                     let header = Header { source: node.address, destination, ttl: Some(255) };
                     if is_sent {
+                        self.send(number, &Delivery::Packet(header, std::mem::take(&mut bytes)));
+                    }
+                    let node = &self.nodes[number];
+                    let routers = node.routers.as_ref().filter(|_| is_sent);
+                    if routers.is_some_and(|routers| {
+                        routers.version_2_advertisement(router, priority, destination, &mut bytes)
+                    }) {
                         self.send(number, &Delivery::Packet(header, bytes));
                     }
                 }

@@ -18,8 +18,11 @@ pub struct RouterSpec {
     pub id: RouterId,
     /// The operator's name for it; in logs and notify calls only.
     pub name: String,
-    /// `version`: the only one sent and accepted. Version 2 goes with [`Family::V4`].
+    /// `version`: the only one sent and accepted, but for `also_version_2`. Version 2 goes with [`Family::V4`].
     pub version: Version,
+    /// `also_version_2`: a version 3 router of IPv4 that sends and hears version 2 as well, while the routers of a network
+    /// move from one to the other (RFC 9568 section 8.4.2).
+    pub also_version_2: bool,
     /// `priority` before tracking adjusts it.
     pub priority: Priority,
     /// `state`: how eager to be at start.
@@ -32,7 +35,7 @@ pub struct RouterSpec {
     pub preempt_delay: Duration,
     /// `down_timer_adverts`: intervals of silence until the Master counts as dead (3 in the RFC).
     pub down_timer_adverts: NonZeroU8,
-    /// `authentication`, version 2 only.
+    /// `authentication`, in advertisements of version 2 only.
     pub auth: Auth,
     /// How advertisements travel.
     pub transport: Transport,
@@ -189,6 +192,7 @@ impl RouterSpec {
             id,
             name: name.into(),
             version,
+            also_version_2: false,
             priority: Priority::DEFAULT,
             wish: Wish::Backup,
             advert_int: Duration::from_secs(1),

@@ -54,7 +54,10 @@ impl Decoder<'_> {
         let version = self.instance_version(&draft, family, global.vrrp_version);
         let (priority, state) = self.priority_and_state(&draft, strict, keyword);
         let advert_int = self.advert_int(draft.advert_int, version);
-        let authentication = self.authentication(&draft, version, strict);
+        let also_version_2 = self.also_version_2(&draft, family, version);
+        // What version 2 has of it goes with what is sent in version 2.
+        let authenticated = if also_version_2 { Version::V2 } else { version };
+        let authentication = self.authentication(&draft, authenticated, strict);
         let (preempt, preempt_delay) = self.preemption(&draft, state, priority, strict);
         self.transport(&draft, family, strict);
         self.subnets(&draft);
@@ -107,6 +110,7 @@ impl Decoder<'_> {
             lower_prio_no_advert: rules.lower_prio_no_advert,
             higher_prio_send_advert: rules.higher_prio_send_advert,
             down_timer_adverts: rules.down_timer_adverts,
+            also_version_2,
             hand_over: draft.hand_over.unwrap_or(global.vrrp_hand_over),
             announce: draft.announce.over(global.announce),
             track_interfaces: Vec::new(),
@@ -327,6 +331,17 @@ impl Decoder<'_> {
         if !draft.is_unicast() {
             self.adjusted(keyword, "no peer: advertisements go to the multicast group");
         }
+    }
+
+    /// Both versions at once there are in IPv4 only, and it is the newer one that hears the older.
+    fn also_version_2(&mut self, draft: &Draft, family: Family, version: Version) -> bool {
+        let Some(At { value: true, span }) = draft.also_version_2 else { return false };
+        let fits = version == Version::V3 && family == Family::V4;
+        if !fits {
+            let message = "`also_version_2` goes with version 3 over IPv4: it is left out";
+            self.report(Diagnostic::warning("adjusted", span, message).help("write `version 3`"));
+        }
+        fits
     }
 
     fn rules(

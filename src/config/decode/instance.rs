@@ -65,6 +65,7 @@ pub(super) struct Draft {
     pub(super) dont_track_primary: bool,
     pub(super) skip_check_adv_addr: Option<bool>,
     pub(super) lower_prio_no_advert: Option<At<bool>>,
+    pub(super) also_version_2: Option<At<bool>>,
     pub(super) higher_prio_send_advert: Option<At<bool>>,
     pub(super) down_timer_adverts: Option<At<u8>>,
     pub(super) hand_over: Option<bool>,
@@ -282,6 +283,10 @@ const RULES: &[Keyword<Draft>] = &[
     acts("down_timer_adverts", "1..100", |decoder, directive, draft| {
         let adverts = decoder.number(directive, 1..=100);
         draft.down_timer_adverts = adverts.map(|value| At { value, span: directive.head() });
+    }),
+    acts("also_version_2", "[BOOL]", |decoder, directive, draft| {
+        let on = decoder.switch(directive);
+        draft.also_version_2 = on.map(|value| At { value, span: directive.head() });
     }),
     acts("hand_over", "[BOOL]", |decoder, directive, draft| {
         draft.hand_over = decoder.switch(directive);

@@ -77,6 +77,7 @@ const VALUES: &[Row] = &[
         "vrrp_higher_prio_send_advert; on under strict mode",
     ),
     ("vrrp_instance", "hand_over", "", "on, off", "vrrp_hand_over"),
+    ("vrrp_instance", "also_version_2", "", "on, off", "off"),
     ("vrrp_instance", "owner_ignore_adverts", "", "on, off", "vrrp_owner_ignore_adverts"),
     ("vrrp_instance", "notify_priority_changes", "", "on, off", "vrrp_notify_priority_changes"),
     (

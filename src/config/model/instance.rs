@@ -76,6 +76,8 @@ pub struct VrrpInstance {
     pub higher_prio_send_advert: bool,
     /// `down_timer_adverts`, else the global one.
     pub down_timer_adverts: u8,
+    /// `also_version_2` (evenkeel's own), off: version 3 over IPv4 that speaks and hears version 2 as well.
+    pub also_version_2: bool,
     /// `hand_over`, else `vrrp_hand_over`.
     pub hand_over: bool,
     /// `garp_*`, else the global ones.

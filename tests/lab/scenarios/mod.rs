@@ -36,6 +36,7 @@ mod told;
 mod track;
 mod tracked;
 mod upgrade;
+mod versions;
 mod vmac;
 mod weather;
 
@@ -47,6 +48,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         lab::SCENARIOS,
         bfd::SCENARIOS,
         split_brain::SCENARIOS,
+        versions::SCENARIOS,
         vmac::SCENARIOS,
         weather::SCENARIOS,
         table::SCENARIOS,

@@ -1,5 +1,6 @@
 //! A set of routers driven by hand, and what it asks for as lines of text.
 
+mod both_versions;
 mod groups;
 mod reload;
 mod rules;

@@ -66,6 +66,8 @@ fn shapes(random: &mut Random, interface: IfName) -> Vec<RouterSpec> {
             Version::V2 => Duration::from_secs(1),
             Version::V3 => *random.pick(&intervals),
         };
+        // A network on its way from version 2 to 3, or just beyond.
+        spec.also_version_2 = version == Version::V3 && base == 1000 && random.percent(50);
         shapes.push(spec);
     }
     shapes
@@ -73,7 +75,15 @@ fn shapes(random: &mut Random, interface: IfName) -> Vec<RouterSpec> {
 
 /// What each machine may have for itself.
 fn vary(spec: &mut RouterSpec, is_grouped: bool, random: &mut Random) {
-    if spec.version == Version::V3 && random.percent(10) {
+    if spec.also_version_2 {
+        // Version 2 knows whole seconds, and all have to agree on them.
+        spec.advert_int = Duration::from_secs(1);
+        if random.percent(50) {
+            (spec.version, spec.also_version_2) = (Version::V2, false);
+        } else if random.percent(50) {
+            spec.advert_int /= 2;
+        }
+    } else if spec.version == Version::V3 && random.percent(10) {
         spec.advert_int *= 2;
     }
     if random.percent(30) {
