@@ -59,11 +59,13 @@ impl Router {
             let is_new = self.master.is_none_or(|master| master.address != source);
             self.oddities.look(received, &self.spec, is_new, &mut self.counters, out);
         }
+        // Version 2 has one form, and nobody chose it.
+        let has_choice = advertisement.version == Version::V3;
         let last = MasterView {
             address: source,
             priority: advertisement.priority,
             interval: advertisement.interval,
-            checksum: advertisement.checksum,
+            checksum: if has_choice { advertisement.checksum } else { self.spec.checksum },
             heard: now,
         };
         Ok(match &self.phase {

@@ -131,7 +131,7 @@ impl Router {
     fn interval(&self) -> Duration {
         match self.spec.version {
             Version::V2 => self.spec.advert_int,
-            Version::V3 => self.learned.unwrap_or(self.spec.advert_int),
+            Version::V3 => self.learned.unwrap_or(self.spec.slowest_interval()),
         }
     }
 
@@ -159,7 +159,8 @@ impl Router {
     pub(crate) fn first_backup(&self, now: Instant) -> Backup {
         let mut backup = self.backup(now);
         if self.spec.wish == Wish::Master && !self.priority.is_owner() && !self.resigned {
-            let wait = timing::wishful_start(self.spec.version, self.spec.advert_int);
+            let interval = self.spec.slowest_interval();
+            let wait = timing::wishful_start(self.spec.version, interval);
             backup.master_down = now + wait;
         }
         backup

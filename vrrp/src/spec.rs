@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Family, Priority, RouterId, Version};
+use crate::packet::whole_seconds;
 use crate::timing;
 
 /// One virtual router (keepalived's `vrrp_instance`).
@@ -218,11 +219,20 @@ impl RouterSpec {
         timing::master_down(self.version, self.priority, self.advert_int, self.down_timer_adverts)
     }
 
+    /// The longest interval at which another router of these parameters may advertise: one that speaks version 2 alone counts
+    /// in whole seconds.
+    pub(crate) fn slowest_interval(&self) -> Duration {
+        match self.also_version_2 {
+            true => Duration::from_secs(u64::from(whole_seconds(self.advert_int))),
+            false => self.advert_int,
+        }
+    }
+
     /// The longest that a Master of these parameters waits for the next one to announce its addresses; zero where it
     /// does not wait.
     pub fn hand_over_time(&self) -> Duration {
         if self.hand_over {
-            timing::hand_over(self.version, self.priority, self.advert_int)
+            timing::hand_over(self.version, self.priority, self.slowest_interval())
         } else {
             Duration::ZERO
         }
