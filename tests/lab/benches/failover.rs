@@ -299,6 +299,9 @@ fn stop(keeper: &Arc<Keeper>, cell: Cell) {
             failed[at] += report.failed_new();
             in_flight[at] += report.after_connect;
             total[at] += report.total;
+            if report.failed_new() > 0 {
+                keeper.figure(&format!("{}: {report}", ["at the stop", "at the return"][at]));
+            }
         }
         setup.wait_for_table("d1");
     }
