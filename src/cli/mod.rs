@@ -22,6 +22,7 @@ mod pairing;
 mod plan;
 mod probe;
 mod sse;
+mod started;
 mod status;
 mod status_page;
 mod steer;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::started::Started;
 use crate::config::model::LogFormat;
 use crate::log;
 use crate::message::Role;
@@ -176,39 +178,6 @@ enum Command {
         /// The folder
         folder: PathBuf,
     },
-    /// Read a configuration and leave specs on standard output (started by `run`)
-    #[command(hide = true)]
-    Load {
-        /// Configuration
-        file: PathBuf,
-        #[command(flatten)]
-        id: ConfigId,
-    },
-    /// A worker process (started by `run`)
-    #[command(hide = true)]
-    Worker {
-        #[command(subcommand)]
-        worker: Worker,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum Worker {
-    /// VRRP and addresses
-    Vrrp {
-        #[command(flatten)]
-        runtime: Runtime,
-    },
-    /// Checks and table
-    Lvs {
-        #[command(flatten)]
-        runtime: Runtime,
-    },
-    /// Admin API
-    Ops {
-        #[command(flatten)]
-        runtime: Runtime,
-    },
 }
 
 #[derive(Debug, Clone, Args)]
@@ -227,6 +196,9 @@ struct Runtime {
 
 /// Runs what the command line says.
 pub fn main() -> ExitCode {
+    if let Some(started) = Started::of(std::env::args_os().skip(1)) {
+        return started.run();
+    }
     match Arguments::parse().command {
         Command::Run { config, id, habits, .. } if habits.config_test => {
             check::run(&config, id.config_id.as_deref(), check::Format::Text, false, None)
@@ -276,26 +248,6 @@ pub fn main() -> ExitCode {
         Command::Digest { options } => digest::run(&options),
         Command::Completions { shell } => manual::completions(shell),
         Command::Manual { folder } => manual::manual(&folder),
-        Command::Load { file, id } => load::run(&file, id.config_id.as_deref()),
-        Command::Worker { worker } => run_worker(worker),
-    }
-}
-
-fn run_worker(worker: Worker) -> ExitCode {
-    match worker {
-        Worker::Vrrp { runtime } => {
-            log::start(Role::Vrrp);
-            crate::router::run(&runtime.runtime_dir)
-        }
-        Worker::Lvs { runtime } => {
-            log::start(Role::Lvs);
-            crate::lvs::run(&runtime.runtime_dir)
-        }
-        Worker::Ops { runtime } => {
-            log::start(Role::Ops);
-            drop(runtime);
-            crate::ops::run()
-        }
     }
 }
 

@@ -8,15 +8,16 @@ use std::io::IsTerminal;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
-use tracing::info;
+use tracing::{Level, info};
+use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::prelude::*;
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::{Registry, reload};
 
 use crate::config::model::LogFormat;
 use crate::message::Role;
 
 /// Which lines are written, once logging has started.
-static LEVELS: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+static LEVELS: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Parts of evenkeel, as operators name them, and the modules behind them.
 const PARTS: [(&str, &[&str]); 7] = [
@@ -32,7 +33,7 @@ const PARTS: [(&str, &[&str]); 7] = [
 /// Starts logging for one process. `EVENKEEL_LOG` sets levels ("debug", "vrrp=trace"); info without it.
 pub fn start(role: Role) {
     let wanted = std::env::var("EVENKEEL_LOG").unwrap_or_default();
-    let levels = filter(&wanted).unwrap_or_else(|_| EnvFilter::new("info"));
+    let levels = filter(&wanted).unwrap_or_else(|_| Targets::new().with_default(Level::INFO));
     let (levels, handle) = reload::Layer::new(levels);
     // Fails only when logging was started before, whose handle then stays.
     let _ = LEVELS.set(handle);
@@ -79,9 +80,9 @@ pub fn follow(format: LogFormat, levels: &str) {
     }
 }
 
-fn filter(wanted: &str) -> Result<EnvFilter, String> {
+fn filter(wanted: &str) -> Result<Targets, String> {
     let directives = directives(wanted)?;
-    EnvFilter::try_new(directives).map_err(|cause| cause.to_string())
+    directives.parse().map_err(|cause: ParseError| cause.to_string())
 }
 
 /// As `tracing` reads them. A word without `=` is the level of everything.
