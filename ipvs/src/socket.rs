@@ -4,6 +4,10 @@
 //! their answers before `send` returns; each further part of a dump is queued while the part before it is
 //! read. So reading never waits, and an answer that is not there will never come: it was lost for want of
 //! room, or the kernel was interrupted (`EINTR`), which netlink does not tell.
+//!
+//! Each answer is a message of its own, read by a call of its own. So of several requests in one `send` only the last asks
+//! to be acknowledged: the kernel takes them in order and tells every refusal unasked, and what was not refused before the
+//! last one was answered is done.
 
 use std::io;
 
@@ -27,6 +31,9 @@ const READ_BUFFER: usize = 1 << 16;
 
 /// Requests in one `send`. More gain nothing: the kernel's own work prevails.
 pub(crate) const BATCH: usize = 64;
+
+/// How often a socket may say in one exchange that it lost something. The kernel says it once and goes on with what it has.
+const OVERRUNS: u32 = 16;
 
 /// Why a request has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +77,7 @@ impl Conversation {
     where
         M: NetlinkSerializable + NetlinkDeserializable,
     {
-        self.exchange(requests, NLM_F_REQUEST | NLM_F_ACK, each)
+        self.exchange(requests, NLM_F_ACK, each)
     }
 
     /// Reads a list. One that lost a part is lost as a whole.
@@ -82,18 +89,18 @@ impl Conversation {
     where
         M: NetlinkSerializable + NetlinkDeserializable,
     {
-        let flags = NLM_F_REQUEST | NLM_F_DUMP;
-        let outcomes = self.exchange(vec![request], flags, |_, content| each(content))?;
+        let outcomes = self.exchange(vec![request], NLM_F_DUMP, |_, content| each(content))?;
         if let Some(lost) = self.spoiled {
             return Ok(Err(lost));
         }
         Ok(outcomes.into_iter().next().unwrap_or(Err(Lost::NoAnswer)))
     }
 
+    /// `last_flags` go with the last request, whose answer ends the exchange.
     fn exchange<M>(
         &mut self,
         requests: Vec<M>,
-        flags: u16,
+        last_flags: u16,
         mut each: impl FnMut(usize, Result<M, DecodeError>),
     ) -> Result<Vec<Outcome>, Error>
     where
@@ -104,8 +111,8 @@ impl Conversation {
             self.spoiled = None;
         }
         let mut window = Window::new(self.sequence.wrapping_add(1), requests.len());
-        self.send(requests, flags)?;
-        let mut lost = None;
+        self.send(requests, last_flags)?;
+        let (mut lost, mut overruns) = (None, 0);
         while window.is_open() {
             match self.receive() {
                 Ok(len) if len > self.buffer.len() => lost = Some(Lost::Truncated(len)),
@@ -115,7 +122,13 @@ impl Conversation {
                     }
                 }
                 Err(error) => match error.raw_os_error() {
-                    Some(libc::ENOBUFS) => lost = Some(Lost::Overrun),
+                    Some(libc::ENOBUFS) => {
+                        lost = Some(Lost::Overrun);
+                        overruns += 1;
+                        if overruns > OVERRUNS {
+                            break;
+                        }
+                    }
                     Some(libc::EAGAIN) => {
                         lost = lost.or(Some(Lost::NoAnswer));
                         break;
@@ -128,19 +141,25 @@ impl Conversation {
             }
         }
         self.spoiled = lost;
-        let lost = lost.unwrap_or(Lost::NoAnswer);
-        Ok(window.into_answers().into_iter().map(|answer| answer.ok_or(lost)).collect())
+        let unrefused = lost.map_or(Ok(Answer::Done), Err);
+        let outcome = |answer: Option<Answer>| answer.map_or(unrefused.clone(), Ok);
+        Ok(window.into_answers().into_iter().map(outcome).collect())
     }
 
-    fn send<M: NetlinkSerializable>(&mut self, requests: Vec<M>, flags: u16) -> Result<(), Error> {
+    fn send<M: NetlinkSerializable>(
+        &mut self,
+        requests: Vec<M>,
+        last_flags: u16,
+    ) -> Result<(), Error> {
         let mut bytes = Vec::new();
-        for request in requests {
+        let last = requests.len().saturating_sub(1);
+        for (index, request) in requests.into_iter().enumerate() {
             self.sequence = self.sequence.wrapping_add(1);
             let mut message = NetlinkMessage::new(
                 netlink_packet_core::NetlinkHeader::default(),
                 NetlinkPayload::InnerMessage(request),
             );
-            message.header.flags = flags;
+            message.header.flags = NLM_F_REQUEST | if index == last { last_flags } else { 0 };
             message.header.sequence_number = self.sequence;
             message.finalize();
             // Attributes are padded to 4 bytes, so the next header begins where this message ends.

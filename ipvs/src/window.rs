@@ -27,18 +27,17 @@ pub(crate) enum Answer {
 pub(crate) struct Window {
     first: u32,
     answers: Vec<Option<Answer>>,
-    open: usize,
 }
 
 impl Window {
     /// `len` requests, the first of them with sequence number `first`.
     pub(crate) fn new(first: u32, len: usize) -> Window {
-        Window { first, answers: vec![None; len], open: len }
+        Window { first, answers: vec![None; len] }
     }
 
-    /// Whether answers are missing.
+    /// Whether the last request, after which the kernel says nothing more, has no answer yet.
     pub(crate) fn is_open(&self) -> bool {
-        self.open > 0
+        self.answers.last().is_some_and(Option::is_none)
     }
 
     /// What each request got, `None` where nothing came.
@@ -102,7 +101,6 @@ impl Window {
     fn close(&mut self, index: usize, answer: Answer) {
         if let Some(slot @ None) = self.answers.get_mut(index) {
             *slot = Some(answer);
-            self.open -= 1;
         }
     }
 }
@@ -191,13 +189,23 @@ mod tests {
 
     #[test]
     fn answers_to_earlier_requests_are_passed_over() {
-        let mut window = Window::new(10, 2);
+        let mut window = Window::new(10, 3);
         answers(
             &mut window,
-            &[answer(9, -1), answer(12, -1), answer(11, 0), answer(11, -5)].concat(),
+            &[answer(9, -1), answer(13, -1), answer(11, 0), answer(11, -5)].concat(),
         );
         assert!(window.is_open());
-        assert_eq!(window.into_answers(), [None, Some(Answer::Done)]);
+        assert_eq!(window.into_answers(), [None, Some(Answer::Done), None]);
+    }
+
+    #[test]
+    fn the_last_answer_is_the_end() {
+        let mut window = Window::new(1, 3);
+        answers(&mut window, &answer(2, -5));
+        assert!(window.is_open());
+        answers(&mut window, &answer(3, 0));
+        assert!(!window.is_open());
+        assert_eq!(window.into_answers(), [None, refused(5), Some(Answer::Done)]);
     }
 
     #[test]
