@@ -2,8 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the edge: a load child has a deadline")]
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io;
+use std::io::{self, PipeReader};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -11,6 +10,7 @@ use std::process::{Child as Process, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -24,8 +24,8 @@ use crate::message::{FRAME_MAX, Role};
 /// some 150 parts); when full, further frames are dropped and counted: a worker that reads nothing for that long
 /// is about to be killed by its watch.
 const QUEUE: usize = 1024;
-/// How often a start looks whether its load child has ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How often a start looks whether a load child has ended that lets go of its standard input.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// A process of ours.
 #[derive(Debug)]
@@ -146,6 +146,8 @@ impl Child {
 #[derive(Debug)]
 pub(super) struct Loader {
     process: Process,
+    /// Hangs up when the child ends, which holds the other end.
+    end: PipeReader,
     specs: OwnedFd,
     report: OwnedFd,
 }
@@ -161,6 +163,8 @@ impl Loader {
     pub(super) fn of(program: &Path, config: &Path, config_id: Option<&str>) -> io::Result<Self> {
         let specs = crate::spec_file::create()?;
         let report = crate::spec_file::create()?;
+        // It reads nothing from its standard input, and what is to be written to cannot be read.
+        let (end, held) = io::pipe()?;
         let process = Command::new(program)
             .arg0("evenkeel")
             .arg("load")
@@ -168,11 +172,11 @@ impl Loader {
             .env(load_limits::ALLOCATOR.0, load_limits::ALLOCATOR.1)
             .args(config_id.iter().flat_map(|id| ["-i", id]))
             .arg(config)
-            .stdin(Stdio::from(File::open("/dev/null")?))
+            .stdin(Stdio::from(held))
             .stdout(Stdio::from(specs.try_clone()?))
             .stderr(Stdio::from(report.try_clone()?))
             .spawn()?;
-        Ok(Self { process, specs, report })
+        Ok(Self { process, end, specs, report })
     }
 
     /// How it ended, if it did.
@@ -184,6 +188,10 @@ impl Loader {
     /// than `within`.
     pub(super) fn wait(&mut self, within: Duration) -> io::Result<(ExitStatus, bool)> {
         let deadline = Instant::now() + within;
+        let millis = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
+        let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX);
+        // Interrupted or not: what follows looks for itself.
+        let _ = poll(&mut [PollFd::new(self.end.as_fd(), PollFlags::POLLIN)], timeout);
         loop {
             if let Some(status) = self.process.try_wait()? {
                 return Ok((status, false));

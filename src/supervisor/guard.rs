@@ -175,8 +175,11 @@ fn keepalived_here() -> Option<u32> {
     fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
         let name = fs::read_to_string(entry.path().join("comm")).ok()?;
+        if name.trim_end() != "keepalived" {
+            return None;
+        }
         let namespace = fs::read_link(entry.path().join("ns/net")).ok()?;
-        (name.trim_end() == "keepalived" && namespace == ours).then_some(pid)
+        (namespace == ours).then_some(pid)
     })
 }
 

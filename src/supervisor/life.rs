@@ -34,6 +34,9 @@ impl Supervisor {
         if role == Role::Ops {
             self.send(role, &Message::Listen, self.admin.try_clone().ok());
             self.send_web();
+            for frame in std::mem::take(&mut self.before_ops) {
+                self.forward(role, frame, None);
+            }
         }
         self.send_log(role);
     }

@@ -50,10 +50,14 @@ use crate::config::model::LogFormat;
 use crate::message::{FRAME_MAX, Message, Role};
 use crate::spec_file::Header;
 
-/// How long the vrrp worker waits at start for the lvs worker: whoever takes an address should have a table.
+/// How long the other workers wait at start for the lvs worker: whoever takes an address should have a table, and until
+/// there is one nothing else is worth a processor's time. Who asks the admin API meanwhile waits in its socket.
 const TABLE_FIRST: Duration = Duration::from_secs(3);
-/// The ops worker is asked less often: nothing is lost while it hangs, and an idle director should do nothing.
-const PING_OPS_EVERY: Duration = Duration::from_secs(5);
+/// The lvs worker is asked less often than the router: the table serves meanwhile, and an idle director should do next to
+/// nothing (one question and its answer are nine system calls).
+const PING_LVS_EVERY: Duration = Duration::from_secs(6);
+/// And the ops worker: nothing is lost while it hangs.
+const PING_OPS_EVERY: Duration = Duration::from_secs(30);
 /// Exit status of a worker that cannot do its work on this host; it has said why.
 pub const EXIT_CANNOT_RUN: u8 = 3;
 
@@ -187,7 +191,9 @@ struct Supervisor {
     loaded_at: std::time::SystemTime,
     started_at: std::time::SystemTime,
     workers: BTreeMap<Role, Worker>,
-    vrrp_not_before: Option<Instant>,
+    others_not_before: Option<Instant>,
+    /// What the lvs worker told the ops worker before that was started.
+    before_ops: Vec<Vec<u8>>,
     loading: Option<Loading>,
     files: Option<FileWatch>,
     appointment: Option<TimeFile>,
@@ -215,8 +221,7 @@ impl Supervisor {
                 worker.watch.wanted(now);
             }
         }
-        let table_first = header.has(Role::Lvs) && header.has(Role::Vrrp);
-        supervisor.vrrp_not_before = table_first.then(|| now + TABLE_FIRST);
+        supervisor.others_not_before = header.has(Role::Lvs).then(|| now + TABLE_FIRST);
         let config = supervisor.options.config.display();
         info!(%config, pid = std::process::id(), "started");
         Ok(supervisor)
@@ -236,7 +241,11 @@ impl Supervisor {
         let mut workers: BTreeMap<Role, Worker> = BTreeMap::new();
         for role in Role::WORKERS {
             let worker = workers.entry(role).or_default();
-            worker.watch.ask_every(if role == Role::Ops { PING_OPS_EVERY } else { PING_EVERY });
+            worker.watch.ask_every(match role {
+                Role::Lvs => PING_LVS_EVERY,
+                Role::Ops => PING_OPS_EVERY,
+                Role::Vrrp | Role::Supervisor => PING_EVERY,
+            });
         }
         Self {
             options,
@@ -254,7 +263,8 @@ impl Supervisor {
             loaded_at: std::time::SystemTime::now(),
             started_at: std::time::SystemTime::now(),
             workers,
-            vrrp_not_before: None,
+            others_not_before: None,
+            before_ops: Vec::new(),
             loading: None,
             applying: None,
             upgrade: Upgrade::None,
@@ -318,7 +328,7 @@ impl Supervisor {
     fn handle_timeouts(&mut self, now: Instant) {
         self.service_manager.handle_timeout(now);
         for role in Role::WORKERS {
-            if role == Role::Vrrp && self.must_wait_for_table(now) {
+            if role != Role::Lvs && self.must_wait_for_table(now) {
                 continue;
             }
             let Some(worker) = self.workers.get_mut(&role) else { continue };
@@ -366,10 +376,10 @@ impl Supervisor {
     }
 
     fn must_wait_for_table(&mut self, now: Instant) -> bool {
-        let waits = self.vrrp_not_before.is_some_and(|not_before| now < not_before);
+        let waits = self.others_not_before.is_some_and(|not_before| now < not_before);
         let table_stands = self.workers.get(&Role::Lvs).is_some_and(|lvs| lvs.configured);
         if !waits || table_stands {
-            self.vrrp_not_before = None;
+            self.others_not_before = None;
         }
         waits && !table_stands
     }

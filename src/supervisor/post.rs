@@ -10,6 +10,9 @@ use super::watch::State;
 use super::{Supervisor, Worker, status};
 use crate::message::{self, Address, Command, FRAME_MAX, Message, Role};
 
+/// Events that wait for the ops worker's start; a table where more than so many changes were refused says enough.
+const BEFORE_OPS: usize = 1024;
+
 impl Supervisor {
     pub(super) fn child(&mut self, role: Role) -> Option<&mut Child> {
         self.workers.get_mut(&role)?.child.as_mut()
@@ -41,6 +44,11 @@ impl Supervisor {
                     Ok((_, message)) => self.handle_message(from, message),
                     Err(refused) => warn!(worker = %from, "message refused: {refused}"),
                 },
+                Ok(Address { to: Role::Ops, .. })
+                    if self.others_not_before.is_some() && self.before_ops.len() < BEFORE_OPS =>
+                {
+                    self.before_ops.push(frame.to_vec());
+                }
                 Ok(Address { to, .. }) if self.child(to).is_none() => {
                     self.answer_for_absent(to, frame)
                 }
@@ -147,6 +155,7 @@ impl Supervisor {
         if !self.ready && self.workers.values().all(runs) {
             self.ready = true;
             info!("ready");
+            sys::memory::give_back_start();
             self.service_manager.ready();
         }
     }

@@ -268,7 +268,7 @@ impl Supervisor {
         supervisor.log_levels = log_levels;
         supervisor.started_at = UNIX_EPOCH + Duration::from_secs(started_at);
         supervisor.loaded_at = SystemTime::now();
-        supervisor.vrrp_not_before = None;
+        supervisor.others_not_before = None;
         supervisor.ready = true;
         let now = Instant::now();
         for Heir { role, pid, link, restarts } in workers {

@@ -29,8 +29,8 @@ impl Supervisor {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let watches = self.workers.iter().filter_map(|(role, worker)| {
             let deadline = worker.watch.deadline()?;
-            match (role, worker.watch.state(), self.vrrp_not_before) {
-                (Role::Vrrp, State::Waiting { .. }, Some(not_before)) => {
+            match (role, worker.watch.state(), self.others_not_before) {
+                (Role::Vrrp | Role::Ops, State::Waiting { .. }, Some(not_before)) => {
                     Some(deadline.max(not_before))
                 }
                 _ => Some(deadline),
