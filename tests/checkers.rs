@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::spec::{
-    AgentSpec, BodySearch, DnsName, DnsRecord, DnsSpec, DrSpec, FileSpec, GrpcSpec, Pattern,
-    PatternOptions, Payload, Reply, SmtpSpec, Sni, TlsCheckSpec, TlsSpec, Trust, UdpSpec,
+    AgentSpec, BodySearch, DnsName, DnsRecord, DnsSpec, DrSpec, DrUrl, FileSpec, GrpcSpec, Pattern,
+    PatternOptions, Payload, Reply, SmtpSpec, Sni, StatusRange, TlsCheckSpec, TlsSpec, Trust,
+    UdpSpec,
 };
 use checkers::{Cadence, CheckSpec, Connection, First, ProbeKind};
 use evenkeel::config::{Config, Grammar, Host, Loaded, load_text};
@@ -382,17 +383,40 @@ fn file() {
 #[test]
 fn dr() {
     let seen = twins(
-        "DR_CHECK {\n}\nDR_CHECK {\n dr_address 10.0.0.101\n dr_port 8080\n connect_timeout 2\n}",
-        "DR_CHECK\nDR_CHECK { dr_address \"10.0.0.101\"; dr_port 8080; connect_timeout 2 }",
+        "DR_CHECK {\n}\nDR_CHECK {\n dr_address 10.0.0.101\n dr_port 8080\n connect_timeout 2\n}\n\
+         DR_CHECK {\n url {\n path /health\n status_code 204\n virtualhost shop\n }\n}",
+        "DR_CHECK\nDR_CHECK { dr_address \"10.0.0.101\"; dr_port 8080; connect_timeout 2 }\n\
+         DR_CHECK { url { path \"/health\"; status_code 204; virtualhost shop } }",
     );
-    let spec = |connection, vip: [u8; 4]| ProbeKind::Dr(DrSpec { connection, vip: vip.into() });
+    let spec =
+        |connection, vip: [u8; 4]| ProbeKind::Dr(DrSpec { connection, vip: vip.into(), url: None });
+    let url = DrUrl {
+        path: "/health".to_owned().try_into().unwrap(),
+        statuses: vec![StatusRange { first: 204, last: 204 }].try_into().unwrap(),
+        host: Some("shop".to_owned().try_into().unwrap()),
+    };
+    let page = DrSpec { connection: connection(5), vip: [10, 0, 0, 100].into(), url: Some(url) };
     assert_kinds(
         &seen,
         &[
             (80, spec(connection(5), [10, 0, 0, 100]), cadence(1, 1)),
             (8080, spec(connection(2), [10, 0, 0, 101]), cadence(1, 1)),
+            (80, ProbeKind::Dr(page), cadence(1, 1)),
         ],
     );
+    let told = |url: &str| {
+        let text = format!(
+            "virtual_server 10.0.0.100 80 {{\nlb_kind DR\nprotocol TCP\nreal_server 10.0.0.3 80 {{\nDR_CHECK {{\n\
+             url {{\n{url}\n}}\n}}\n}}\n}}\n"
+        );
+        load("", &text, Grammar::Keepalived).1
+    };
+    let body = told("path /\nregex up");
+    assert!(body[0].contains("DR_CHECK looks at the status alone, not at `regex`"), "{body:?}");
+    let long = told(&format!("path /{}", "a".repeat(1000)));
+    assert!(long[0].contains("1001 bytes long: DR_CHECK asks in one packet"), "{long:?}");
+    let none = told("status_code 200");
+    assert!(none[0].contains("this `url` has no `path`"), "{none:?}");
     let of = |head: &str, kind: &str| {
         let text = format!(
             "virtual_server {head} {{\nlb_kind {kind}\nprotocol TCP\nreal_server 10.0.0.3 80 {{\nDR_CHECK {{\n}}\n}}\n}}\n"

@@ -8,8 +8,10 @@ use super::mac::Mac;
 
 const TCP: u8 = 6;
 const ICMP: u8 = 1;
+const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
+const PSH: u8 = 0x08;
 const ACK: u8 = 0x10;
 
 /// A connection that is asked for: from us to a virtual address, at one host.
@@ -27,38 +29,72 @@ pub(crate) struct Call {
 /// What came back for a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// The connection stands.
-    Open(Mac),
+    /// The connection stands; their initial sequence number.
+    Open(Mac, u32),
     /// Nothing listens there.
     Reset(Mac),
     /// An ICMP error with this type and code.
     Icmp(Mac, u8, u8),
 }
 
+/// A segment on a connection that stands.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Heard<'f> {
+    /// Of the first byte.
+    pub(crate) sequence: u32,
+    pub(crate) bytes: &'f [u8],
+    /// Nothing follows.
+    pub(crate) is_end: bool,
+    /// The connection is no more.
+    pub(crate) is_reset: bool,
+}
+
 impl Call {
     /// Asks for the connection.
     pub(crate) fn syn(&self) -> Option<Vec<u8>> {
         // Option 2: a maximum segment size of 1,220 bytes, which any path carries.
-        self.segment(self.sequence, SYN, &[2, 4, 0x04, 0xc4])
+        self.segment((self.sequence, 0), SYN, &[2, 4, 0x04, 0xc4], &[])
     }
 
-    /// Takes it back once it stands.
-    pub(crate) fn reset(&self) -> Option<Vec<u8>> {
-        self.segment(self.sequence.wrapping_add(1), RST, &[])
+    /// Takes it back once it stands, and so many bytes were sent.
+    pub(crate) fn reset(&self, sent: u32) -> Option<Vec<u8>> {
+        self.segment((self.first().wrapping_add(sent), 0), RST, &[], &[])
     }
 
-    fn segment(&self, sequence: u32, flags: u8, options: &[u8]) -> Option<Vec<u8>> {
+    /// Bytes, with everything before `next` acknowledged.
+    pub(crate) fn say(&self, bytes: &[u8], next: u32) -> Option<Vec<u8>> {
+        self.segment((self.first(), next), PSH | ACK, &[], bytes)
+    }
+
+    /// Acknowledges everything before `next`, after so many bytes of ours.
+    pub(crate) fn acknowledge(&self, sent: u32, next: u32) -> Option<Vec<u8>> {
+        self.segment((self.first().wrapping_add(sent), next), ACK, &[], &[])
+    }
+
+    /// Sequence number of the first byte.
+    fn first(&self) -> u32 {
+        self.sequence.wrapping_add(1)
+    }
+
+    fn segment(
+        &self,
+        (sequence, next): (u32, u32),
+        flags: u8,
+        options: &[u8],
+        bytes: &[u8],
+    ) -> Option<Vec<u8>> {
         let words = u8::try_from(5 + options.len() / 4).ok()?;
         let window = if flags == RST { 0_u16 } else { 64_240 };
         let mut segment = [
             &self.port.to_be_bytes()[..],
             &self.vip_port.to_be_bytes(),
             &sequence.to_be_bytes(),
-            &[0; 4],
+            &next.to_be_bytes(),
             &[words << 4, flags],
             &window.to_be_bytes(),
             &[0; 4],
             options,
+            bytes,
         ]
         .concat();
         let sum = frame::checksum(&segment, self.us.address, self.vip, TCP);
@@ -73,6 +109,20 @@ impl Call {
         Some(frame::ethernet(self.host, self.us.mac, kind, &packet))
     }
 
+    /// What a frame brings on the connection; `None` if it is about something else.
+    pub(crate) fn heard<'f>(&self, frame: &'f [u8]) -> Option<Heard<'f>> {
+        let (_, kind, packet) = frame::open(frame)?;
+        let Packet { from, to, protocol, contents } = Packet::read(kind, packet)?;
+        let (header, _) = contents.split_first_chunk::<20>()?;
+        let is_ours = protocol == TCP
+            && (from, to) == (self.vip, self.us.address)
+            && header[..2] == self.vip_port.to_be_bytes()
+            && header[2..4] == self.port.to_be_bytes();
+        let bytes = contents.get(usize::from(header[12] >> 4).max(5) * 4..)?;
+        let (is_end, is_reset) = (header[13] & FIN != 0, header[13] & RST != 0);
+        is_ours.then(|| Heard { sequence: number(header, 4), bytes, is_end, is_reset })
+    }
+
     /// What a frame says of this call; `None` if it is about something else.
     pub(crate) fn answer(&self, frame: &[u8]) -> Option<Answer> {
         let (mac, kind, packet) = frame::open(frame)?;
@@ -82,10 +132,12 @@ impl Call {
                 let (header, _) = contents.split_first_chunk::<20>()?;
                 let is_ours = header[..2] == self.vip_port.to_be_bytes()
                     && header[2..4] == self.port.to_be_bytes()
-                    && header[8..12] == self.sequence.wrapping_add(1).to_be_bytes();
+                    && header[8..12] == self.first().to_be_bytes();
                 let flags = header[13];
                 match flags & (SYN | ACK | RST) {
-                    flags if is_ours && flags == SYN | ACK => Some(Answer::Open(mac)),
+                    flags if is_ours && flags == SYN | ACK => {
+                        Some(Answer::Open(mac, number(header, 4)))
+                    }
                     flags if is_ours && flags & RST != 0 => Some(Answer::Reset(mac)),
                     _ => None,
                 }
@@ -108,6 +160,10 @@ impl Call {
     }
 }
 
+fn number(header: &[u8; 20], at: usize) -> u32 {
+    header[at..].first_chunk().map_or(0, |four| u32::from_be_bytes(*four))
+}
+
 /// As much of an IP packet as matters here; extension headers are none of it.
 struct Packet<'a> {
     from: IpAddr,
@@ -127,22 +183,27 @@ impl<'a> Packet<'a> {
                     from: address(12)?.into(),
                     to: address(16)?.into(),
                     protocol: header[9],
-                    contents: packet.get(length.max(20)..)?,
+                    contents: packet.get(length.max(20)..end(packet, 0, [header[2], header[3]]))?,
                 })
             }
             ETHER_V6 => {
-                let (header, contents) = packet.split_first_chunk::<40>()?;
+                let (header, _) = packet.split_first_chunk::<40>()?;
                 let address = |at: usize| <[u8; 16]>::try_from(header.get(at..at + 16)?).ok();
                 Some(Self {
                     from: address(8)?.into(),
                     to: address(24)?.into(),
                     protocol: header[6],
-                    contents,
+                    contents: packet.get(40..end(packet, 40, [header[4], header[5]]))?,
                 })
             }
             _ => None,
         }
     }
+}
+
+/// Where a packet ends: a short frame is filled up, and one that is quoted is cut.
+fn end(packet: &[u8], before: usize, length: [u8; 2]) -> usize {
+    packet.len().min(before + usize::from(u16::from_be_bytes(length)))
 }
 
 #[cfg(test)]
@@ -172,16 +233,13 @@ mod tests {
             vip_port: call.port,
             sequence: 7,
         };
-        let mut frame = back.segment(7, flags, &[]).unwrap();
-        let at = frame.len() - 12;
-        frame[at..at + 4].copy_from_slice(&acknowledged.to_be_bytes());
-        frame
+        back.segment((7, acknowledged), flags, &[], &[]).unwrap()
     }
 
     #[test]
     fn a_call_goes_to_the_hosts_hardware_address_with_a_sum_that_comes_out_even() {
         for call in calls() {
-            for frame in [call.syn().unwrap(), call.reset().unwrap()] {
+            for frame in [call.syn().unwrap(), call.reset(0).unwrap()] {
                 let (from, kind, packet) = frame::open(&frame).unwrap();
                 assert_eq!((&frame[..6], from), (&HOST.0[..], call.us.mac));
                 let packet = Packet::read(kind, packet).unwrap();
@@ -195,7 +253,7 @@ mod tests {
     fn only_answers_to_this_call_count() {
         for call in calls() {
             // The acknowledged number is one past ours, which wraps here.
-            assert_eq!(call.answer(&reply(&call, SYN | ACK, 0)), Some(Answer::Open(HOST)));
+            assert_eq!(call.answer(&reply(&call, SYN | ACK, 0)), Some(Answer::Open(HOST, 7)));
             assert_eq!(call.answer(&reply(&call, RST | ACK, 0)), Some(Answer::Reset(HOST)));
             assert_eq!(call.answer(&reply(&call, SYN | ACK, 1)), None, "of another connection");
             assert_eq!(call.answer(&reply(&call, ACK, 0)), None);

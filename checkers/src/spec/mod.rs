@@ -28,7 +28,7 @@ pub use self::agent::{AgentSend, AgentSendError, AgentSpec};
 pub use self::cadence::{Cadence, First};
 pub use self::connection::Connection;
 pub use self::dns::{DnsName, DnsRecord, DnsSpec, DnsSpecError};
-pub use self::dr::DrSpec;
+pub use self::dr::{DrSpec, DrUrl};
 pub use self::file::FileSpec;
 pub use self::grpc::{GrpcSpec, ServiceName, ServiceNameError};
 pub use self::http::{Digest, Host, HttpSpec, HttpVersion, StatusRange, Statuses, Url, UrlPath};

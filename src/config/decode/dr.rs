@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use checkers::Connection;
-use checkers::spec::DrSpec;
+use checkers::spec::{DrSpec, DrUrl};
 use ipvs::Forwarding;
 
 use super::checker::{ConnectDraft, Connects, Levels};
@@ -20,6 +20,7 @@ pub(super) struct DrDraft {
     connect: ConnectDraft,
     vip: Option<IpAddr>,
     port: Option<NonZeroU16>,
+    url: Option<DrUrl>,
 }
 
 impl Paced for DrDraft {
@@ -47,6 +48,13 @@ const DR: &[Keyword<DrDraft>] = &[
     acts("dr_port", "1..65535", |decoder, directive, draft| {
         draft.port = decoder.number(directive, NonZeroU16::MIN..=NonZeroU16::MAX);
     }),
+    acts(
+        "url",
+        "{ path PATH [status_code ...] [virtualhost ...] }",
+        |decoder, directive, draft| {
+            draft.url = decoder.dr_url(directive);
+        },
+    ),
 ];
 
 impl DrDraft {
@@ -78,6 +86,21 @@ impl DrDraft {
         let served = levels.vip.map_or(0, |(_, port)| port);
         let port = self.port.map_or(served, NonZeroU16::get);
         // A virtual server of all ports: the real server's own, as it was written.
-        Some((DrSpec { connection, vip }, if port == 0 { levels.port } else { port }))
+        let url = self.url.map(|url| with_host(url, levels));
+        if let Some(length) = url.as_ref().map(DrUrl::length).filter(|length| *length > DrUrl::MAX)
+        {
+            let message = format!(
+                "path and virtualhost are {length} bytes long: DR_CHECK asks in one packet"
+            );
+            let help = format!("at most {} bytes", DrUrl::MAX);
+            decoder.report(Diagnostic::error("bad-value", keyword, message).help(help));
+            return None;
+        }
+        Some((DrSpec { connection, vip, url }, if port == 0 { levels.port } else { port }))
     }
+}
+
+fn with_host(url: DrUrl, levels: &Levels) -> DrUrl {
+    let host = url.host.or_else(|| levels.virtualhost.clone());
+    DrUrl { host, ..url }
 }

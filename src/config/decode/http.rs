@@ -1,7 +1,9 @@
 //! `HTTP_GET`, `SSL_GET` and their `url`s.
 
 use checkers::Connection;
-use checkers::spec::{Digest, Host, HttpSpec, HttpVersion, StatusRange, Statuses, Url, UrlPath};
+use checkers::spec::{
+    Digest, DrUrl, Host, HttpSpec, HttpVersion, StatusRange, Statuses, Url, UrlPath,
+};
 
 use super::checker::{ConnectDraft, Connects, Levels};
 use super::pace::{Pace, Paced};
@@ -57,15 +59,7 @@ const HTTP: &[Keyword<HttpDraft>] = &[
         "url",
         "{ path PATH [status_code ...] [digest ...] [regex ...] [virtualhost ...] }",
         |decoder, directive, draft| {
-            let mut url = UrlDraft::default();
-            decoder.block(directive, &mut url);
-            if url.path.is_none() && !directive.has("path") {
-                let message = "this `url` has no `path`";
-                decoder.report(
-                    Diagnostic::error("missing-keyword", directive.head(), message)
-                        .help("add: path /"),
-                );
-            }
+            let url = decoder.url(directive);
             draft.urls.push(url);
         },
     ),
@@ -135,6 +129,30 @@ impl Keywords for UrlDraft {
 }
 
 impl Decoder<'_> {
+    fn url(&mut self, directive: &Directive) -> UrlDraft {
+        let mut url = UrlDraft::default();
+        self.block(directive, &mut url);
+        if url.path.is_none() && !directive.has("path") {
+            let message = "this `url` has no `path`";
+            self.report(
+                Diagnostic::error("missing-keyword", directive.head(), message).help("add: path /"),
+            );
+        }
+        url
+    }
+
+    /// The `url` of a `DR_CHECK`, whose answer is read to the end of its first line.
+    pub(super) fn dr_url(&mut self, directive: &Directive) -> Option<DrUrl> {
+        let UrlDraft { path, statuses, virtualhost: host, .. } = self.url(directive);
+        let of_body = ["digest", "regex", "regex_no_match"];
+        if let Some(word) = of_body.into_iter().find(|word| directive.has(word)) {
+            let message = format!("DR_CHECK looks at the status alone, not at `{word}`");
+            let help = "have an HTTP_GET beside it for the body";
+            self.report(Diagnostic::error("bad-value", directive.head(), message).help(help));
+        }
+        Some(DrUrl { path: path?, statuses, host })
+    }
+
     /// With what it inherits. `None` where keepalived would leave it out, which has been told.
     pub(super) fn http_spec(
         &mut self,

@@ -18,6 +18,10 @@ use crate::topology::{Forwarding, Plan};
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::together("dr_check_tells_apart_what_is_wrong", 120, |k| check(k, &V4)),
     Scenario::together("dr_check_tells_apart_what_is_wrong_over_ipv6", 120, |k| check(k, &V6)),
+    Scenario::together("dr_page_is_asked_for_by_the_path_of_production", 120, |k| page(k, &V4)),
+    Scenario::together("dr_page_is_asked_for_by_the_path_of_production_over_ipv6", 120, |k| {
+        page(k, &V6);
+    }),
     Scenario::together("dr_doctor_names_who_should_be_silent", 60, doctor),
 ];
 
@@ -48,10 +52,11 @@ const V6: Family = Family {
 };
 
 impl Family {
-    fn config(&self) -> String {
+    /// `more` stands in each `DR_CHECK`.
+    fn config(&self, more: &str) -> String {
         let server = |real: &str| {
             format!(
-                "real_server {real} 80 {{\n DR_CHECK {{\n  connect_timeout 2\n  retry 0\n }}\n}}\n"
+                "real_server {real} 80 {{\n DR_CHECK {{\n  connect_timeout 2\n  retry 0\n{more} }}\n}}\n"
             )
         };
         let (first, second) = (server(self.real[0]), server(self.real[1]));
@@ -70,7 +75,7 @@ fn check(keeper: &Arc<Keeper>, family: &Family) {
     let servers = ["r1", "r2"].map(|name| Responder::start(net.host(name)));
     let vip = family.vip_prefix;
     d1.ip(&format!("addr add {vip} dev eth0{}\n", nodad(family)));
-    let daemon = Daemon::start(Evenkeel, d1, &family.config());
+    let daemon = Daemon::start(Evenkeel, d1, &family.config(""));
     let stands = |count: usize| kernel_view::weights(d1, family.service).len() == count;
     let passed = || status(&daemon).matches("DR_CHECK UP").count() == 2 && probed(&daemon) > 4;
     wait_for(Duration::from_secs(15), "both to pass while the director holds the VIP", passed);
@@ -110,6 +115,43 @@ fn check(keeper: &Arc<Keeper>, family: &Family) {
     daemon.stop();
 }
 
+/// A page over the same path: the status counts, whatever else is wrong is named.
+fn page(keeper: &Arc<Keeper>, family: &Family) {
+    let plan = Plan::new().directors(1).servers(2, Forwarding::Direct).vips(&[family.vip]);
+    let net = plan.build(keeper);
+    let (d1, r1) = (net.host("d1"), net.host("r1"));
+    let servers = ["r1", "r2"].map(|name| Responder::start(net.host(name)));
+    let vip = family.vip_prefix;
+    d1.ip(&format!("addr add {vip} dev eth0{}\n", nodad(family)));
+    let url = "url {\n path /health\n status_code 200\n }\n";
+    let daemon = Daemon::start(Evenkeel, d1, &family.config(url));
+    let stands = |count: usize| kernel_view::weights(d1, family.service).len() == count;
+    let passed = || status(&daemon).matches("DR_CHECK UP").count() == 2 && probed(&daemon) > 4;
+    wait_for(Duration::from_secs(30), "both to pass while the director holds the VIP", passed);
+    for (mode, why) in [
+        (Mode::Status(503), "503"),
+        (Mode::Garbage, "not HTTP"),
+        (Mode::Silent, "no answer"),
+        (Mode::Refuse, "service down"),
+    ] {
+        servers[0].switch(mode);
+        wait_for(Duration::from_secs(30), why, || stands(1) && status(&daemon).contains(why));
+        servers[0].switch(Mode::Fine);
+        wait_for(Duration::from_secs(30), "its recovery", || stands(2));
+    }
+    d1.ip(&format!("addr del {vip} dev eth0\n"));
+    let before = probed(&daemon);
+    wait_for(Duration::from_secs(30), "probes of a director without the VIP", || {
+        probed(&daemon) > before + 4
+    });
+    assert!(stands(2), "without the VIP it is the same");
+    daemon.stop();
+    // The reset of the last one may be on its way.
+    wait_for(Duration::from_secs(10), "nothing to stay open", || {
+        r1.run("ss -Htan state established sport = :80").trim().is_empty()
+    });
+}
+
 fn nodad(family: &Family) -> &'static str {
     if family.vip.contains(':') { " nodad" } else { "" }
 }
@@ -131,7 +173,7 @@ fn doctor(keeper: &Arc<Keeper>) {
     let net = Plan::new().directors(2).servers(2, Forwarding::Direct).vips(&vips).build(keeper);
     let (d1, d2, r1) = (net.host("d1"), net.host("d2"), net.host("r1"));
     let file = keeper.folder().join("doctor.conf");
-    fs::write(&file, V4.config() + &V6.config()).unwrap();
+    fs::write(&file, V4.config("") + &V6.config("")).unwrap();
     let line = format!("{} doctor dr {} --wait 600ms", evenkeel(), file.display());
     let ask = |host: &Host| host.try_run(&line);
 
