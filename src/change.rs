@@ -176,7 +176,7 @@ fn checks<'a>(
     service: &'a ServiceSpec,
 ) -> Vec<(Target, Option<&'a CheckSpec>)> {
     let check = |place: u32| service.checks.get(usize::try_from(place).ok()?).map(AsRef::as_ref);
-    server.checks.iter().map(|asked| (asked.target, check(asked.check))).collect()
+    server.checks.each(server.key).map(|asked| (asked.target, check(asked.check))).collect()
 }
 
 // --- routers ---

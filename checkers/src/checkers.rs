@@ -173,8 +173,8 @@ impl<S: Copy + Ord> Checkers<S> {
         let Some(slot) = self.runs.remove(&run) else { return };
         let Some(probe) = slot_mut(&mut self.probes, slot) else { return };
         let (started, was_held) = match probe.phase {
-            Phase::Running { started, .. } => (started, false),
-            Phase::Held { started, .. } => (started, true),
+            Phase::Running { started, .. } => (Instant::from(started), false),
+            Phase::Held { started, .. } => (Instant::from(started), true),
             Phase::Waiting { .. } | Phase::Due | Phase::Suspended => return,
         };
         let before = probe.judge().verdict();
@@ -186,7 +186,7 @@ impl<S: Copy + Ord> Checkers<S> {
         let forks = kind.forks();
         if passed && kind.holds() && probe.judge().verdict().is_up() && !probe.judge().is_presumed()
         {
-            probe.phase = Phase::Held { run, started };
+            probe.phase = Phase::Held { run, started: started.into() };
             self.runs.insert(run, slot);
         } else {
             if passed && kind.holds() {
@@ -199,7 +199,7 @@ impl<S: Copy + Ord> Checkers<S> {
             // What has stood for long would be due at once.
             let pause = self.schedule.next(cadence, (Next::Retry, is_up), started, now);
             let due = if was_held { due.max(pause) } else { due };
-            probe.phase = Phase::Waiting { due };
+            probe.phase = Phase::Waiting { due: due.into() };
             self.schedule.push(slot, due);
         }
         let ProbeKey { target, spec } = &probe.key;
@@ -315,7 +315,7 @@ impl<S: Copy + Ord> Checkers<S> {
             let Some(probe) = slot_mut(&mut self.probes, slot) else { continue };
             let run = RunId(self.next_run);
             self.next_run += 1;
-            probe.phase = Phase::Running { run, started: now };
+            probe.phase = Phase::Running { run, started: now.into() };
             self.rate.take(now);
             self.runs.insert(run, slot);
             self.actions.push_back(Action::Start {
@@ -347,7 +347,7 @@ impl<S: Copy + Ord> Checkers<S> {
             )
         });
         if let Phase::Waiting { due } = probe.phase {
-            self.schedule.push(slot, due);
+            self.schedule.push(slot, due.into());
         }
         self.probes[slot.index()] = Some(probe);
         slots.insert(key, slot);
@@ -420,14 +420,15 @@ fn slot_mut(probes: &mut [Option<Probed>], slot: Slot) -> Option<&mut Probed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::moment::Moment;
 
     /// What a real server with one check of its own costs while nothing is asked. Options are shared, failures are
     /// there only where something fails.
     #[test]
     fn an_idle_probe_is_small() {
-        let scheduled = size_of::<(Instant, Slot)>();
+        let scheduled = size_of::<(Moment, Slot)>();
         let subscribed = size_of::<(u64, Slot)>() + size_of::<Slot>();
         let idle = size_of::<Option<Probed>>() + scheduled + subscribed;
-        assert!(idle <= 256, "{idle} bytes");
+        assert!(idle <= 196, "{idle} bytes");
     }
 }

@@ -20,6 +20,7 @@ mod fanout;
 mod judge;
 pub mod lan;
 mod lane;
+mod moment;
 mod outcome;
 #[cfg(feature = "io")]
 mod probe;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkers::RunId;
 use crate::failure::Failure;
 use crate::judge::{Judge, Ruling};
+use crate::moment::Moment;
 use crate::outcome::{Certificate, Outcome, Verdict};
 use crate::spec::{CheckSpec, ProbeKey, Target};
 
@@ -17,10 +18,10 @@ pub(crate) struct Probed {
     pub(crate) key: ProbeKey,
     pub(crate) phase: Phase,
     judge: Judge,
-    since: Instant,
+    since: Moment,
     cause: Option<Arc<Failure>>,
     /// When the latest probe that has ended started, and how many microseconds it took.
-    started: Option<Instant>,
+    started: Option<Moment>,
     took_us: u32,
     tally: Tally,
     failures_in_a_row: u32,
@@ -30,12 +31,12 @@ pub(crate) struct Probed {
     certificate: Option<Box<Certificate>>,
 }
 
-/// [`Counts`] in little room. A bucket ends at 4 billion, 136 years of one probe a second.
+/// [`Counts`] in little room. A number ends at 4 billion, 136 years of one probe a second. What is in a bucket and has not
+/// failed has passed.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
-    passed: u64,
-    failed: u64,
-    not_asked: u64,
+    failed: u32,
+    not_asked: u32,
     sum_us: u64,
     within: [u32; Latency::BOUNDS.len()],
     longer: u32,
@@ -53,18 +54,22 @@ impl Tally {
     }
 
     fn counts(&self) -> Counts {
-        let &Self { passed, failed, not_asked, sum_us, within, longer } = self;
+        let &Self { failed, not_asked, sum_us, within, longer } = self;
         let latency = Latency { within: within.map(u64::from), longer: u64::from(longer), sum_us };
-        Counts { passed, failed, not_asked, latency }
+        let answered = latency.within.iter().sum::<u64>() + latency.longer;
+        let failed = u64::from(failed);
+        let passed = answered.saturating_sub(failed);
+        Counts { passed, failed, not_asked: u64::from(not_asked), latency }
     }
 }
 
 impl From<Counts> for Tally {
     fn from(counts: Counts) -> Self {
-        let Counts { passed, failed, not_asked, latency } = counts;
+        let Counts { passed: _, failed, not_asked, latency } = counts;
         let Latency { within, longer, sum_us } = latency;
         let least = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-        Self { passed, failed, not_asked, sum_us, within: within.map(least), longer: least(longer) }
+        let (within, longer) = (within.map(least), least(longer));
+        Self { failed: least(failed), not_asked: least(not_asked), sum_us, within, longer }
     }
 }
 
@@ -72,13 +77,13 @@ impl From<Counts> for Tally {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Phase {
     /// In the schedule.
-    Waiting { due: Instant },
+    Waiting { due: Moment },
     /// In a lane, as there was no room when its time came.
     Due,
     /// In flight.
-    Running { run: RunId, started: Instant },
+    Running { run: RunId, started: Moment },
     /// Passed, and no longer in flight: the run will report its own end.
-    Held { run: RunId, started: Instant },
+    Held { run: RunId, started: Moment },
     /// Nobody wants to know at present.
     Suspended,
 }
@@ -175,10 +180,10 @@ pub(crate) struct SavedProbe {
 impl Probed {
     pub(crate) fn new(key: ProbeKey, due: Instant, now: Instant) -> Self {
         Self {
-            phase: Phase::Waiting { due },
+            phase: Phase::Waiting { due: due.into() },
             judge: Judge::new(&key.spec),
             key,
-            since: now,
+            since: now.into(),
             cause: None,
             started: None,
             took_us: 0,
@@ -193,7 +198,7 @@ impl Probed {
     pub(crate) fn heir(&self, key: ProbeKey, due: Instant) -> Self {
         Self {
             key,
-            phase: Phase::Waiting { due },
+            phase: Phase::Waiting { due: due.into() },
             judge: self.judge.heir(),
             since: self.since,
             cause: self.cause.clone(),
@@ -208,7 +213,7 @@ impl Probed {
 
     fn last(&self) -> Option<Last> {
         let took = Duration::from_micros(u64::from(self.took_us));
-        self.started.map(|started| Last { started, took })
+        self.started.map(|started| Last { started: started.into(), took })
     }
 
     pub(crate) fn is_unasked(&self) -> bool {
@@ -228,7 +233,7 @@ impl Probed {
     ) -> Ruling {
         let ruling = self.judge.handle_outcome(&self.key.spec, &outcome);
         let took = now.saturating_duration_since(started);
-        self.started = Some(started);
+        self.started = Some(started.into());
         self.took_us = microseconds(took);
         if !matches!(outcome, Outcome::NotAsked(_)) {
             self.tally.took(took);
@@ -239,28 +244,29 @@ impl Probed {
         }
         match outcome {
             Outcome::Passed(_) | Outcome::PassedWith(..) => {
-                self.tally.passed += 1;
                 self.failures_in_a_row = 0;
                 if self.judge.verdict().is_up() {
                     self.cause = None;
                 }
             }
             Outcome::Failed(failure) => {
-                self.tally.failed += 1;
+                self.tally.failed = self.tally.failed.saturating_add(1);
                 self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
                 if self.cause.as_deref() != Some(&failure) {
                     self.cause = Some(Arc::new(failure));
                 }
             }
-            Outcome::NotAsked(_) => self.tally.not_asked += 1,
+            Outcome::NotAsked(_) => {
+                self.tally.not_asked = self.tally.not_asked.saturating_add(1);
+            }
         }
         ruling
     }
 
     /// The verdict changed: gives how long the one before held.
     pub(crate) fn turn(&mut self, now: Instant) -> Duration {
-        let held = now.saturating_duration_since(self.since);
-        self.since = now;
+        let held = now.saturating_duration_since(self.since.into());
+        self.since = now.into();
         held
     }
 
@@ -278,7 +284,7 @@ impl Probed {
             spec: Arc::clone(&self.key.spec),
             verdict: self.judge.verdict(),
             presumed: self.judge.is_presumed(),
-            since: self.since,
+            since: self.since.into(),
             cause: self.cause.clone(),
             last: self.last(),
             counts: self.tally.counts(),
@@ -294,13 +300,13 @@ impl Probed {
         let age = |then| now.saturating_duration_since(then);
         SavedProbe {
             judge: self.judge,
-            since: age(self.since),
+            since: age(self.since.into()),
             cause: self.cause.as_deref().cloned(),
             last: self.last().map(|Last { started, took }| (age(started), took)),
             counts: self.tally.counts(),
             failures_in_a_row: self.failures_in_a_row,
             due: match self.phase {
-                Phase::Waiting { due } => due.saturating_duration_since(now),
+                Phase::Waiting { due } => Instant::from(due).saturating_duration_since(now),
                 Phase::Due | Phase::Running { .. } | Phase::Held { .. } | Phase::Suspended => {
                     Duration::ZERO
                 }
@@ -315,10 +321,10 @@ impl Probed {
         Self {
             judge: judge.checked(&key.spec),
             key,
-            phase: Phase::Waiting { due },
-            since: at(since),
+            phase: Phase::Waiting { due: due.into() },
+            since: at(since).into(),
             cause: cause.map(Arc::new),
-            started: last.map(|(age, _)| at(age)),
+            started: last.map(|(age, _)| at(age).into()),
             took_us: last.map_or(0, |(_, took)| microseconds(took)),
             tally: Tally::from(counts),
             failures_in_a_row,

@@ -7,6 +7,7 @@ use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
 use crate::judge::Next;
+use crate::moment::Moment;
 use crate::spec::{Cadence, First};
 
 /// keepalived waits so long before the first probe of all. What is added later does not wait: it serves at once, so
@@ -19,7 +20,7 @@ const SHORTEST_LOOP: Duration = Duration::from_millis(1);
 /// The due times of all probes. Each slot is in it at most once: whoever pushes sees to that.
 #[derive(Debug)]
 pub(crate) struct Schedule {
-    heap: BinaryHeap<Reverse<(Instant, Slot)>>,
+    heap: BinaryHeap<Reverse<(Moment, Slot)>>,
     random: Random,
     /// When the first probe of all was given its time.
     began: Option<Instant>,
@@ -74,13 +75,13 @@ impl Schedule {
 
     /// The probe in `slot` is due at `at`.
     pub(crate) fn push(&mut self, slot: Slot, at: Instant) {
-        self.heap.push(Reverse((at, slot)));
+        self.heap.push(Reverse((at.into(), slot)));
     }
 
     /// A probe that is due, the longest overdue first.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Slot> {
         let &Reverse((at, slot)) = self.heap.peek()?;
-        (at <= now).then(|| {
+        (at <= now.into()).then(|| {
             self.heap.pop();
             slot
         })
@@ -89,18 +90,20 @@ impl Schedule {
     /// When the next probe is due.
     #[must_use]
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.heap.peek().map(|&Reverse((at, _))| at)
+        self.heap.peek().map(|&Reverse((at, _))| at.into())
     }
 
     /// Makes the slots that `is_due` names due at `now`. Linear.
     pub(crate) fn hasten(&mut self, is_due: impl Fn(Slot) -> bool, now: Instant) {
+        let now = Moment::from(now);
         let at = |Reverse((at, slot))| Reverse((if is_due(slot) { now } else { at }, slot));
         self.heap = std::mem::take(&mut self.heap).into_iter().map(at).collect();
     }
 
-    /// Forgets the slots that `keep` refuses. Linear.
+    /// Forgets the slots that `keep` refuses, and the room that is not needed. Linear.
     pub(crate) fn retain(&mut self, keep: impl Fn(Slot) -> bool) {
         self.heap.retain(|&Reverse((_, slot))| keep(slot));
+        self.heap.shrink_to_fit();
     }
 }
 

@@ -18,12 +18,13 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(crate) fn take<'a>(probes: impl Iterator<Item = &'a Probed>, now: Instant) -> Self {
-        let mut places: HashMap<Arc<CheckSpec>, u32> = HashMap::new();
+        // Equal options are one copy among the probes: where it lies says which.
+        let mut places: HashMap<*const CheckSpec, u32> = HashMap::new();
         let mut specs = Vec::new();
         let probes = probes
             .map(|probe| {
                 let ProbeKey { target, spec } = &probe.key;
-                let place = *places.entry(Arc::clone(spec)).or_insert_with(|| {
+                let place = *places.entry(Arc::as_ptr(spec)).or_insert_with(|| {
                     specs.push(Arc::clone(spec));
                     // A slot is a u32, so there are never more options than that.
                     u32::try_from(specs.len() - 1).unwrap_or(u32::MAX)

@@ -15,7 +15,8 @@ use crate::config::model::Script;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Served {
-    pub(super) spec: ServiceSpec,
+    /// In a place of its own: a table of virtual servers has half its places free.
+    pub(super) spec: Box<ServiceSpec>,
     pub(super) facts: Facts,
     pub(super) planned: Planned,
     /// Real servers that a reload removed, and when their connections have had long enough.
@@ -81,7 +82,7 @@ impl Served {
             rising: rising.into_iter().filter(|(key, _)| is_here(key)).collect(),
         };
         let planned = plan(&spec, &facts, now);
-        Self { spec, facts, planned, draining: BTreeMap::new() }
+        Self { spec: Box::new(spec), facts, planned, draining: BTreeMap::new() }
     }
 
     /// Takes a new spec. Real servers that are gone keep their row with weight 0 until `drain_until`, if that is given;
@@ -92,7 +93,7 @@ impl Served {
         verdict: impl Fn(&ServerSpec, u16) -> Verdict,
         drain_until: Option<Instant>,
     ) -> Replaced {
-        let is_changed = spec != self.spec;
+        let is_changed = spec != *self.spec;
         let mut scripts = Vec::new();
         for (server, verdicts) in self.spec.servers.iter().zip(&self.facts.verdicts) {
             if position(&spec, server.key).is_some() {
@@ -114,7 +115,7 @@ impl Served {
         self.facts.failed.retain(|key| position(&spec, *key).is_some());
         self.facts.rising.retain(|key, _| position(&spec, *key).is_some());
         self.facts.verdicts = all_verdicts(&spec, verdict);
-        self.spec = spec;
+        *self.spec = spec;
         Replaced { is_changed, scripts }
     }
 
@@ -140,7 +141,7 @@ impl Served {
             (false, true) => spec.notify_up.as_deref().cloned(),
             (true, true) | (false, false) => None,
         };
-        let check = spec.checks.get(check)?.check;
+        let check = spec.checks.each(server).nth(check)?.check;
         match (before.up, after.up) {
             (true, false) => {
                 self.facts.rising.remove(&server);
@@ -215,7 +216,7 @@ impl Served {
 
     /// How many checks a real server has.
     pub(super) fn checks_of(&self, server: DestinationKey) -> u16 {
-        let checks = position(&self.spec, server).map(|at| self.spec.servers[at].checks.len());
+        let checks = position(&self.spec, server).map(|at| self.spec.servers[at].checks.count());
         checks.and_then(|checks| u16::try_from(checks).ok()).unwrap_or_default()
     }
 
@@ -258,7 +259,7 @@ fn all_verdicts(
     verdict: impl Fn(&ServerSpec, u16) -> Verdict,
 ) -> Vec<Verdicts> {
     let of = |server: &ServerSpec| {
-        let checks = u16::try_from(server.checks.len()).unwrap_or(u16::MAX);
+        let checks = u16::try_from(server.checks.count()).unwrap_or(u16::MAX);
         (0..checks).map(|check| verdict(server, check)).collect()
     };
     spec.servers.iter().map(of).collect()
@@ -279,6 +280,7 @@ mod tests {
 
     use super::super::overrides::Override;
     use super::super::plan::tests::{key, rows, spec, start};
+    use super::super::spec::{Asked, CheckRef};
     use super::*;
     use crate::config::model::Command;
 
@@ -292,8 +294,8 @@ mod tests {
     fn with_checks(mut spec: ServiceSpec, checks: usize) -> ServiceSpec {
         for server in &mut spec.servers {
             let target = checkers::Target { addr: server.key.addr, port: 80 };
-            let check = super::super::spec::CheckRef { target, check: 0 };
-            server.checks = vec![check; checks].into();
+            let check = CheckRef { target, check: 0 };
+            server.checks = Asked::new(server.key, std::iter::repeat_n(check, checks));
             server.notify_down = Some(Box::new(script("down")));
             server.notify_up = Some(Box::new(script("up")));
         }

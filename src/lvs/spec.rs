@@ -3,16 +3,19 @@
 //!
 //! Each virtual server stands for itself, so that one can be read without the others; see [`super::parcel`].
 
+mod asked;
+
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::num::{NonZeroU8, NonZeroU16};
 use std::sync::Arc;
 use std::time::Duration;
 
-use checkers::{CheckSpec, Target};
+use checkers::CheckSpec;
 use ipvs::{Destination, DestinationKey, ServiceKey, Settings, Timeouts, Weight};
 use serde::{Deserialize, Serialize};
 
+pub use self::asked::{Asked, CheckRef};
 use super::observe::InstanceAddresses;
 use super::sync::SyncSpec;
 use crate::config::model::{
@@ -112,16 +115,7 @@ pub struct ServerSpec {
     /// `notify_down`.
     pub notify_down: Option<Box<Script>>,
     /// All must pass.
-    pub checks: Box<[CheckRef]>,
-}
-
-/// One check of a real server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckRef {
-    /// Who is asked.
-    pub target: Target,
-    /// Index into [`ServiceSpec::checks`].
-    pub check: u32,
+    pub checks: Asked,
 }
 
 impl LvsSpec {
@@ -336,6 +330,6 @@ fn real_server(server: &RealServer, checks: &mut Checks) -> ServerSpec {
         inhibit: *inhibit_on_failure,
         notify_up: notify_up.clone().map(Box::new),
         notify_down: notify_down.clone().map(Box::new),
-        checks: checkers.iter().map(check).collect(),
+        checks: Asked::new(*key, checkers.iter().map(check)),
     }
 }

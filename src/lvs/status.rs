@@ -272,7 +272,7 @@ fn subjects(served: &Served) -> impl Iterator<Item = Subject> {
 
 /// Those of one.
 fn asked(service: ServiceKey, server: &ServerSpec) -> impl Iterator<Item = Subject> {
-    let count = u16::try_from(server.checks.len()).unwrap_or(u16::MAX);
+    let count = u16::try_from(server.checks.count()).unwrap_or(u16::MAX);
     let server = server.key;
     (0..count).map(move |check| Subject { service, server, check })
 }

@@ -77,6 +77,8 @@ pub(super) struct Worker {
     fifos: Fifos,
     state_file: StateFile,
     write_at: Option<Instant>,
+    /// How long the last writing took.
+    write_took: Duration,
     /// A configuration was taken over and the memory for that not yet given back.
     loaded: bool,
     /// When a plan changes next by the passing of time alone.

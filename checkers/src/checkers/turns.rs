@@ -36,7 +36,7 @@ impl<S: Copy + Ord> Checkers<S> {
             if let Some(probe) = slot_mut(&mut self.probes, *slot)
                 && let Phase::Waiting { .. } = probe.phase
             {
-                probe.phase = Phase::Waiting { due: now };
+                probe.phase = Phase::Waiting { due: now.into() };
             }
         }
         self.schedule.hasten(|slot| slots.contains(&slot), now);
@@ -54,7 +54,7 @@ impl<S: Copy + Ord> Checkers<S> {
             let Some(mut probe) = self.probes[slot.index()].take() else { continue };
             match (*wanted, probe.phase) {
                 (true, Phase::Suspended) => {
-                    probe.phase = Phase::Waiting { due: now };
+                    probe.phase = Phase::Waiting { due: now.into() };
                     self.schedule.push(slot, now);
                 }
                 (false, Phase::Running { .. } | Phase::Held { .. }) => {
@@ -90,12 +90,12 @@ impl<S: Copy + Ord> Checkers<S> {
                 match probe.phase {
                     Phase::Waiting { .. } => {
                         *waits = true;
-                        probe.phase = Phase::Waiting { due: now };
+                        probe.phase = Phase::Waiting { due: now.into() };
                     }
                     Phase::Running { .. } => {
                         self.cancel(&probe);
                         self.schedule.push(slot, now);
-                        probe.phase = Phase::Waiting { due: now };
+                        probe.phase = Phase::Waiting { due: now.into() };
                     }
                     Phase::Due | Phase::Held { .. } | Phase::Suspended => {}
                 }

@@ -25,7 +25,7 @@ fn server(host: u8, weight: u16) -> ServerSpec {
         inhibit: false,
         notify_up: None,
         notify_down: None,
-        checks: Box::new([]),
+        checks: crate::lvs::spec::Asked::new(key(host), std::iter::empty()),
     }
 }
 

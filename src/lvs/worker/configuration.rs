@@ -166,7 +166,7 @@ impl Worker {
 fn subjects(spec: &ServiceSpec) -> impl Iterator<Item = (Subject, Target, Arc<CheckSpec>)> + '_ {
     let ServiceSpec { key, checks, servers, .. } = spec;
     servers.iter().flat_map(move |server| {
-        server.checks.iter().enumerate().filter_map(move |(at, check)| {
+        server.checks.each(server.key).enumerate().filter_map(move |(at, check)| {
             let shared = checks.get(usize::try_from(check.check).ok()?)?;
             let check_number = u16::try_from(at).ok()?;
             let subject = Subject { service: *key, server: server.key, check: check_number };

@@ -14,7 +14,7 @@ impl Worker {
                 |verdicts: &Verdicts| verdicts.iter().map(|verdict| verdict.is_up()).collect();
             served.facts.verdicts.iter().map(of_server).collect()
         };
-        let specs: Vec<_> = self.served.values().map(|served| &served.spec).collect();
+        let specs: Vec<_> = self.served.values().map(|served| &*served.spec).collect();
         let verdicts: Vec<_> = self.served.values().map(verdicts).collect();
         let table: Vec<_> =
             self.served.iter().map(|(key, served)| (key, &*served.planned.service)).collect();

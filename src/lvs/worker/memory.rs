@@ -12,10 +12,14 @@ use crate::lvs::state_file::State;
 
 /// Shortest pause between two writings of the state file.
 const WRITE_PAUSE: Duration = Duration::from_millis(200);
+/// The pause is so many times as long as the last writing took, if that is longer: a state file of twenty thousand real
+/// servers must not keep verdicts from the table while all of them fail.
+const WRITE_SHARE: u32 = 20;
 
 impl Worker {
     pub(super) fn write_soon(&mut self, now: Instant) {
-        self.write_at.get_or_insert(now + WRITE_PAUSE);
+        let pause = WRITE_PAUSE.max(self.write_took * WRITE_SHARE);
+        self.write_at.get_or_insert(now + pause);
     }
 
     pub(super) fn write_state(&mut self, now: Instant) {
@@ -23,13 +27,15 @@ impl Worker {
         if self.is_observing {
             return;
         }
+        let begun = Instant::now();
         let state = self.state(now);
         if let Err(cause) = self.state_file.write(state) {
             warn!("the state file cannot be written, a restart would begin anew: {cause}");
         }
+        self.write_took = begun.elapsed();
         // What reading a configuration took, and this writing of all of it, is over.
         if std::mem::take(&mut self.loaded) {
-            sys::memory::give_back();
+            sys::memory::give_back_start();
         }
     }
 

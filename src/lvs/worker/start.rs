@@ -82,6 +82,7 @@ impl Worker {
             fifos: Fifos::default(),
             state_file,
             write_at: None,
+            write_took: std::time::Duration::ZERO,
             loaded: false,
             planned_until: None,
             counting: VecDeque::new(),
