@@ -198,6 +198,7 @@ impl Desk {
                 self.configure(incoming.descriptor);
                 let summary = Ok(String::new());
                 self.link.send(Role::Supervisor, &Message::Configured { summary }).await?;
+                sys::memory::give_back_start();
             }
             Message::Dump(dump) => match incoming.descriptor {
                 Some(file) => self.dump(dump, file),
