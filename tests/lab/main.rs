@@ -12,6 +12,7 @@
 //! | `daemon` | a director: evenkeel or Debian's keepalived, from a configuration text |
 //! | `package` | the Debian package, installed and started as its unit says |
 //! | `kernel_view` | what ipvsadm and ip say |
+//! | `crowd` | many VRRP instances with several addresses each |
 //! | `capture` | packets with the kernel's own times |
 //! | `responder`, `client` | a real server with switchable behaviour, a client that misses nothing |
 //! | `tool` | the programs behind those two, each run inside its host |
@@ -32,6 +33,7 @@ mod boot;
 mod browser;
 mod capture;
 mod client;
+mod crowd;
 mod daemon;
 mod demo;
 mod host;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::failover::{Cell, Family, Pace, VRID, millis, number};
 use crate::capture::{Capture, Saying};
+use crate::crowd::Crowd;
 use crate::daemon::{Daemon, Kind};
 use crate::host::{Host, Process, wait_for};
 use crate::keeper::Keeper;
@@ -39,8 +40,7 @@ pub(super) const BENCHES: &[Scenario] = &[
 
 /// Programs that do nothing, as fast as they can.
 const BUSY: usize = 4;
-const INSTANCES: u8 = 255;
-const VIPS_EACH: u8 = 20;
+const CROWD: Crowd = Crowd { instances: 255, vips_each: 20 };
 
 fn prefix(kind: Kind) -> &'static str {
     if kind == Keepalived { "keepalived " } else { "" }
@@ -132,37 +132,15 @@ fn longest_silence(capture: &Capture, priority: u8, since: usize) -> Duration {
     adverts.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).max().unwrap_or_default()
 }
 
-/// 255 instances with 20 VIPs each, one second apart.
-fn instances(priority: u8) -> String {
-    let mut text = String::new();
-    for vrid in 1..=INSTANCES {
-        let _ = writeln!(
-            text,
-            "vrrp_instance i{vrid} {{\nstate BACKUP\ninterface eth0\nvirtual_router_id {vrid}\n\
-             priority {priority}\nversion 3\nadvert_int 1\nvirtual_ipaddress {{"
-        );
-        for place in 1..=VIPS_EACH {
-            let _ = writeln!(text, "10.20.{vrid}.{place}/32");
-        }
-        text.push_str("}\n}\n");
-    }
-    text
-}
-
-fn held(host: &Host) -> usize {
-    let text = host.run("ip -o -4 addr show dev eth0");
-    text.lines().filter(|line| line.contains(" 10.20.")).count()
-}
-
 fn many(keeper: &Arc<Keeper>, kind: Kind) {
-    let all = usize::from(INSTANCES) * usize::from(VIPS_EACH);
+    let all = CROWD.vips();
     let net = Plan::new().directors(2).clients(1).build(keeper);
     let _directors = [
-        Daemon::start(kind, net.host("d1"), &instances(150)),
-        Daemon::start(kind, net.host("d2"), &instances(100)),
+        Daemon::start(kind, net.host("d1"), &CROWD.config(150)),
+        Daemon::start(kind, net.host("d2"), &CROWD.config(100)),
     ];
     wait_for(Duration::from_secs(120), "all VIPs on d1 alone", || {
-        held(net.host("d1")) == all && held(net.host("d2")) == 0
+        CROWD.held(net.host("d1")) == all && CROWD.held(net.host("d2")) == 0
     });
     // Repeated announcements of the beginning come to an end.
     thread::sleep(Duration::from_secs(12));
@@ -170,7 +148,7 @@ fn many(keeper: &Arc<Keeper>, kind: Kind) {
     for _ in 0..number("EVENKEEL_BENCH_RUNS", 20).min(5) {
         let capture = Capture::start(net.host("c1"));
         net.blackhole("d1");
-        wait_for(Duration::from_secs(60), "all VIPs on d2", || held(net.host("d2")) == all);
+        wait_for(Duration::from_secs(60), "all VIPs on d2", || CROWD.held(net.host("d2")) == all);
         thread::sleep(Duration::from_secs(2));
         let (span, seen) = span_of_claims(&capture);
         took.push(millis(span));
@@ -182,13 +160,14 @@ fn many(keeper: &Arc<Keeper>, kind: Kind) {
         drop(capture);
         net.restore("d1");
         wait_for(Duration::from_secs(60), "all VIPs on d1 alone", || {
-            held(net.host("d1")) == all && held(net.host("d2")) == 0
+            CROWD.held(net.host("d1")) == all && CROWD.held(net.host("d2")) == 0
         });
         thread::sleep(Duration::from_secs(12));
     }
     took.sort_by(f64::total_cmp);
+    let Crowd { instances, vips_each } = CROWD;
     keeper.figure(&format!(
-        "{}{INSTANCES} instances with {VIPS_EACH} VIPs: first to last VIP claimed, ms = {:.0} ({:.0}-{:.0})",
+        "{}{instances} instances with {vips_each} VIPs: first to last VIP claimed, ms = {:.0} ({:.0}-{:.0})",
         prefix(kind),
         took[took.len() / 2],
         took[0],

@@ -116,6 +116,10 @@ fn run(keeper: &Arc<Keeper>, kind: Kind, check: &'static str, servers: u32) {
     if bench.wanted.has("death") {
         bench.death(pid);
     }
+    if bench.wanted.has("idle") {
+        bench.responder.switch(Mode::Fine);
+        bench.idle(&daemon);
+    }
     assert!(daemon.is_running());
 }
 
@@ -144,6 +148,12 @@ impl Bench<'_> {
             HTTP => "HTTP_GET {\n   url {\n    path /health\n    status_code 200\n   }\n",
             _ => "TCP_CHECK {\n",
         };
+        let check = format!("  {checker}   connect_timeout 3\n   retry 0\n  }}\n");
+        self.config_of(&check, weight)
+    }
+
+    /// With this check of each real server.
+    fn config_of(&self, check: &str, weight: u32) -> String {
         let mut text = String::new();
         for service in 0..self.servers / 10 {
             let vip = vip(service);
@@ -152,7 +162,7 @@ impl Bench<'_> {
             for at in service * 10..service * 10 + 10 {
                 let weight = if at == self.servers / 2 { weight } else { 1 };
                 let _ = writeln!(text, " real_server {} 80 {{\n  weight {weight}", address(at));
-                let _ = writeln!(text, "  {checker}   connect_timeout 3\n   retry 0\n  }}\n }}");
+                let _ = writeln!(text, "{check} }}");
             }
             text.push_str("}\n");
         }
@@ -212,18 +222,18 @@ impl Bench<'_> {
     fn memory(&self, daemon: &Daemon) {
         let mut total = 0;
         for pid in daemon.pids() {
-            let pss = pss_kib(pid);
+            let (pss, anonymous) = pss_kib(pid);
             total += pss;
             let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let line = String::from_utf8_lossy(&line).replace('\0', " ");
             let name = line.split(" --").next().unwrap_or("").rsplit('/').next().unwrap_or("");
-            self.keeper.figure(&format!("  {pss} KiB: {name}"));
+            self.keeper.figure(&format!("  {pss} KiB, anonymous {anonymous}: {name}"));
         }
         self.figure("PSS of all processes", "MB", f64::from(total) / 1000.0 * 1.024);
     }
 
-    /// `strace -c -f` over all processes.
-    fn syscalls(&self, daemon: &Daemon) {
+    /// What all processes call in a window, by `strace -c -f`, the most frequent first.
+    fn calls(&self, daemon: &Daemon) -> Vec<(String, u64)> {
         let report = self.keeper.folder().join("strace");
         let pids: Vec<String> = daemon.pids().iter().map(|pid| format!("-p {pid}")).collect();
         let line = format!(
@@ -232,9 +242,7 @@ impl Bench<'_> {
             report.display(),
             pids.join(" ")
         );
-        let before = self.responder.count().connections;
         let _ = self.d1.try_run(&line);
-        let asked = self.responder.count().connections - before;
         let text = fs::read_to_string(&report).unwrap_or_default();
         let call = |line: &str| {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -243,14 +251,39 @@ impl Bench<'_> {
         let mut calls: Vec<(String, u64)> =
             text.lines().filter_map(call).filter(|(name, _)| name != "total").collect();
         calls.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let total: u64 = calls.iter().map(|(_, count)| count).sum();
-        let most: Vec<String> = calls
-            .iter()
-            .take(12)
-            .map(|(name, count)| format!("{name} {:.2}", *count as f64 / asked.max(1) as f64))
-            .collect();
+        calls
+    }
+
+    /// The calls of a window divided by a number, and which they are.
+    fn figure_calls(&self, what: &str, calls: &[(String, u64)], by: f64) {
+        let each = |(name, count): &(String, u64)| format!("{name} {:.2}", *count as f64 / by);
+        let most: Vec<String> = calls.iter().take(12).map(each).collect();
         self.keeper.figure(&format!("  {}", most.join(", ")));
-        self.figure("system calls per check", "", total as f64 / asked.max(1) as f64);
+        let total: u64 = calls.iter().map(|(_, count)| count).sum();
+        self.figure(what, "", total as f64 / by);
+    }
+
+    fn syscalls(&self, daemon: &Daemon) {
+        let before = self.responder.count().connections;
+        let calls = self.calls(daemon);
+        let asked = self.responder.count().connections - before;
+        self.figure_calls("system calls per check", &calls, asked.max(1) as f64);
+    }
+
+    /// The same table without checks, and not read again: what is left is the director's own. Reading the clock is a system
+    /// call in this kernel and on no real machine: it is left out.
+    fn idle(&self, daemon: &Daemon) {
+        let global = match daemon.kind {
+            Kind::Keepalived => "",
+            Kind::Evenkeel | Kind::Observer => "global_defs {\n lvs_resync 0\n}\n",
+        };
+        fs::write(&daemon.config, global.to_owned() + &self.config_of("", 1)).unwrap();
+        daemon.hang_up();
+        thread::sleep(Duration::from_secs(u64::from(DELAY_LOOP)));
+        let mut calls = self.calls(daemon);
+        calls.retain(|(name, _)| name != "clock_gettime");
+        let seconds = self.wanted.window.as_secs_f64();
+        self.figure_calls("system calls a second when nothing is due", &calls, seconds);
     }
 
     fn reload(&self, daemon: &Daemon) {
@@ -297,11 +330,14 @@ impl Bench<'_> {
         let start = Instant::now();
         let mut gone: BTreeMap<String, f64> = BTreeMap::new();
         let mut standing: BTreeSet<String> = rows(pid).into_keys().collect();
+        let (mut looked, mut longest) = (clock(), 0.0);
         while !standing.is_empty() {
             assert!(start.elapsed() < Duration::from_secs(120), "{} left", standing.len());
             let asked = Instant::now();
             let rows = rows(pid);
             let now = clock();
+            longest = f64::max(longest, now - looked);
+            looked = now;
             standing.retain(|row| {
                 let stands = rows.contains_key(row);
                 if !stands {
@@ -330,6 +366,7 @@ impl Bench<'_> {
         if let (Some(most), Some(middle)) = (lags.last(), lags.get(lags.len() / 2)) {
             self.figure("all dead: last failing probe to removal, median", "s", *middle);
             self.figure("all dead: last failing probe to removal, most", "s", *most);
+            self.figure("  of that, longest between two looks at the table", "s", longest);
         }
     }
 }
@@ -357,10 +394,14 @@ fn rows(pid: i32) -> BTreeMap<String, u32> {
     text.lines().filter_map(row).collect()
 }
 
-fn pss_kib(pid: i32) -> u32 {
+/// A process's share of memory, KiB: all of it, and what of it no file stands behind.
+fn pss_kib(pid: i32) -> (u32, u32) {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    let number = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    };
+    (number("Pss:"), number("Pss_Anon:"))
 }
 
 /// Wall clock, as tcpdump stamps its packets.

@@ -1,13 +1,13 @@
 //! What a pair bears: a flood of packets that are not what they should be, and hundreds of addresses that move at once.
 
-use std::fmt::Write;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use super::pair::{Pace, Pair, VIP};
+use crate::crowd::Crowd;
 use crate::daemon::{Daemon, Kind::Evenkeel};
-use crate::host::{Host, wait_for};
+use crate::host::wait_for;
 use crate::keeper::Keeper;
 use crate::kernel_view;
 use crate::runner::Scenario;
@@ -19,8 +19,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::alone("burden_hundreds_of_addresses_move_and_come_back", 120, many),
 ];
 
-const INSTANCES: u8 = 40;
-const VIPS_EACH: u8 = 20;
+const CROWD: Crowd = Crowd { instances: 40, vips_each: 20 };
 
 /// As fast as one sender can: the backup stays one, and the master goes on to advertise.
 fn flood(keeper: &Arc<Keeper>) {
@@ -38,43 +37,24 @@ fn flood(keeper: &Arc<Keeper>) {
     assert!(kernel_view::holds(pair.d1(), VIP) && !kernel_view::holds(pair.d2(), VIP));
 }
 
-fn config(priority: u8) -> String {
-    let mut text = String::new();
-    for vrid in 1..=INSTANCES {
-        let _ = writeln!(
-            text,
-            "vrrp_instance i{vrid} {{\nstate BACKUP\ninterface eth0\nvirtual_router_id {vrid}\n\
-             priority {priority}\nversion 3\nadvert_int 1\nvirtual_ipaddress {{"
-        );
-        for place in 1..=VIPS_EACH {
-            let _ = writeln!(text, "10.20.{vrid}.{place}/32");
-        }
-        text.push_str("}\n}\n");
-    }
-    text
-}
-
-fn held(host: &Host) -> usize {
-    let text = host.run("ip -o -4 addr show dev eth0");
-    text.lines().filter(|line| line.contains(" 10.20.")).count()
-}
-
 /// The first director is cut off, and comes back; then it stops: all addresses are where they belong, none is on both.
 fn many(keeper: &Arc<Keeper>) {
-    let all = usize::from(INSTANCES) * usize::from(VIPS_EACH);
+    let all = CROWD.vips();
     let net = Plan::new().directors(2).clients(1).build(keeper);
     let (d1, d2) = (net.host("d1"), net.host("d2"));
-    let directors =
-        [Daemon::start(Evenkeel, d1, &config(150)), Daemon::start(Evenkeel, d2, &config(100))];
+    let directors = [
+        Daemon::start(Evenkeel, d1, &CROWD.config(150)),
+        Daemon::start(Evenkeel, d2, &CROWD.config(100)),
+    ];
     let limit = Duration::from_secs(60);
-    let on_first = || held(d1) == all && held(d2) == 0;
+    let on_first = || CROWD.held(d1) == all && CROWD.held(d2) == 0;
     wait_for(limit, "all VIPs on d1 alone", on_first);
     net.blackhole("d1");
-    wait_for(limit, "all VIPs on d2", || held(d2) == all);
+    wait_for(limit, "all VIPs on d2", || CROWD.held(d2) == all);
     net.restore("d1");
     wait_for(limit, "all VIPs on d1 alone again", on_first);
     d1.run("ip addr del 10.20.7.7/32 dev eth0");
-    wait_for(limit, "one that was taken away by hand to be back", || held(d1) == all);
+    wait_for(limit, "one that was taken away by hand to be back", || CROWD.held(d1) == all);
     directors[0].stop();
-    wait_for(limit, "all VIPs on d2 alone", || held(d2) == all && held(d1) == 0);
+    wait_for(limit, "all VIPs on d2 alone", || CROWD.held(d2) == all && CROWD.held(d1) == 0);
 }

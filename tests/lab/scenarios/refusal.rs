@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::pair::{SERVICE, service};
@@ -13,10 +14,12 @@ use crate::keeper::Keeper;
 use crate::kernel_view;
 use crate::responder::Responder;
 use crate::runner::Scenario;
+use crate::tool::responder::Mode;
 use crate::topology::{Forwarding, Plan};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::alone("refused_scheduler_is_named_and_the_others_go_on", 90, scheduler),
+    Scenario::alone("refused_calls_are_named_and_what_they_kept_back_follows", 150, calls),
     Scenario::together("refused_is_what_the_lvs_worker_has_no_need_of", 60, rights),
     Scenario::together("flush_at_start_and_at_the_stop_as_keepalived", 120, flush),
 ];
@@ -56,6 +59,54 @@ fn scheduler(keeper: &Arc<Keeper>) {
     wait_for(SOON, "nothing to lag", || lagging().iter().all(Value::is_null));
 }
 
+/// Calls of the lvs worker to the kernel's table fail for a while: `status` says why, checks go on, and what was kept back
+/// follows as soon as they work again.
+fn calls(keeper: &Arc<Keeper>) {
+    let net = Plan::new().directors(1).servers(2, Forwarding::Direct).build(keeper);
+    let servers = ["r1", "r2"].map(|name| Responder::start(net.host(name)));
+    let d1 = net.host("d1");
+    let daemon = Daemon::start(Kind::Evenkeel, d1, &service(80, [1, 2]));
+    let rows = || kernel_view::weights(d1, SERVICE).len();
+    wait_for(SOON, "the table", || rows() == 2);
+    let lagging = || {
+        let json = daemon.command("status --json").unwrap_or_default();
+        let status: Value = serde_json::from_str(&json).unwrap_or_default();
+        status["lvs"]["virtual_servers"][0]["lagging"].clone()
+    };
+    let worker = daemon.worker("lvs").unwrap();
+    for (call, error, words) in [
+        ("sendto", "ENOBUFS", "No buffer space available"),
+        ("sendto", "EPERM", "Operation not permitted"),
+        ("recvfrom", "ENOBUFS", "answers of the kernel were lost"),
+    ] {
+        let line = format!(
+            "strace -f -q -o /dev/null -e trace={call} -e inject={call}:error={error} -p {worker}"
+        );
+        let log = keeper.log("strace");
+        let strace = d1.spawn(&shell_words::split(&line).unwrap(), &log);
+        let is_traced = || {
+            let status = fs::read_to_string(format!("/proc/{worker}/status")).unwrap();
+            status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+        };
+        wait_for(SOON, "strace", is_traced);
+        servers[0].switch(Mode::Refuse);
+        wait_for(SOON, "the cause", || lagging().as_str().is_some_and(|why| why.contains(words)));
+        keeper.figure(&format!("{call} {error}: {}", lagging()));
+        let asked = servers[1].count().connections;
+        wait_for(SOON, "checks to go on", || servers[1].count().connections > asked + 1);
+        if call == "sendto" {
+            assert_eq!(rows(), 2, "{error}: nothing can be changed");
+        }
+        strace.signal(Signal::SIGTERM);
+        assert!(strace.ends_within(SOON), "strace does not end");
+        wait_for(SOON * 2, "the row to go", || rows() == 1);
+        wait_for(SOON, "nothing to lag", || lagging().is_null());
+        servers[0].switch(Mode::Fine);
+        wait_for(SOON, "the row to be back", || rows() == 2);
+    }
+    assert_eq!(daemon.worker("lvs"), Some(worker), "it lives through all of it");
+}
+
 /// The sets of a process, as /proc shows them.
 fn sets(pid: i32) -> [u64; 3] {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -90,10 +141,10 @@ fn rights(keeper: &Arc<Keeper>) {
         daemon.worker("ops").is_some_and(|pid| sets(pid) == [0, 0, 0])
     });
     // Scripts run as their users: one without any right, one with root's.
-    servers[0].switch(crate::tool::responder::Mode::Refuse);
+    servers[0].switch(Mode::Refuse);
     let said = || fs::read_to_string(&calls).unwrap();
     wait_for(SOON, "nobody's script", || said().contains("65534\nCapEff:\t0000000000000000"));
-    servers[1].switch(crate::tool::responder::Mode::Refuse);
+    servers[1].switch(Mode::Refuse);
     let root = format!("0\nCapEff:\t{:016x}", sets(daemon.pids()[0])[2]);
     wait_for(SOON, "root's script", || said().contains(&root));
 }

@@ -17,8 +17,8 @@ pub(crate) struct Options {
     /// What is asked of each: tcp, http
     #[arg(long, value_delimiter = ',', default_values_t = ["tcp".to_owned(), "http".to_owned()])]
     checks: Vec<String>,
-    /// Beside the start: memory, cpu, syscalls, reload, drift, death; all unless some are named
-    #[arg(long, value_delimiter = ',')]
+    /// Beside the start: memory, cpu, syscalls, reload, drift, death, idle; all unless some are named
+    #[arg(long, visible_alias = "part", value_delimiter = ',')]
     parts: Vec<String>,
     /// Another keepalived to run beside Debian's
     #[arg(long)]
