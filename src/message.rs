@@ -177,6 +177,14 @@ pub enum Message {
     Digests(Digests),
     /// Worker to ops: something changed. Dropped and counted when ops cannot keep up.
     Event(Event),
+    /// Vrrp to lvs: say with [`Message::Connections`] how many connections the kernel's table has.
+    TellConnections,
+    /// Lvs to vrrp: active and inactive ones, of all real servers.
+    Connections(u64),
+    /// Supervisor to vrrp: you are about to be replaced. Answered by [`Message::Pausing`].
+    Pause,
+    /// Vrrp to supervisor: the other routers have been asked to wait, and all that a successor needs is written.
+    Pausing,
 }
 
 /// What a worker needs besides the specs.

@@ -85,6 +85,13 @@ impl Counting {
         }
     }
 
+    /// How many connections there are, to all real servers together.
+    pub(super) fn connections(&self) -> u64 {
+        let rows = self.read.virtual_servers.iter().flat_map(|service| &service.real_servers);
+        rows.map(|row| u64::from(row.connections.active) + u64::from(row.connections.inactive))
+            .sum()
+    }
+
     /// The answer.
     pub(super) fn finish(self) -> Counters {
         self.read

@@ -351,6 +351,15 @@ impl Worker {
                 let _ = self.link.offer(incoming.from, &digests);
                 Ok(())
             }
+            Message::TellConnections => {
+                let services = self.served.keys().copied();
+                let counting = Counting::new(0, Role::Vrrp, None, services);
+                // One question at a time: who asks again has not been answered yet.
+                if !self.counting.iter().any(|it| it.from == Role::Vrrp) {
+                    self.counting.push_back(counting);
+                }
+                Ok(())
+            }
             Message::Paths(paths) => {
                 paths.iter().for_each(|(session, up)| self.runner.tell(session, *up));
                 Ok(())
@@ -389,6 +398,9 @@ impl Worker {
             | Message::Quorums(_)
             | Message::TellPaths
             | Message::Digests(_)
+            | Message::Connections(_)
+            | Message::Pause
+            | Message::Pausing
             | Message::Event(_) => {
                 warn!(from = %incoming.from, "unexpected message");
                 Ok(())
@@ -401,6 +413,10 @@ impl Worker {
         let Some(mut counting) = self.counting.pop_front() else { return Ok(()) };
         let slice = counting.next_slice(SLICE);
         if slice.is_empty() {
+            if counting.from == Role::Vrrp {
+                let answer = Message::Connections(counting.connections());
+                return self.link.send(Role::Vrrp, &answer).await;
+            }
             let (to, id) = (counting.from, counting.id);
             return self.answer(to, id, &counting.finish()).await;
         }

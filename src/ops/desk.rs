@@ -240,6 +240,10 @@ impl Desk {
             | Message::Paths(_)
             | Message::TellDigests
             | Message::Digests(_)
+            | Message::TellConnections
+            | Message::Connections(_)
+            | Message::Pause
+            | Message::Pausing
             | Message::Query { .. } => warn!(from = %incoming.from, "unexpected message"),
         }
         Ok(())

@@ -51,6 +51,10 @@ pub(super) enum Order {
     Status(u64),
     /// Answered by [`Report::Samples`].
     Sample,
+    /// This process is about to be replaced: ask the other routers to wait. Answered by [`Report::Pausing`].
+    Pause,
+    /// A router has what it needs as Master.
+    Prepared(RouterId),
     /// Announce the addresses of a router that is Master once more.
     Announce(RouterId),
     /// Hand over, release, end; answered by [`Report::Stopped`].
@@ -83,6 +87,8 @@ pub(super) struct Start {
     pub scripts: BTreeMap<String, Condition>,
     /// Routers that an operator had told to resign.
     pub resigned: Vec<RouterId>,
+    /// Routers that leave a Master alone until [`Order::Prepared`].
+    pub unprepared: Vec<RouterId>,
 }
 
 /// From the real-time thread to the desk.
@@ -147,6 +153,8 @@ pub(super) enum Report {
         /// For how long.
         late: Duration,
     },
+    /// See [`Order::Pause`]; what is held has been told before.
+    Pausing,
     /// See [`Order::Sample`].
     Samples(Vec<Sample>),
     /// What is held now, for the state file.
@@ -187,6 +195,8 @@ pub(super) struct Standing {
     pub settings: KernelSettings,
     /// Routers that an operator has told to resign.
     pub resigned: Vec<RouterId>,
+    /// Routers whose others wait for them, and until when (nanoseconds of CLOCK_MONOTONIC).
+    pub awaited: Vec<(RouterId, u64)>,
 }
 
 /// The real-time thread's end.

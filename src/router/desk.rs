@@ -14,6 +14,7 @@ mod bfd;
 mod pair;
 mod record;
 mod supervisor;
+mod sync;
 mod trackers;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -38,6 +39,7 @@ use super::script::Verdict;
 use super::spec::{RouterWorkerSpec, ScriptSpec};
 use super::state_file::StateFile;
 use super::status::{ScriptStatus, TransitionStatus, VrrpStatus};
+use super::sync_wait::SyncWait;
 use crate::config::model::Notify;
 use crate::fifo::Fifos;
 use crate::link::Link;
@@ -76,6 +78,8 @@ pub(super) struct Desk<'a> {
     paths: bfd::Paths,
     /// The watch over the pair.
     watch: pair::Watch,
+    /// Connections of the other director are waited for.
+    sync_wait: Option<SyncWait>,
     notifier: Notifier,
     fifos: Fifos,
     queries: BTreeMap<u64, (Role, u64)>,
@@ -161,6 +165,7 @@ impl<'a> Desk<'a> {
             found,
             paths: bfd::Paths::default(),
             watch: pair::Watch::new(),
+            sync_wait: None,
             notifier: Notifier::default(),
             fifos: Fifos::default(),
             queries: BTreeMap::new(),
@@ -188,6 +193,7 @@ impl<'a> Desk<'a> {
         for (router, resume) in &start.resume {
             info!(%router, ?resume, "goes on after a restart");
         }
+        let start = self.begin_sync_wait(&spec, start);
         self.configure(spec, Some(start));
     }
 
@@ -231,6 +237,7 @@ impl<'a> Desk<'a> {
                     self.handle_due(due).await;
                 }
                 () = self.watches.ask_again() => self.ask_quorums(),
+                () = sync::due(self.sync_wait.as_ref()) => self.handle_sync_due(),
                 () = self.notifier.step() => {}
                 () = tokio::time::sleep(ORDER_AGAIN), if retry => self.retry_orders(),
             }
@@ -279,6 +286,10 @@ impl<'a> Desk<'a> {
                 Report::Operated(operation, outcome) => {
                     let Some((role, id)) = self.queries.remove(&operation) else { continue };
                     self.send(role, &Message::CommandDone { id, outcome }).await;
+                }
+                Report::Pausing => {
+                    self.write_state();
+                    self.send(Role::Supervisor, &Message::Pausing).await;
                 }
                 Report::Samples(samples) => self.handle_samples(samples),
                 Report::Stopped => self.state = Life::Stopped,

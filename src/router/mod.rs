@@ -12,6 +12,7 @@
 //! - `script`, `file`, `process`: what watches tracked objects
 //! - `bfd`: the thread of the BFD sessions
 //! - `desk`, `notify`, `state_file`, `words`: the ordinary thread
+//! - [`sync_wait`]: PURE: how long a director that starts waits for the other's connections
 //! - [`status`]: what the worker tells of itself
 
 mod bfd;
@@ -38,6 +39,7 @@ pub mod split_brain;
 mod split_brain_probe;
 mod state_file;
 pub mod status;
+pub mod sync_wait;
 pub mod virtual_links;
 mod words;
 

@@ -32,6 +32,13 @@ impl CoreLoop {
                 .filter(|view| view.resigned)
                 .map(|view| view.spec.id)
                 .collect(),
+            awaited: self
+                .routers
+                .views()
+                .filter_map(|view| {
+                    Some((view.spec.id, self.clock.nanoseconds(view.others_wait_until?)))
+                })
+                .collect(),
         };
         self.end.report(Report::Standing(standing));
     }

@@ -15,6 +15,7 @@ use vrrp::{
 
 use super::heartbeat::HeartbeatSpec;
 use super::priority::{Tracker, TrackerKind};
+use super::sync_wait::SyncWaitSpec;
 use super::virtual_links::VirtualLinkSpec;
 use crate::config::model::{
     Announce, Authentication, BfdInstance, Broadcast, Config, Fifo, InitialState, InterfaceDelay,
@@ -62,6 +63,8 @@ pub struct RouterWorkerSpec {
     pub dynamic_interfaces: bool,
     /// `vrrp_startup_delay`.
     pub startup_delay: Duration,
+    /// `lvs_sync_wait`: who waits for connections of the other director, and how long at most.
+    pub sync_wait: Option<SyncWaitSpec>,
     /// `vrrp_rt_priority`, 1 to 99; `None`: evenkeel's own where it is permitted.
     pub real_time_priority: Option<u8>,
     /// How the worker's process runs.
@@ -147,6 +150,17 @@ pub struct ScriptSpec {
 /// What a stop may take besides the hand-over: removing addresses, notify scripts.
 pub(super) const AFTER_RELEASE: Duration = Duration::from_millis(1_500);
 
+/// Where there is a sync daemon: the instance that it follows, and so its group; all where it follows none.
+fn sync_wait(config: &Config, routers: &[RouterWork]) -> Option<SyncWaitSpec> {
+    let daemon = config.global.lvs_sync_daemon.as_ref()?;
+    let limit = config.global.lvs_sync_wait;
+    let follows = |work: &&RouterWork| {
+        daemon.instance.as_ref().is_none_or(|instance| *instance == work.router.name)
+    };
+    let routers = routers.iter().filter(follows).map(|work| work.router.id).collect();
+    (!limit.is_zero()).then_some(SyncWaitSpec { limit, routers })
+}
+
 impl From<&Config> for RouterWorkerSpec {
     fn from(config: &Config) -> Self {
         let routers: Vec<_> =
@@ -180,6 +194,7 @@ impl From<&Config> for RouterWorkerSpec {
             interface_delays: config.interface_delays.clone(),
             dynamic_interfaces: config.global.dynamic_interfaces,
             startup_delay: config.global.vrrp_startup_delay,
+            sync_wait: sync_wait(config, &routers),
             real_time_priority: config.global.vrrp_rt_priority,
             process: config.global.vrrp_process.clone(),
             stop_within: stop_within(config.global.child_wait_time, &routers),

@@ -44,13 +44,17 @@ pub(super) struct StateFile {
     /// Settings that we changed, and what they were.
     #[serde(default)]
     pub settings: KernelSettings,
+    /// Routers whose others wait for them, and until when (nanoseconds of CLOCK_MONOTONIC).
+    #[serde(default)]
+    pub awaited: Vec<(RouterId, u64)>,
 }
 
 impl StateFile {
     /// What to leave behind now.
     pub(super) fn new(standing: Standing, scripts: BTreeMap<String, Condition>) -> Self {
-        let Standing { routers, held, resigned, paths, settings } = standing;
-        Self { layout: LAYOUT, boot: boot(), routers, held, scripts, resigned, paths, settings }
+        let Standing { routers, held, resigned, paths, settings, awaited } = standing;
+        let (layout, boot) = (LAYOUT, boot());
+        Self { layout, boot, routers, held, scripts, resigned, paths, settings, awaited }
     }
 
     /// Reads the file of this boot, if there is one.
@@ -72,7 +76,8 @@ impl StateFile {
     }
 
     /// How to begin after a process that left this. A router that held its addresses goes on as Master if the process
-    /// died no longer ago than its own master-down time, for nobody can have taken over sooner; later than that it
+    /// died no longer ago than its own master-down time, or the others were asked to wait: for nobody can have taken over
+    /// sooner; later than that it
     /// holds on as Backup until another Master is heard. `died_at` is `None` where nothing says when it ended.
     pub(super) fn begin(self, spec: &RouterWorkerSpec, died_at: Option<u64>, now: u64) -> Start {
         let mut resume = Vec::new();
@@ -86,7 +91,10 @@ impl StateFile {
                 continue;
             }
             let away = died_at.map(|at| Duration::from_nanos(now.saturating_sub(at)));
-            let in_time = away.is_some_and(|away| away <= work.router.master_down_time());
+            let is_awaited = died_at.is_some()
+                && self.awaited.iter().any(|(router, until)| *router == id && now <= *until);
+            let in_time =
+                is_awaited || away.is_some_and(|away| away <= work.router.master_down_time());
             let as_master = in_time && *state == State::Master;
             let resumed = if as_master { ResumeAs::Master } else { ResumeAs::BackupHolding };
             resume.push((id, resumed));
@@ -100,6 +108,7 @@ impl StateFile {
             scripts: if died_at.is_some() { self.scripts } else { BTreeMap::new() },
             // A new director begins afresh; one whose process was replaced goes on as told.
             resigned: if died_at.is_some() { self.resigned } else { Vec::new() },
+            unprepared: Vec::new(),
         }
     }
 }
@@ -152,7 +161,10 @@ mod tests {
         let routers = vec![(spec.routers[0].router.id, state, 5)];
         let scripts = BTreeMap::from([("nginx".to_owned(), Condition::Good)]);
         let (paths, settings) = (Vec::new(), KernelSettings::default());
-        StateFile::new(Standing { routers, held, resigned: vec![], paths, settings }, scripts)
+        StateFile::new(
+            Standing { routers, held, resigned: vec![], paths, settings, awaited: vec![] },
+            scripts,
+        )
     }
 
     fn resumed(file: StateFile, died_at: Option<u64>, now: u64) -> Option<ResumeAs> {

@@ -101,6 +101,7 @@ impl Supervisor {
                 self.begin_stop();
             }
             Message::Command { id, command: Command::Upgrade } => self.upgrade(id),
+            Message::Pausing => self.end_replaced(),
             Message::Query { id } => {
                 let json = status::render(self);
                 for part in message::answer(id, json.as_bytes()) {
@@ -128,6 +129,9 @@ impl Supervisor {
             | Message::Paths(_)
             | Message::TellDigests
             | Message::Digests(_)
+            | Message::TellConnections
+            | Message::Connections(_)
+            | Message::Pause
             | Message::Event(_) => warn!(worker = %from, "unexpected message"),
         }
     }

@@ -28,12 +28,15 @@ use super::guard::Guard;
 use super::load_limits::WITHIN;
 use super::reload::First;
 use super::{Options, Supervisor, Worker, reload, signals, web};
-use crate::message::Role;
+use crate::message::{Message, Role};
 
 /// The variable that tells the new program what it inherits.
 pub(super) const VARIABLE: &str = "EVENKEEL_INHERITED";
 /// The order of replacement: whoever takes an address has a table, and the witness goes last.
 const ORDER: [Role; 3] = [Role::Lvs, Role::Vrrp, Role::Ops];
+
+/// How long a worker of the old program has to prepare for its end. One that does not know the word says nothing.
+const TOLD: Duration = Duration::from_millis(500);
 
 /// Where this program was when it began: what is installed there later is the new one.
 #[derive(Debug)]
@@ -58,6 +61,8 @@ pub(super) enum Upgrade {
     Loading(Loading),
     /// The new program runs; these workers are still of the old one. The first is being replaced.
     Replacing(VecDeque<Role>),
+    /// The same; the first has been told, and ends by then at the latest.
+    Telling(VecDeque<Role>, Instant),
 }
 
 #[derive(Debug)]
@@ -132,6 +137,7 @@ impl Supervisor {
     pub(super) fn upgrade_deadline(&self) -> Option<Instant> {
         match &self.upgrade {
             Upgrade::Loading(loading) => Some(loading.deadline),
+            Upgrade::Telling(_, end_at) => Some(*end_at),
             Upgrade::None | Upgrade::Replacing(_) => None,
         }
     }
@@ -143,6 +149,9 @@ impl Supervisor {
             loading.loader.kill();
             loading.late = true;
             loading.deadline = now + WITHIN;
+        }
+        if matches!(&self.upgrade, Upgrade::Telling(_, end_at) if now >= *end_at) {
+            self.end_replaced();
         }
     }
 
@@ -285,10 +294,15 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// The worker that is replaced next ends, without a word to anybody: what it holds stays for its successor.
+    /// The worker that is replaced next ends, without a word to anybody: what it holds stays for its successor. But for the
+    /// vrrp worker, which asks the routers of other machines to wait.
     pub(super) fn replace_next(&mut self) {
-        let Upgrade::Replacing(order) = &self.upgrade else { return };
+        let Upgrade::Replacing(order) = &mut self.upgrade else { return };
         match order.front().copied() {
+            Some(Role::Vrrp) => {
+                self.upgrade = Upgrade::Telling(std::mem::take(order), Instant::now() + TOLD);
+                self.send(Role::Vrrp, &Message::Pause, None);
+            }
             Some(role) => {
                 if let Some(child) = self.child(role) {
                     child.kill();
@@ -298,6 +312,17 @@ impl Supervisor {
                 info!("every worker is of the new program");
                 self.upgrade = Upgrade::None;
             }
+        }
+    }
+
+    /// The worker that was told is ready to end, or has had its time.
+    pub(super) fn end_replaced(&mut self) {
+        if let Upgrade::Telling(order, _) = &mut self.upgrade {
+            let order = std::mem::take(order);
+            if let Some(child) = order.front().and_then(|role| self.child(*role)) {
+                child.kill();
+            }
+            self.upgrade = Upgrade::Replacing(order);
         }
     }
 
@@ -315,7 +340,7 @@ impl Supervisor {
 
     /// This worker's end is wanted.
     pub(super) fn is_replacing(&self, role: Role) -> bool {
-        matches!(&self.upgrade, Upgrade::Replacing(order) if order.front() == Some(&role))
+        matches!(&self.upgrade, Upgrade::Replacing(order) | Upgrade::Telling(order, _) if order.front() == Some(&role))
     }
 }
 

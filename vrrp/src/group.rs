@@ -244,6 +244,13 @@ impl Group {
         }
     }
 
+    /// What it needs as Master is missing, or there. Nothing changes for a Master: it has to do without.
+    pub(crate) fn prepare(&mut self, is_prepared: bool) {
+        let has_master = self.members.iter().any(|member| member.state() == State::Master);
+        let unprepared = !is_prepared && !has_master;
+        self.members.iter_mut().for_each(|member| member.unprepared = unprepared);
+    }
+
     /// May preempt again.
     pub(crate) fn rejoin(&mut self) {
         self.members.iter_mut().for_each(|member| member.resigned = false);
@@ -336,7 +343,7 @@ impl Group {
         let is_free =
             |m: &Router| matches!(m.phase, Phase::Initialize | Phase::Fault) && m.is_ready();
         // An owner waits for nobody and is never seen as Backup (RFC 9568 section 6.4.1).
-        let waits_for_nobody = |m: &Router| m.priority.is_owner() && !m.resigned;
+        let waits_for_nobody = |m: &Router| m.priority.is_owner() && !m.resigned && !m.unprepared;
         if self.members.iter().all(|m| is_free(m) && waits_for_nobody(m)) {
             return self.become_master(0, Cause::Owner, now, out);
         }

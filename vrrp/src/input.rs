@@ -96,6 +96,10 @@ pub struct RouterView<'a> {
     pub holding: bool,
     /// It was told to resign, and takes nothing from a Master until it is told otherwise or there is none.
     pub resigned: bool,
+    /// Nobody takes over before, though it be silent: see [`crate::Routers::announce_pause`].
+    pub others_wait_until: Option<Instant>,
+    /// It lacks what it needs as Master, and leaves every Master alone.
+    pub unprepared: bool,
     /// The address that it sends from.
     pub source: Option<IpAddr>,
     /// The Master last heard, other than ourselves.

@@ -14,6 +14,13 @@ use crate::spec::{RouterSpec, Wish};
 use crate::state::{Backup, HandingOver, Master, Phase, Silence, State};
 use crate::timing;
 
+/// See [`Router::pause`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pause {
+    pub(crate) interval: Duration,
+    pub(crate) others_wait_until: Instant,
+}
+
 /// How often in one silence a stall puts its end off.
 const DOUBTS_MAX: u8 = 3;
 
@@ -41,6 +48,8 @@ pub(crate) struct Router {
     pub(crate) lesser_until: Option<Instant>,
     /// An operator told it to leave every Master alone. Ends when there is none, or when told so.
     pub(crate) resigned: bool,
+    /// What its addresses need is not there yet, while it works at another Master's: leaves that one alone.
+    pub(crate) unprepared: bool,
     /// Another owner is heard while we are Master: since when, and when last.
     pub(crate) rival: Option<(Instant, Instant)>,
     /// An owner that has 254 until it is Master again: another owner did not yield.
@@ -50,6 +59,8 @@ pub(crate) struct Router {
     /// The Master's interval (version 3; RFC 9568 section 6.1, Active_Adver_Interval).
     pub(crate) learned: Option<Duration>,
     pub(crate) oddities: Oddities,
+    /// While Master: the interval that others were told for a pause to come, and until when they will wait in any case.
+    pub(crate) pause: Option<Pause>,
     /// With `also_version_2`: who was last heard in version 3, and until when that counts.
     pub(crate) speaks_version_3: Option<(IpAddr, Instant)>,
 }
@@ -70,12 +81,14 @@ impl Router {
             hold_again: None,
             lesser_until: None,
             resigned: false,
+            unprepared: false,
             rival: None,
             is_below_owner: false,
             master: None,
             counters: Counters::default(),
             learned: None,
             oddities: Oddities::default(),
+            pause: None,
             speaks_version_3: None,
         }
     }
@@ -114,7 +127,7 @@ impl Router {
 
     /// Takes nothing from a Master, whatever its priority.
     pub(crate) fn stays_back(&self) -> bool {
-        self.stepped_back || self.resigned
+        self.stepped_back || self.resigned || self.unprepared
     }
 
     /// An advertisement would leave.
@@ -158,7 +171,11 @@ impl Router {
     /// Backup for the first time.
     pub(crate) fn first_backup(&self, now: Instant) -> Backup {
         let mut backup = self.backup(now);
-        if self.spec.wish == Wish::Master && !self.priority.is_owner() && !self.resigned {
+        if self.spec.wish == Wish::Master
+            && !self.priority.is_owner()
+            && !self.resigned
+            && !self.unprepared
+        {
             let interval = self.spec.slowest_interval();
             let wait = timing::wishful_start(self.spec.version, interval);
             backup.master_down = now + wait;
@@ -358,10 +375,34 @@ impl Router {
 
     /// Asks for an advertisement now and puts the next one off by an interval.
     pub(crate) fn advertise_now(&mut self, now: Instant, out: &mut VecDeque<Action>) {
+        self.pause = None;
         self.advertise(self.priority.into(), out);
         let next = now + self.spec.advert_int;
         if let Phase::Master(master) = &mut self.phase {
             master.advertise = next;
+        }
+    }
+
+    /// Tells the Backups an interval that is longer than ours, once, so that they wait longer for what comes next: this
+    /// process is about to be replaced. They follow the Master's interval (RFC 9568 section 6.4.2); version 2 knows no such
+    /// thing, and need not. Without a pause the next advertisement tells our own again.
+    pub(crate) fn announce_pause(
+        &mut self,
+        interval: Duration,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) {
+        let is_needed = self.spec.version == Version::V3
+            && !self.spec.also_version_2
+            && self.spec.advert_int < interval;
+        if let Phase::Master(master) = &mut self.phase
+            && is_needed
+        {
+            master.advertise = now + interval;
+            // As always we take the others to be configured as we are. Their skew is left out of account.
+            let others_wait = interval * u32::from(self.spec.down_timer_adverts.get());
+            self.pause = Some(Pause { interval, others_wait_until: now + others_wait });
+            self.advertise(self.priority.into(), out);
         }
     }
 
@@ -377,6 +418,7 @@ impl Router {
         let interval = self.spec.advert_int;
         let Phase::Master(master) = &mut self.phase else { return };
         if master.advertise <= now {
+            self.pause = None;
             let next = master.advertise + interval;
             master.advertise = if next <= now { now + interval } else { next };
             self.advertise(self.priority.into(), out);
@@ -430,6 +472,7 @@ impl Router {
     ) {
         let (from, to) = (self.state(), phase.state());
         self.phase = phase;
+        self.pause = None;
         self.check(now);
         self.since = now;
         match (from, to) {

@@ -203,6 +203,21 @@ impl Routers {
         self.with(router, |group, _, _| group.rejoin());
     }
 
+    /// This process will be silent for a moment and then replaced: Masters ask the others to wait, for up to `interval`.
+    pub fn announce_pause(&mut self, interval: Duration, now: Instant) {
+        for group in &mut self.groups {
+            for member in &mut group.members {
+                member.announce_pause(interval, now, &mut self.actions);
+            }
+        }
+    }
+
+    /// A router lacks what it needs as Master (`false`), or has it from now on. Until then its whole group leaves every
+    /// Master alone, as after [`Routers::resign`], and takes over where there is none.
+    pub fn prepare(&mut self, router: RouterId, is_prepared: bool) {
+        self.with(router, |group, _, _| group.prepare(is_prepared));
+    }
+
     /// Hands everything over and stops. Done when [`Routers::is_stopped`].
     pub fn shutdown(&mut self, now: Instant) {
         self.is_stopping = true;
@@ -315,7 +330,7 @@ impl Routers {
             version,
             vrid: spec.id.vrid,
             priority,
-            interval: spec.advert_int,
+            interval: router.pause.map_or(spec.advert_int, |pause| pause.interval),
             addresses: &spec.addresses,
             auth: spec.auth,
             checksum: spec.checksum,
@@ -337,6 +352,8 @@ impl Routers {
             priority: router.priority,
             holding: router.holding,
             resigned: router.resigned,
+            unprepared: router.unprepared,
+            others_wait_until: router.pause.map(|pause| pause.others_wait_until),
             source: router.source(),
             master: router.master,
             counters: &router.counters,

@@ -183,6 +183,7 @@ const VALUES: &[Row] = &[
     ("*", "lvs_timeouts", "s", "0..2678400", "the kernel's: tcp 900, tcpfin 120, udp 300"),
     ("*", "lvs_flush_on_stop lvs_flush_onstop", "", "VS", "off"),
     ("*", "lvs_sync_daemon", "", "", "no daemon"),
+    ("*", "lvs_sync_wait", "", "", "0"),
     ("web", "listen", "", "an address, port 9650", "required"),
     ("web", "host", "", "a name", "the host's own and localhost"),
     ("log", "format", "", "text, json", "text"),

@@ -103,6 +103,9 @@ pub struct Global {
     pub lvs_flush_on_stop: FlushOnStop,
     /// `lvs_sync_daemon`.
     pub lvs_sync_daemon: Option<SyncDaemon>,
+    /// `lvs_sync_wait` (evenkeel's own), zero: how long a director that starts leaves a lesser master alone at most, until the
+    /// connections of the other one have arrived.
+    pub lvs_sync_wait: Duration,
     /// `lvs_resync` (evenkeel's own): how often the kernel's table is read again, 5 s; zero never.
     pub lvs_resync: Duration,
     /// `lvs_resync SECONDS [repair | observe]`: what becomes of rows that something else has changed.
@@ -178,6 +181,7 @@ impl Default for Global {
             lvs_flush: false,
             lvs_flush_on_stop: FlushOnStop::Off,
             lvs_sync_daemon: None,
+            lvs_sync_wait: Duration::ZERO,
             lvs_resync: Duration::from_secs(5),
             lvs_drift: DriftPolicy::Repair,
             lvs_sysctl: std::collections::BTreeMap::new(),

@@ -16,6 +16,9 @@ use crate::router::spec::{AFTER_RELEASE, RouterWorkerSpec};
 /// A hand-over gets at least this long, however short the stop.
 const LEAST_HAND_OVER: Duration = Duration::from_millis(200);
 
+/// The interval that others are told when this process is about to be replaced: a process starts within it on a slow host.
+const PAUSE: Duration = Duration::from_secs(1);
+
 impl CoreLoop {
     pub(super) fn handle_orders(&mut self) {
         self.end.acknowledge();
@@ -48,6 +51,13 @@ impl CoreLoop {
                 let samples = self.samples();
                 self.end.report(Report::Samples(samples));
             }
+            Order::Pause => {
+                self.routers.announce_pause(PAUSE, self.clock.now());
+                self.settle();
+                self.report_standing();
+                self.end.report(Report::Pausing);
+            }
+            Order::Prepared(router) => self.routers.prepare(router, true),
             Order::Announce(router) => self.announce_router(router),
             Order::Stop => self.stop(),
         }
@@ -91,7 +101,7 @@ impl CoreLoop {
 
     pub(super) fn take_over(&mut self, spec: RouterWorkerSpec, start: Option<Start>) {
         let now = self.clock.now();
-        let Start { resume, left, scripts, resigned, paths, settings, .. } =
+        let Start { resume, left, scripts, resigned, unprepared, paths, settings, .. } =
             start.unwrap_or_default();
         self.stop_within = spec.stop_within;
         self.raise.set(spec.process.auto);
@@ -131,6 +141,7 @@ impl CoreLoop {
                 self.watch(router);
             }
         }
+        unprepared.into_iter().for_each(|router| self.routers.prepare(router, false));
         resigned.into_iter().for_each(|router| self.routers.resign(router, now));
         self.configured = true;
         self.open_sockets(now);

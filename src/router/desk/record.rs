@@ -71,6 +71,7 @@ impl Desk<'_> {
             | Report::Operated(..)
             | Report::Pong(_)
             | Report::Status(..)
+            | Report::Pausing
             | Report::Samples(_)
             | Report::Stopped => {}
         }

@@ -42,6 +42,7 @@ impl Desk<'_> {
             }
             Message::Log { format, levels } => crate::log::follow(format, &levels),
             Message::Stop => self.stop(),
+            Message::Pause => self.order(Order::Pause),
             Message::Operate { id, order } => {
                 let operation = self.next_query;
                 self.next_query += 1;
@@ -52,6 +53,7 @@ impl Desk<'_> {
             Message::TellPaths => self.tell_paths(),
             Message::TellInstances => self.tell_instances(),
             Message::Digests(digests) => self.handle_digests(digests),
+            Message::Connections(count) => self.handle_connections(count),
             Message::Query { id } => {
                 let query = self.next_query;
                 self.next_query += 1;
@@ -73,6 +75,8 @@ impl Desk<'_> {
             | Message::TellQuorums(_)
             | Message::Paths(_)
             | Message::TellDigests
+            | Message::TellConnections
+            | Message::Pausing
             | Message::Event(_) => {
                 warn!(from = %incoming.from, "a message that is not for this worker")
             }

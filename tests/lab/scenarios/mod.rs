@@ -4,6 +4,7 @@ mod bfd;
 mod burden;
 mod checks;
 mod conformance;
+mod connections;
 mod dr;
 mod drill;
 mod dynamic;
@@ -76,6 +77,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         drill::SCENARIOS,
         interop_forms::SCENARIOS,
         conformance::SCENARIOS,
+        connections::SCENARIOS,
         ops::SCENARIOS,
         ill::SCENARIOS,
         checks::SCENARIOS,

@@ -13,15 +13,23 @@ use crate::kernel_view;
 use crate::runner::Scenario;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario::alone("upgrade_of_the_master_is_not_noticed", 90, of_the_master),
+    Scenario::alone("upgrade_of_the_master_is_not_noticed", 90, |keeper| {
+        of_the_master(keeper, Pace::Second);
+    }),
+    Scenario::alone("upgrade_of_the_master_at_100_ms_is_not_noticed", 90, |keeper| {
+        of_the_master(keeper, Pace::Tenth);
+    }),
+    Scenario::alone("upgrade_of_the_master_at_10_ms_is_not_noticed", 90, |keeper| {
+        of_the_master(keeper, Pace::Hundredth);
+    }),
     Scenario::together("upgrade_refused_by_a_mistake_changes_nothing", 60, refused),
 ];
 
 const WORKERS: [&str; 3] = ["lvs", "vrrp", "ops"];
 
 /// Twice, since the second one is done by a program that has inherited everything itself.
-fn of_the_master(keeper: &Arc<Keeper>) {
-    let pair = Pair::start(keeper, [Evenkeel; 2], Pace::Second);
+fn of_the_master(keeper: &Arc<Keeper>, pace: Pace) {
+    let pair = Pair::start(keeper, [Evenkeel; 2], pace);
     let director = &pair.directors[0];
     let rules = kernel_view::rules(pair.d1());
     let turns = pair.adverts_of(pair.d2()).len();
@@ -41,10 +49,13 @@ fn of_the_master(keeper: &Arc<Keeper>) {
         assert_eq!(kernel_view::rules(pair.d1()), rules);
         thread::sleep(Duration::from_secs(4));
     }
+    let adverts = pair.adverts_of(pair.d1());
+    let gaps = adverts.windows(2).map(|two| two[1].at.saturating_sub(two[0].at));
+    keeper.figure(&format!("longest silence of the master {:?}", gaps.max().unwrap_or_default()));
     let report = client.stop();
     keeper.figure(&report.to_string());
-    assert_eq!(report.failed(), 0, "{report:?}");
     assert_eq!(pair.adverts_of(pair.d2()).len(), turns, "the backup never spoke");
+    assert_eq!(report.failed(), 0, "{report:?}");
     assert!(kernel_view::holds(pair.d1(), VIP) && !kernel_view::holds(pair.d2(), VIP));
     // It is a whole director: it reads its configuration again, and it stops as one does.
     director.command("reload").expect("a reload");

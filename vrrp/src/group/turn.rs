@@ -76,6 +76,7 @@ impl Group {
             router.resume = None;
             router.stepped_back = false;
             router.resigned = false;
+            router.unprepared = false;
             router.master = None;
             let phase = Phase::Master(router.master_from(now));
             router.enter(phase, cause_of(router), now, out);

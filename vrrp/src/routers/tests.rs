@@ -2,6 +2,8 @@
 
 mod both_versions;
 mod groups;
+mod pausing;
+mod preparing;
 mod reload;
 mod rules;
 mod stalls;

@@ -36,6 +36,10 @@ pub(super) const LVS: &[Keyword<Draft>] = &[
         "INTERFACE [[inst] INSTANCE] [id 0..255] [maxlen BYTES] [port PORT] [ttl 1..255] [group ADDRESS]",
         sync_daemon,
     ),
+    acts("lvs_sync_wait", "SECONDS", |decoder, directive, draft| {
+        let time = decoder.time(directive, Duration::ZERO..=DAY);
+        draft.global.lvs_sync_wait = time.unwrap_or_default();
+    }),
     acts("lvs_resync", "SECONDS [repair | observe]", |decoder, directive, draft| {
         decoder.surplus(directive, 2);
         let Some(word) = directive.arguments.first() else {
