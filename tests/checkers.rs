@@ -107,9 +107,10 @@ fn dns() {
     assert_eq!(
         told("DNS_CHECK {\n type ANY\n name a..b\n}"),
         [
-            ":6:7: error: `ANY` for `type`: one of A, NS, CNAME, SOA, MX, TXT, AAAA, RRSIG, DNSKEY is wanted [bad-value]",
-            ":7:7: error: `name`: a domain name has labels of 1 to 63 letters, digits, - and _, found \
-             \"a..b\" [bad-value]",
+            ":6:7: warning: `ANY` for `type`: one of A, NS, CNAME, SOA, MX, TXT, AAAA, RRSIG, DNSKEY is wanted; it is \
+             skipped with its line, as in keepalived [bad-value]",
+            ":7:7: warning: `name`: a domain name has labels of 1 to 63 letters, digits, - and _, found \
+             \"a..b\"; it is skipped with its line, as in keepalived [bad-value]",
         ]
     );
 }
@@ -195,7 +196,7 @@ fn regex() {
             ":8:8: error: `regex`: a look-ahead at byte 1 is of PCRE2 and not possible here [regex] (help: what this \
              engine has of PCRE2 stands in docs/migration.md)",
             ":9:16: error: `firstline` is of PCRE2 and not possible here [regex]",
-            ":9:26: error: `case` for `regex_options`: an option of PCRE2, as caseless or multiline, is wanted \
+            ":9:26: warning: `case` for `regex_options`: an option of PCRE2, as caseless or multiline, is wanted; it is skipped with its line, as in keepalived \
              [bad-value]",
             ":10:2: warning: `regex_stack` has no effect: the engine needs no stack [no-effect] (help: keepalived \
              sets the stack of its pattern engine)",

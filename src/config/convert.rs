@@ -5,7 +5,7 @@
 //! what these have not in common is put under `when` or `unless`. What comes out is read again for each of them, and
 //! must give the model that the original gives.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use super::context::Context;
@@ -143,12 +143,14 @@ impl Original<'_> {
             let Readings { diagnostics, .. } = &mut readings;
             let errors = diagnostics.count(Severity::Error);
             let tree = super::parse(self.name, self.bytes, self.grammar, context, diagnostics);
-            let Some(tree) = tree.filter(|_| diagnostics.count(Severity::Error) == errors) else {
+            let Some(mut tree) = tree.filter(|_| diagnostics.count(Severity::Error) == errors)
+            else {
                 readings.configs.push(None);
                 continue;
             };
             let decoded = decode::decode(&tree, Host::Any, diagnostics);
             readings.ignored.extend(decoded.ignored);
+            put_instead(&mut tree, &decoded.instead);
             readings.configs.push(decoded.config);
             readings.trees.push(tree);
         }
@@ -231,6 +233,21 @@ fn line_of(diagnostics: &Diagnostics, span: Span) -> (Option<String>, usize) {
     let place = diagnostics.sources().place(span);
     let first = diagnostics.sources().names().next();
     (Some(place.file).filter(|file| first != Some(file)), place.line)
+}
+
+/// Puts what is taken in the place of words that are wrong.
+fn put_instead(block: &mut Block, instead: &HashMap<Span, String>) {
+    if instead.is_empty() {
+        return;
+    }
+    for directive in &mut block.directives {
+        for word in std::iter::once(&mut directive.name).chain(&mut directive.arguments) {
+            if let Some(other) = instead.get(&word.span) {
+                word.text = other.as_str().into();
+            }
+        }
+        directive.block.iter_mut().for_each(|inner| put_instead(inner, instead));
+    }
 }
 
 fn walk<'t>(block: &'t Block, visit: &mut impl FnMut(&'t Directive)) {
@@ -320,5 +337,27 @@ mod tests {
         assert!(kdl.contains("router_id \"one\"") && !kdl.contains("quorum"), "{kdl}");
         assert!(!kdl.contains("when"), "{kdl}");
         assert!(kept(text, &["lb1", "lb2"]).contains("unless \"lb1\" { quorum 2 }"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_left_out_or_replaced() {
+        let text = "vrrp_instance V {\n state MASTER\n interface eth0\n virtual_router_id 5\n priority x\n \
+            advert_int y\n notify_master /bin/true\n notify_master /bin/false\n mcast_src_ip 10.0.0.2/24\n \
+            track_interface {\n  eth1 weight 900\n }\n virtual_ipaddress {\n  10.0.0.100/33\n  \
+            10.0.0.101/24 label a-label-of-many-letters\n  10.0.0.102/24 scope city\n  VIP\n }\n \
+            virtual_routes {\n  10.9.0.0/16 via x\n  10.8.0.0/16 via 10.0.0.9\n }\n}\n\
+            virtual_server 10.0.0.100 80 {\n lb_algo x\n persistence_timeout 0\n protocol TCP\n quorum 0\n \
+            real_server 10.0.0.x 80 {\n  weight 2\n }\n real_server 10.0.0.3/24 80 {\n  weight x\n  HTTP_GET {\n   \
+            url {\n    status_code 200\n   }\n   url {\n    path /\n    status_code x\n   }\n   bindto fd00::1\n  }\n }\n}\n\
+            virtual_server foo 80 {\n protocol TCP\n real_server 10.0.0.3 80 {\n }\n}\n";
+        let kdl = kept(text, &["lb1"]);
+        for wanted in
+            ["priority 100", "\"10.0.0.100/32\"", "real_server \"10.0.0.3\" 80", "// left out: "]
+        {
+            assert!(kdl.contains(wanted), "{wanted}\nis missing in\n{kdl}");
+        }
+        for unwanted in ["\n    advert_int", "notify_master \"/bin/false", "scope=", "weight=900"] {
+            assert!(!kdl.contains(unwanted), "{unwanted}\nstands in\n{kdl}");
+        }
     }
 }

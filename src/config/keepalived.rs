@@ -138,7 +138,7 @@ impl<'a> Parser<'a> {
             let message = "a block without a keyword before it";
             self.diagnostics.push(
                 Diagnostic::error("syntax", span, message).help(
-                    "a block is written `keyword arguments {`, with its end `}` further down",
+                    "a block is written `keyword arguments {`, with its end `}` further down; `{{ ... }}` is a template's, to be filled in first",
                 ),
             );
             self.level().directives.push(Directive::new(Word::nothing(span), Vec::new()));

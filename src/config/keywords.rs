@@ -4,7 +4,7 @@
 mod values;
 mod would;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -19,6 +19,9 @@ const UNREAD: &[(&str, &str)] = &[
     ("SSL", "password ca certificate key"),
     ("auth_hmac", "key active_key anti_replay time_window mode"),
 ];
+
+/// The keywords of keepalived.
+const KEEPALIVED: &str = include_str!("keywords/keepalived.txt");
 
 /// Stands for all blocks.
 const ANY_BLOCK: &str = "any block";
@@ -103,6 +106,13 @@ pub(super) fn rows() -> Vec<Row> {
         }));
     }
     rows
+}
+
+/// Whether keepalived has this keyword: the others are ours.
+pub(super) fn is_of_keepalived(name: &str) -> bool {
+    static WORDS: LazyLock<HashSet<&str>> =
+        LazyLock::new(|| KEEPALIVED.split_whitespace().collect());
+    WORDS.contains(name)
 }
 
 /// Whether a word is a keyword anywhere.

@@ -241,4 +241,5 @@ proptest! {
     }
 }
 
+mod damaged;
 mod generated;

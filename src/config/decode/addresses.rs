@@ -91,7 +91,7 @@ fn broadcast(decoder: &mut Decoder<'_>, word: &Word, draft: &mut Draft) {
     draft.broadcast = match (&*word.text, draft.address.value) {
         (_, IpAddr::V6(_)) => {
             let message = "IPv6 has no broadcast address";
-            return decoder.report(Diagnostic::error("bad-value", word.span, message));
+            return decoder.wrong(Diagnostic::error("bad-value", word.span, message));
         }
         ("+", IpAddr::V4(_)) => Broadcast::Auto,
         ("-", IpAddr::V4(_)) => Broadcast::None,
@@ -115,19 +115,24 @@ impl Decoder<'_> {
             if line.name.form == Form::Other {
                 continue;
             }
-            let Some(mut draft) = self.virtual_address(&line.name) else { continue };
-            if line.block.is_some() {
-                let message = "an address takes no block";
-                self.report(Diagnostic::error("surplus-block", line.head(), message));
-            }
-            let own = self.own_options(line);
-            self.options(&line.arguments[..own], &line.properties, OPTIONS, &mut draft);
-            addresses.push(draft);
+            let address = self.entry(line, |decoder| decoder.address_line(line));
+            addresses.extend(address.flatten());
         }
         if directive.arguments.is_empty() && directive.children().is_empty() {
             self.empty(directive);
         }
         addresses
+    }
+
+    fn address_line(&mut self, line: &Directive) -> Option<Draft> {
+        let mut draft = self.virtual_address(&line.name)?;
+        if line.block.is_some() {
+            let message = "an address takes no block";
+            self.report(Diagnostic::error("surplus-block", line.head(), message));
+        }
+        let own = self.own_options(line);
+        self.options(&line.arguments[..own], &line.properties, OPTIONS, &mut draft);
+        Some(draft)
     }
 
     /// An address with or without its prefix length.
@@ -146,12 +151,17 @@ impl Decoder<'_> {
             Some(Ok(length)) if length <= most => Some(length),
             Some(_) => None,
         };
-        let Some(prefix) = prefix else {
-            let found = super::value::shown(word);
-            let message =
-                format!("`{found}`: a prefix length from 0 to {most} is wanted after the slash");
-            self.report(Diagnostic::error("bad-value", word.span, message));
-            return None;
+        let prefix = match prefix {
+            Some(prefix) => prefix,
+            None => {
+                let found = super::value::shown(word);
+                let message = format!(
+                    "`{found}`: a prefix length from 0 to {most} is wanted after the slash"
+                );
+                let told = Diagnostic::error("bad-value", word.span, message);
+                self.instead(word, format!("{address}/{most}"), told)?;
+                most
+            }
         };
         Some(Draft {
             address: At { value: address, span: word.span },
@@ -166,17 +176,12 @@ impl Decoder<'_> {
         })
     }
 
-    /// Text that could not be meant as an address is passed over as in keepalived; a mistyped address must not be.
     fn no_address(&mut self, word: &Word) {
         let found = super::value::shown(word);
         let message = format!("`{found}` is no IP address");
         let diagnostic = Diagnostic::error("bad-value", word.span, message)
             .help("one address a line: 10.0.0.100/24 dev eth0 label eth0:1");
-        if word.text.contains(|c: char| c.is_ascii_hexdigit()) {
-            self.report(diagnostic);
-        } else {
-            self.passed_over(diagnostic);
-        }
+        self.wrong(diagnostic);
     }
 
     /// How many of a line's words are options of its address: a second address on the line is an unknown option to

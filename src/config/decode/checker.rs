@@ -25,7 +25,7 @@ use super::udp::UdpDraft;
 use super::{At, Decoder, Keyword, Keywords, acts, bfd};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
-use crate::config::model::{Checker, Command, ScriptUser};
+use crate::config::model::{Checker, Command};
 use crate::config::source::Span;
 use crate::config::tree::Directive;
 
@@ -152,7 +152,7 @@ pub(super) struct MiscDraft {
     command: Option<At<Command>>,
     timeout: Option<Duration>,
     dynamic: bool,
-    user: Option<ScriptUser>,
+    user: super::command::Account,
 }
 
 impl Paced for MiscDraft {
@@ -178,7 +178,7 @@ impl Keywords for MiscDraft {
                 draft.dynamic = decoder.flag(directive);
             }),
             acts("user", "USER [GROUP]", |decoder, directive, draft| {
-                draft.user = decoder.account_of(directive);
+                draft.user = decoder.script_account(directive);
             }),
         ],
     ];
@@ -371,15 +371,20 @@ impl Decoder<'_> {
     }
 
     fn connection(&mut self, connect: &ConnectDraft, pace: &Pace, target: Target) -> Connection {
+        let mut bind_to = connect.bind_to.map(|address| address.value);
         if let Some(At { value, span }) = connect.bind_to
             && value.is_ipv4() != target.addr.is_ipv4()
         {
-            let message = format!("{} cannot be asked from {value}: another family", target.addr);
-            self.report(Diagnostic::error("family", span, message));
+            let message = format!(
+                "{} cannot be asked from {value}: another family; `bindto` is left out",
+                target.addr
+            );
+            self.passed_over(Diagnostic::warning("family", span, message));
+            bind_to = None;
         }
         let default = Connection::default();
         Connection {
-            bind_to: connect.bind_to.map(|address| address.value),
+            bind_to,
             bind_port: connect.bind_port,
             bind_if: connect.bind_if.map(|name| name.as_str().into()),
             fwmark: connect.fwmark,
@@ -401,7 +406,8 @@ impl Decoder<'_> {
             );
             return None;
         };
-        let script = self.runnable(command, misc.user, keyword)?;
+        let user = self.secured(misc.user, command.span);
+        let script = self.runnable(command, user, keyword)?;
         let command = match script.command {
             Command::Words(words) => ScriptCommand::Argv(words),
             Command::Shell(line) => ScriptCommand::Shell(line),

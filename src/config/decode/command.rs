@@ -14,6 +14,18 @@ use crate::config::tree::{Directive, Word};
 const SHELL_WORDS: [&str; 13] =
     ["|", "||", "&", "&&", ";", ">", ">>", "<", "2>", "2>&1", ">&2", "1>&2", "&>"];
 
+/// Whom a script runs as.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Account {
+    /// Nothing is said: `script_user`.
+    #[default]
+    Default,
+    /// This one.
+    Of(ScriptUser),
+    /// One that this host does not have, which was told: it must not run as another.
+    Unknown,
+}
+
 impl Decoder<'_> {
     /// A command without user: `script`, `misc_path`.
     pub(super) fn command(&mut self, directive: &Directive) -> Option<At<Command>> {
@@ -51,9 +63,9 @@ impl Decoder<'_> {
         }
         let command = self.split(word)?;
         let user = match user {
-            None => None,
+            None => Account::Default,
             Some(user) => match self.account(user, group) {
-                Ok(account) => Some(account),
+                Ok(account) => Account::Of(account),
                 Err(diagnostic) => {
                     let span = directive.head();
                     let message =
@@ -130,7 +142,21 @@ impl Decoder<'_> {
         Ok(ScriptUser { name: name.to_owned(), group, uid, gid })
     }
 
-    /// `user NAME [GROUP]` and `script_user`.
+    /// `user NAME [GROUP]` of a script. Without that account the script is left out.
+    pub(super) fn script_account(&mut self, directive: &Directive) -> Account {
+        let Some(user) = self.first_word(directive) else { return Account::Unknown };
+        self.surplus(directive, 2);
+        match self.account(user, directive.arguments.get(1)) {
+            Ok(account) => Account::Of(account),
+            Err(diagnostic) => {
+                let message = format!("{}; the script is left out", diagnostic.message);
+                self.passed_over(Diagnostic { message, ..diagnostic });
+                Account::Unknown
+            }
+        }
+    }
+
+    /// `script_user`. Another account is not taken instead: that might be root's.
     pub(super) fn account_of(&mut self, directive: &Directive) -> Option<ScriptUser> {
         let user = self.first_word(directive)?;
         self.surplus(directive, 2);
@@ -143,14 +169,34 @@ impl Decoder<'_> {
         }
     }
 
+    /// Whom a check runs as. With script security and nobody named keepalived leaves it out, lest it run as root.
+    pub(super) fn secured(&mut self, user: Account, span: Span) -> Account {
+        let unnamed = matches!(user, Account::Default) && self.script_user.is_none();
+        if !(unnamed && self.script_security && self.host.counts()) {
+            return user;
+        }
+        let message = "enable_script_security without `script_user`, and this host has no account `keepalived_script`: it is left out, as in keepalived";
+        self.passed_over(Diagnostic::warning("script-security", span, message).help(
+            "say whom scripts run as: script_user root in global_defs, or create the account",
+        ));
+        Account::Unknown
+    }
+
     /// Fills in the user, and leaves out what this host cannot or must not run, as keepalived does.
     pub(super) fn runnable(
         &mut self,
         command: At<Command>,
-        user: Option<ScriptUser>,
+        user: Account,
         keyword: Span,
     ) -> Option<Script> {
-        let user = user.or_else(|| self.script_user.clone());
+        let user = match user {
+            Account::Default => self.script_user.clone(),
+            Account::Of(user) => Some(user),
+            Account::Unknown => {
+                self.ignored.insert(keyword);
+                return None;
+            }
+        };
         let At { value: mut command, span } = command;
         if let Command::Words(words) = &mut command
             && self.host.counts()

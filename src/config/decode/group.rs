@@ -32,7 +32,7 @@ impl Decoder<'_> {
         let mut group = Group { name, entries: Vec::new(), refused: false, used: false };
         for child in directive.children().iter().filter(|child| child.name.form != Form::Other) {
             let span = child.head();
-            match self.group_entry(child) {
+            match self.entry(child, |decoder| decoder.group_entry(child)).flatten() {
                 Some(targets) => {
                     group.entries.extend(targets.into_iter().map(|value| At { value, span }));
                 }
@@ -102,12 +102,15 @@ impl Decoder<'_> {
                 Some(group.entries.clone())
             }
             None => {
-                let message = format!("there is no virtual_server_group `{}`", name.text);
+                let message = format!(
+                    "there is no virtual_server_group `{}`: the virtual server is left out",
+                    name.text
+                );
                 let names = groups.iter().map(|group| group.name.value.as_str());
                 let near = crate::config::suggest::nearest(&name.text, names);
-                let mut told = Diagnostic::error("unresolved", span, message);
+                let mut told = Diagnostic::warning("unresolved", span, message);
                 told.help = near.map(|near| format!("did you mean `{near}`?"));
-                self.report(told);
+                self.passed_over(told);
                 None
             }
         }

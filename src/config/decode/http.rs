@@ -60,7 +60,7 @@ const HTTP: &[Keyword<HttpDraft>] = &[
         "{ path PATH [status_code ...] [digest ...] [regex ...] [virtualhost ...] }",
         |decoder, directive, draft| {
             let url = decoder.url(directive);
-            draft.urls.push(url);
+            draft.urls.extend(url);
         },
     ),
     acts("virtualhost", "NAME", |decoder, directive, draft| {
@@ -129,21 +129,24 @@ impl Keywords for UrlDraft {
 }
 
 impl Decoder<'_> {
-    fn url(&mut self, directive: &Directive) -> UrlDraft {
+    fn url(&mut self, directive: &Directive) -> Option<UrlDraft> {
         let mut url = UrlDraft::default();
         self.block(directive, &mut url);
-        if url.path.is_none() && !directive.has("path") {
-            let message = "this `url` has no `path`";
-            self.report(
-                Diagnostic::error("missing-keyword", directive.head(), message).help("add: path /"),
-            );
+        if url.path.is_some() {
+            return Some(url);
         }
-        url
+        let span = directive.head();
+        // A path that is wrong was told; it leaves none behind where that is passed over.
+        if !directive.has("path") || self.is_lenient(span) {
+            let message = "this `url` has no `path`";
+            self.wrong(Diagnostic::error("missing-keyword", span, message).help("add: path /"));
+        }
+        None
     }
 
     /// The `url` of a `DR_CHECK`, whose answer is read to the end of its first line.
     pub(super) fn dr_url(&mut self, directive: &Directive) -> Option<DrUrl> {
-        let UrlDraft { path, statuses, virtualhost: host, .. } = self.url(directive);
+        let UrlDraft { path, statuses, virtualhost: host, .. } = self.url(directive)?;
         let of_body = ["digest", "regex", "regex_no_match"];
         if let Some(word) = of_body.into_iter().find(|word| directive.has(word)) {
             let message = format!("DR_CHECK looks at the status alone, not at `{word}`");
@@ -207,7 +210,7 @@ impl Decoder<'_> {
         match Statuses::try_from(ranges) {
             Ok(statuses) => Some(statuses),
             Err(error) => {
-                self.report(Diagnostic::error(
+                self.wrong(Diagnostic::error(
                     "bad-value",
                     directive.head(),
                     format!("`status_code`: {error}"),

@@ -12,6 +12,7 @@ use super::notify::Notifies;
 use super::options::{OptionWord, value};
 use super::track::{Trackers, Tracks};
 use super::{At, Decoder, Keyword, Keywords, acts, many, not_yet, refused, route, rule, vmac};
+use crate::config::diagnostic::Diagnostic;
 use crate::config::keywords;
 use crate::config::model::{InitialState, Notify, UnicastPeer};
 use crate::config::source::Span;
@@ -72,6 +73,7 @@ pub(super) struct Draft {
     pub(super) announce: AnnounceDraft,
     pub(super) trackers: Trackers,
     pub(super) notify: Notify,
+    pub(super) sync_interface: Option<At<IfName>>,
     pub(super) smtp_alert: Option<bool>,
     pub(super) notify_priority_changes: Option<bool>,
 }
@@ -140,6 +142,14 @@ const IDENTITY: &[Keyword<Draft>] = &[
     acts("interface", "INTERFACE", |decoder, directive, draft| {
         let Some(word) = decoder.word(directive) else { return };
         draft.interface = decoder.interface(word).map(|value| At { value, span: word.span });
+        if word.is("lo") {
+            let message = "no other router is heard on the loopback interface";
+            decoder.report(
+                Diagnostic::warning("loopback", word.span, message).help(
+                    "keepalived does not run with it: name the interface to the other routers",
+                ),
+            );
+        }
     }),
     acts("virtual_router_id", "1..255", |decoder, directive, draft| {
         let Some(word) = decoder.word(directive) else { return };
@@ -149,7 +159,10 @@ const IDENTITY: &[Keyword<Draft>] = &[
     }),
     acts("priority", "1..255", |decoder, directive, draft| {
         let Some(word) = decoder.word(directive) else { return };
-        let priority: Option<u8> = decoder.number_in(word, 1..=255);
+        let priority = match word.text.parse() {
+            Ok(number @ 1..=255_u8) => Some(number),
+            Ok(_) | Err(_) => decoder.no_priority(word),
+        };
         let priority = priority.and_then(|priority| Priority::try_from(priority).ok());
         draft.priority = priority.map(|value| At { value, span: word.span });
     }),
@@ -317,7 +330,11 @@ const RULES: &[Keyword<Draft>] = &[
     acts("notify_priority_changes", "[BOOL]", |decoder, directive, draft| {
         draft.notify_priority_changes = decoder.switch(directive);
     }),
-    not_yet("lvs_sync_daemon_interface", "INTERFACE", "say `lvs_sync_daemon` in global_defs"),
+    acts("lvs_sync_daemon_interface", "INTERFACE", |decoder, directive, draft| {
+        let Some(word) = decoder.word(directive) else { return };
+        let name = decoder.parsed(word);
+        draft.sync_interface = name.map(|value| At { value, span: directive.head() });
+    }),
     not_yet("linkbeat_use_polling", "", "the kernel tells of links by itself"),
     not_yet("debug", "0..4", "RUST_LOG sets what is logged"),
 ];

@@ -15,7 +15,8 @@ use crate::ops::told::spec::{Login, Secret, Security, WebhookSpec};
 pub(super) const MAIL: &[Keyword<Draft>] = &[
     // Names the director in mails, webhooks and SNMP.
     acts("router_id", "NAME", |decoder, directive, draft| {
-        draft.global.router_id = decoder.text(directive);
+        let name = decoder.word_or_skipped(directive);
+        draft.global.router_id = name.map(|name| name.text.to_string());
     }),
     acts("notification_email", "{ ADDRESS ... }", |decoder, directive, draft| {
         let words = decoder.list(directive);

@@ -40,6 +40,7 @@ mod rule;
 mod script;
 mod service;
 mod smtp;
+mod stray;
 mod sync_group;
 mod terms;
 mod tls;
@@ -51,8 +52,9 @@ mod value;
 mod virtual_server;
 mod vmac;
 mod weigh;
+mod wrong;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use checkers::CheckSpec;
@@ -63,7 +65,6 @@ use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::keywords;
 use super::model::{Config, ScriptUser};
 use super::source::{Grammar, Span};
-use super::suggest;
 use super::tree::{Block, Directive, Form, Property};
 
 /// What decoding gives: the model, unless an error stands in the way, and the words that went unused.
@@ -72,6 +73,8 @@ pub(super) struct Decoded {
     pub(super) config: Option<Config>,
     /// Words and directives that were told and left out; a conversion leaves them out too.
     pub(super) ignored: HashSet<Span>,
+    /// What stands for words that are wrong.
+    pub(super) instead: HashMap<Span, String>,
 }
 
 /// Decodes a tree. Every mistake goes to `diagnostics`.
@@ -82,6 +85,10 @@ pub(super) fn decode(tree: &Block, host: Host, diagnostics: &mut Diagnostics) ->
         keyword: ("", ""),
         properties_read: true,
         ignored: HashSet::new(),
+        instead: HashMap::new(),
+        stake: None,
+        in_our_block: false,
+        wrong_values: 0,
         waiting: BTreeMap::new(),
         script_user: None,
         script_security: false,
@@ -96,8 +103,8 @@ pub(super) fn decode(tree: &Block, host: Host, diagnostics: &mut Diagnostics) ->
     };
     let config = root::decode(&mut decoder, tree);
     decoder.tell_what_waits();
-    let ignored = decoder.ignored;
-    Decoded { config: (!diagnostics.has_errors()).then_some(config), ignored }
+    let Decoder { ignored, instead, .. } = decoder;
+    Decoded { config: (!diagnostics.has_errors()).then_some(config), ignored, instead }
 }
 
 /// A value and the place where it was given.
@@ -192,17 +199,6 @@ fn rows<T: Keywords>(into: &mut Vec<Row>) {
     }
 }
 
-/// Blocks of the outermost level. Where one stands inside another, a brace is missing, and passing it over as
-/// keepalived does would lose a service.
-const BLOCKS: [&str; 6] = [
-    "global_defs",
-    "vrrp_script",
-    "vrrp_track_process",
-    "vrrp_instance",
-    "vrrp_sync_group",
-    "virtual_server",
-];
-
 /// Whether a keyword's properties are keywords of its block.
 fn takes_properties(name: &str) -> bool {
     static DRAFTS: LazyLock<HashSet<&str>> =
@@ -255,6 +251,14 @@ struct Decoder<'a> {
     /// Whether something has looked at its properties.
     properties_read: bool,
     ignored: HashSet<Span>,
+    /// What stands for words that are wrong.
+    instead: HashMap<Span, String>,
+    /// What a wrong value would take with it.
+    stake: Option<wrong::Stake>,
+    /// Whether this is in a block that keepalived does not have.
+    in_our_block: bool,
+    /// How many values were wrong so far.
+    wrong_values: usize,
     /// Keywords that wait for a part of evenkeel that is not there, by what is missing.
     waiting: BTreeMap<&'static str, Vec<Span>>,
     /// `script_user`, once `global_defs` is read.
@@ -323,7 +327,7 @@ impl Decoder<'_> {
         directives: impl IntoIterator<Item = &'d Directive>,
         draft: &mut T,
     ) {
-        let mut seen: Vec<(&'static str, Span)> = Vec::new();
+        let mut seen: Vec<(&'static str, &Directive)> = Vec::new();
         for directive in directives {
             if directive.name.form == Form::Other {
                 continue;
@@ -339,11 +343,14 @@ impl Decoder<'_> {
                 continue;
             };
             if !known.many {
-                let first = seen.iter().find(|(name, _)| *name == known.name);
-                if let Some(&(_, first)) = first {
-                    self.twice(directive, first);
+                match seen.iter().find(|(name, _)| *name == known.name) {
+                    Some(&(_, first)) => self.again(known, directive, first, draft),
+                    None => {
+                        seen.push((known.name, directive));
+                        self.take(known, directive, draft);
+                    }
                 }
-                seen.push((known.name, directive.name.span));
+                continue;
             }
             self.take(known, directive, draft);
         }
@@ -394,7 +401,11 @@ impl Decoder<'_> {
         // The block's keyword is wanted again after its inner ones, for what is said of the whole.
         let outer = std::mem::replace(&mut self.keyword, (name, known.form));
         let read = std::mem::replace(&mut self.properties_read, directive.properties.is_empty());
+        let stake = self.at_stake(directive, name);
+        let in_ours = self.in_our_block;
+        self.in_our_block |= directive.block.is_some() && !keywords::is_of_keepalived(name);
         take(self, directive, draft);
+        (self.stake, self.in_our_block) = (stake, in_ours);
         if !self.properties_read {
             self.surplus_properties(directive);
         }
@@ -424,38 +435,5 @@ impl Decoder<'_> {
             }
             self.report(diagnostic);
         }
-    }
-
-    fn unknown<T: Keywords>(&mut self, directive: &Directive) {
-        let name = &*directive.name.text;
-        let message = match T::BLOCK {
-            "" => format!("`{name}` is no keyword"),
-            block => format!("`{name}` is no keyword of `{block}`"),
-        };
-        if directive.block.is_some() && BLOCKS.contains(&name) {
-            let diagnostic = Diagnostic::error("misplaced", directive.head(), message);
-            let help = format!(
-                "it belongs at the outermost level: a `}}` is missing before it, to end `{}`",
-                T::BLOCK
-            );
-            return self.report(diagnostic.help(help));
-        }
-        let here = T::TABLES.iter().flat_map(|table| table.iter()).map(|known| known.name);
-        let help = match keywords::blocks_of(name).as_slice() {
-            [] => suggest::lookalike(name).or_else(|| {
-                suggest::nearest(name, here).map(|near| format!("did you mean `{near}`?"))
-            }),
-            blocks => Some(format!("it belongs {}", blocks.join(" or "))),
-        };
-        let mut diagnostic = Diagnostic::warning("unknown-keyword", directive.head(), message);
-        diagnostic.help = help;
-        self.passed_over(diagnostic);
-    }
-
-    fn twice(&mut self, directive: &Directive, first: Span) {
-        let message =
-            format!("`{}` stands here a second time; the last one counts", directive.name.text);
-        let diagnostic = Diagnostic::warning("twice", directive.head(), message);
-        self.report(diagnostic.related(first, "the first"));
     }
 }

@@ -22,6 +22,9 @@ pub(super) enum Takes<T: 'static> {
     NotYet(usize, &'static str),
 }
 
+/// Options whose wrong value keepalived skips with the option alone even in a line of a list, routes and rules excepted.
+const ALONE: [&str; 2] = ["scope", "weight"];
+
 /// An option that takes a value.
 pub(super) const fn value<T>(
     name: &'static str,
@@ -64,6 +67,15 @@ impl Decoder<'_> {
             };
             match option.takes {
                 Takes::Value(take) => match words.next() {
+                    Some(value) if self.goes_alone(option.name) => {
+                        let (stake, before) = (self.only_at_stake(value.span), self.wrong_values);
+                        self.take_option(option, value, take, draft);
+                        if self.wrong_values != before {
+                            self.ignored.insert(word.span);
+                            self.wrong_values = before;
+                        }
+                        self.stake = stake;
+                    }
                     Some(value) => self.take_option(option, value, take, draft),
                     None => {
                         let message = format!("`{}` has no value after it", option.name);
@@ -99,6 +111,15 @@ impl Decoder<'_> {
         }
     }
 
+    /// Whether a wrong value leaves the rest of its line as it is.
+    fn goes_alone(&self, option: &str) -> bool {
+        match self.stake {
+            Some(stake) if stake.is_whole() => false,
+            Some(stake) if stake.is_entry => ALONE.contains(&option),
+            Some(_) | None => true,
+        }
+    }
+
     fn take_option<T>(
         &mut self,
         option: &OptionWord<T>,
@@ -129,7 +150,13 @@ impl Decoder<'_> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known here: {}", names().collect::<Vec<_>>().join(", ")),
         };
-        let message = format!("`{}` is no option here and is skipped", super::value::shown(word));
+        let found = super::value::shown(word);
+        if self.stake.is_some_and(|stake| stake.is_whole()) {
+            let message = format!("`{found}` is no option here");
+            self.wrong(Diagnostic::error("unknown-option", span, message).help(help));
+            return false;
+        }
+        let message = format!("`{found}` is no option here and is skipped");
         self.passed_over(Diagnostic::warning("unknown-option", span, message).help(help));
         let meant = table.iter().find(|option| Some(option.name) == near);
         meant.is_some_and(|option| matches!(option.takes, Takes::Value(_)))

@@ -42,7 +42,7 @@ pub(super) const PROCESS: &[Keyword<Draft>] = &[
     }),
     no_effect("bfd_no_swap", "", LOCKED),
     acts("checker_rt_priority", "1..99", |decoder, directive, draft| {
-        draft.global_mut().checker_process.real_time = decoder.number(directive, 1..=99);
+        draft.global_mut().checker_process.real_time = decoder.real_time(directive);
     }),
     no_effect("bfd_rt_priority", "1..99", NO_BFD),
     acts("vrrp_cpu_affinity", "CPU ...", |decoder, directive, draft| {

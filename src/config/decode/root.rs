@@ -205,7 +205,8 @@ impl Decoder<'_> {
             virtual_servers,
         } = draft;
         self.groups_are_used(&groups);
-        let (global, sync_instance) = global.finish();
+        let (mut global, sync_instance) = global.finish();
+        self.sync_by_instance(&mut global, &instances);
         self.unique(
             scripts.iter().map(|one| (one.name.value.as_str(), one.keyword)),
             "vrrp_script",

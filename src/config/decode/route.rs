@@ -205,7 +205,8 @@ impl Decoder<'_> {
     /// The routes of a block, one a line.
     pub(super) fn route_lines(&mut self, directive: &Directive) -> Vec<Draft> {
         let lines = directive.children().iter().filter(|line| line.name.form != Form::Other);
-        let drafts = lines.map(|line| self.route_line(line)).collect();
+        let drafts =
+            lines.filter_map(|line| self.entry(line, |decoder| decoder.route_line(line))).collect();
         if directive.children().is_empty() {
             self.empty(directive);
         }

@@ -168,8 +168,10 @@ impl Decoder<'_> {
             let mut draft = Draft::new(line.head());
             let words: Vec<Word> =
                 std::iter::once(&line.name).chain(&line.arguments).cloned().collect();
-            self.options(&words, &line.properties, OPTIONS, &mut draft);
-            drafts.push(draft);
+            let read = self.entry(line, |decoder| {
+                decoder.options(&words, &line.properties, OPTIONS, &mut draft);
+            });
+            drafts.extend(read.map(|()| draft));
         }
         if directive.children().is_empty() {
             self.empty(directive);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::command::Account;
 use super::track::WeightDraft;
 use super::{At, Decoder, Keyword, Keywords, acts};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
-use crate::config::model::{Command, ScriptUser, VrrpScript};
+use crate::config::model::{Command, VrrpScript};
 use crate::config::source::Span;
 use crate::config::tree::Directive;
 
@@ -21,7 +22,7 @@ pub(super) struct Draft {
     command: Option<At<Command>>,
     /// Whether `script` was given, rightly or wrongly.
     said_command: bool,
-    user: Option<ScriptUser>,
+    user: Account,
     interval: Option<Duration>,
     timeout: Option<Duration>,
     weight: WeightDraft,
@@ -56,7 +57,7 @@ impl Keywords for Draft {
             draft.fall = decoder.number(directive, 1..=i32::MAX.unsigned_abs());
         }),
         acts("user", "USER [GROUP]", |decoder, directive, draft| {
-            draft.user = decoder.account_of(directive);
+            draft.user = decoder.script_account(directive);
         }),
         acts("init_fail", "", |decoder, directive, draft| {
             draft.init_fail = decoder.flag(directive);
@@ -92,15 +93,16 @@ impl Decoder<'_> {
             if draft.said_command {
                 return None;
             }
-            let message = format!("vrrp_script `{name}` has no `script`");
-            self.report(
-                Diagnostic::error("missing-keyword", keyword, message)
+            let message = format!("vrrp_script `{name}` has no `script`: it is left out");
+            self.passed_over(
+                Diagnostic::warning("missing-keyword", keyword, message)
                     .help("say what to run: script \"killall -0 nginx\""),
             );
             return None;
         };
         self.diagnostics.landmarks_mut().mark(Subject::Script(name.to_owned()), command.span);
-        let script = self.runnable(command, draft.user, keyword)?;
+        let user = self.secured(draft.user, command.span);
+        let script = self.runnable(command, user, keyword)?;
         let interval = draft.interval.unwrap_or(Duration::from_secs(1));
         Some(VrrpScript {
             name: name.to_owned(),

@@ -100,10 +100,10 @@ impl Decoder<'_> {
                 if let Some(At { value, span }) = draft.ip_family
                     && value != Family::of(address)
                 {
-                    self.report(Diagnostic::error(
+                    self.passed_over(Diagnostic::warning(
                         "family",
                         span,
-                        format!("{address} is of the other family"),
+                        format!("{address} is of the other family: `ip_family` is left out"),
                     ));
                 }
                 ServiceKey::address(protocol, address, port)
@@ -191,18 +191,23 @@ impl Decoder<'_> {
                 };
                 let message =
                     format!("`persistence_granularity`: {wanted} is wanted for this family");
-                self.report(Diagnostic::error("bad-value", span, message));
+                self.passed_over(Diagnostic::warning("bad-value", span, message));
                 Netmask::single(family)
             }
         };
         Some(Persistence { timeout, netmask })
     }
 
-    /// `persistence_timeout 0`: refused, as keepalived does; beside a service of all ports it is a contradiction.
+    /// `persistence_timeout 0`: no value for keepalived; beside a service of all ports it is a contradiction.
     fn no_persistence(&mut self, span: Span, every_port: Option<Span>) {
         self.report(match every_port {
-            None => Diagnostic::error("bad-value", span, "persistence lasts 1 to 2678400 seconds, not 0")
-                .help("leave the line out: without it the service is not persistent"),
+            None => {
+                let message =
+                    "persistence lasts 1 to 2678400 seconds, not 0: the service is not persistent";
+                return self.passed_over(
+                    Diagnostic::warning("bad-value", span, message).help("leave the line out"),
+                );
+            }
             Some(keyword) => {
                 let message =
                     "persistence 0 on port 0: the kernel takes all ports only for a persistent service";

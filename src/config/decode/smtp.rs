@@ -35,7 +35,8 @@ impl Keywords for SmtpDraft {
 
 const SMTP: &[Keyword<SmtpDraft>] = &[
     acts("helo_name", "NAME", |decoder, directive, draft| {
-        let name = decoder.word(directive).and_then(|word| decoder.parsed(word));
+        let word = decoder.word_or_skipped(directive);
+        let name = word.and_then(|word| decoder.parsed(word));
         draft.helo = name.unwrap_or_default();
     }),
     not_yet("host", "{ ... }", "give what it says to SMTP_CHECK itself, one for each host"),

@@ -309,8 +309,19 @@ impl Decoder<'_> {
                 continue;
             };
             one.used = true;
-            if let Some(own) = one.weight {
-                self.track(&mut tracked, name, weight.over(own));
+            let (here, there) = (name.span, one.name.span);
+            if (here.file, here.via) == (there.file, there.via) && here.start < there.start {
+                let message = format!(
+                    "{} `{}` stands further down: keepalived does not find it from here and does not track it; here it is tracked",
+                    known.block, name.value
+                );
+                let told = Diagnostic::warning("order", here, message).related(there, "it stands");
+                self.report(told.help("put it before what tracks it"));
+            }
+            match one.weight {
+                Some(own) => self.track(&mut tracked, name, weight.over(own)),
+                // It was left out, and is not there to be tracked.
+                None => _ = self.ignored.insert(name.span),
             }
         }
         tracked

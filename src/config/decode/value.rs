@@ -96,7 +96,7 @@ impl Decoder<'_> {
     /// Says that a word is none of what the keyword at hand takes.
     pub(super) fn bad(&mut self, word: &Word, wanted: impl Display) {
         let message = format!("`{}` for `{}`: {wanted} is wanted", shown(word), self.keyword.0);
-        self.report(Diagnostic::error("bad-value", word.span, message));
+        self.wrong(Diagnostic::error("bad-value", word.span, message));
     }
 
     /// A whole number in a range.
@@ -142,7 +142,7 @@ impl Decoder<'_> {
         let time = parse_time(&word.text);
         if time.is_none() {
             let message = format!("`{}` for `{}` is no time", shown(word), self.keyword.0);
-            self.report(Diagnostic::error("bad-value", word.span, message).help(
+            self.wrong(Diagnostic::error("bad-value", word.span, message).help(
                 "a number is seconds, `2.5`; KDL strings may carry a unit: us, ms, s, m, h, d",
             ));
         } else if !time.is_some_and(|time| range.contains(&time)) {
@@ -184,9 +184,10 @@ impl Decoder<'_> {
     pub(super) fn address(&mut self, word: &Word) -> Option<IpAddr> {
         match word.text.parse() {
             Ok(address) => Some(address),
-            Err(_) if word.text.contains('/') => {
-                self.bad(word, "an IP address without a prefix");
-                None
+            Err(_) if let Some(address) = before_slash(&word.text) => {
+                let wanted = "an IP address without a prefix is wanted";
+                let message = format!("`{}` for `{}`: {wanted}", shown(word), self.keyword.0);
+                self.instead(word, address, Diagnostic::error("bad-value", word.span, message))
             }
             Err(_) => {
                 self.bad(word, "an IP address");
@@ -211,21 +212,24 @@ impl Decoder<'_> {
             Ok(value) => Some(value),
             Err(error) => {
                 let message = format!("`{}`: {error}", self.keyword.0);
-                self.report(Diagnostic::error("bad-value", word.span, message));
+                self.wrong(Diagnostic::error("bad-value", word.span, message));
                 None
             }
         }
     }
 
-    /// An interface name, and whether this host has it.
+    /// An interface name, and whether this host has it. Without it nothing runs, in keepalived neither.
     pub(super) fn interface(&mut self, word: &Word) -> Option<vrrp::IfName> {
-        let name: vrrp::IfName = self.parsed(word)?;
+        let name: vrrp::IfName = match word.text.parse() {
+            Ok(name) => name,
+            Err(error) => {
+                let message = format!("`{}`: {error}", self.keyword.0);
+                self.report(Diagnostic::error("bad-value", word.span, message));
+                return None;
+            }
+        };
         if let Some(present) = self.host.lacks_interface(name.as_str()) {
-            let near = suggest::nearest(name.as_str(), present.iter().map(String::as_str));
-            let help = match near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("this host has {}", present.join(", ")),
-            };
+            let help = format!("this host has {}", present.join(", "));
             let message = format!("this host has no interface `{name}`");
             self.report(match self.dynamic_interfaces {
                 true => {
@@ -254,7 +258,7 @@ impl Decoder<'_> {
         let mut diagnostic = Diagnostic::error("bad-value", word.span, message);
         diagnostic.help =
             suggest::nearest(&word.text, names()).map(|near| format!("did you mean `{near}`?"));
-        self.report(diagnostic);
+        self.wrong(diagnostic);
         None
     }
 
@@ -290,6 +294,12 @@ impl Decoder<'_> {
 /// A word as messages quote it; a page of text is cut.
 pub(super) fn shown(word: &Word) -> String {
     short(&word.text)
+}
+
+/// The address of a network.
+fn before_slash(text: &str) -> Option<IpAddr> {
+    let (address, _) = text.split_once('/')?;
+    address.parse().ok()
 }
 
 fn short(text: &str) -> String {

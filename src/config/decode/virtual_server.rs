@@ -97,6 +97,7 @@ const SERVICE: &[Keyword<Draft>] = &[
         const CHOICES: [(&str, Protocol); 3] =
             [("TCP", Protocol::Tcp), ("UDP", Protocol::Udp), ("SCTP", Protocol::Sctp)];
         let protocol = decoder.choice(&upper, &CHOICES);
+        draft.said_protocol = protocol.is_some();
         draft.protocol = protocol.map(|value| At { value, span: directive.head() });
     }),
     acts("persistence_timeout", "[SECONDS]", |decoder, directive, draft| {
@@ -230,6 +231,7 @@ fn scheduler(decoder: &mut Decoder<'_>, directive: &Directive, draft: &mut Draft
 
 fn method(decoder: &mut Decoder<'_>, directive: &Directive, draft: &mut Draft) {
     let forwarding = decoder.forwarding(directive);
+    draft.said_method = forwarding.is_some();
     draft.forwarding = forwarding.map(|value| At { value, span: directive.head() });
 }
 

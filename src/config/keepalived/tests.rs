@@ -68,7 +68,7 @@ fn braces_that_do_not_match_are_told_with_their_place() {
         (
             "{\n a\n}\n",
             vec![
-                "k:1:1: error: a block without a keyword before it [syntax] (help: a block is written `keyword arguments {`, with its end `}` further down)",
+                "k:1:1: error: a block without a keyword before it [syntax] (help: a block is written `keyword arguments {`, with its end `}` further down; `{{ ... }}` is a template's, to be filled in first)",
             ],
         ),
     ];

@@ -3,9 +3,6 @@
 use super::*;
 use crate::config::{Grammar, Host, load_text};
 
-/// Every keyword of keepalived's, by name.
-const KEEPALIVED: &str = include_str!("keepalived.txt");
-
 #[test]
 fn every_keyword_of_keepalived_has_a_row() {
     let known: BTreeSet<&str> = rows().iter().map(|row| row.name).collect();

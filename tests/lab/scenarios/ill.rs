@@ -174,7 +174,7 @@ fn starts(keeper: &Arc<Keeper>) {
     let good = instance(Pace::Tenth, PRIORITIES[0], "");
     let said = start(&good.replace("interface eth0", "interface eth7"));
     assert!(said.contains("eth7"), "{said}");
-    let said = start(&good.replace("priority 150", "priority high"));
+    let said = start(&good.replace("virtual_router_id ", "virtual_router_id high"));
     assert!(said.contains("start.conf:") && said.contains("high"), "{said}");
     let said = refused(d1, &folder.join("absent.conf"), &folder);
     assert!(said.contains("absent.conf"), "{said}");

@@ -1,9 +1,10 @@
-//! `lvs_sync_daemon`.
+//! `lvs_sync_daemon`, and `lvs_sync_daemon_interface` of an instance, its older form.
 
 use super::Draft;
-use crate::config::decode::Decoder;
 use crate::config::decode::options::{OptionWord, alone, value};
-use crate::config::model::SyncDaemon;
+use crate::config::decode::{At, Decoder, instance};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::model::{Global, SyncDaemon};
 use crate::config::source::Span;
 use crate::config::tree::Directive;
 
@@ -38,16 +39,7 @@ pub(super) fn sync_daemon(decoder: &mut Decoder<'_>, directive: &Directive, draf
         return decoder.missing(directive.name.span);
     };
     let Some(interface) = decoder.interface(interface) else { return };
-    let daemon = SyncDaemon {
-        interface,
-        instance: None,
-        id: None,
-        max_len: None,
-        port: None,
-        ttl: None,
-        group: None,
-    };
-    let mut sync = SyncDraft { daemon, instance: None };
+    let mut sync = SyncDraft { daemon: plain(interface), instance: None };
     // The second word names the instance unless it is an option.
     let named = options.first().filter(|word| !SYNC.iter().any(|option| word.is(option.name)));
     let options = match named {
@@ -61,4 +53,55 @@ pub(super) fn sync_daemon(decoder: &mut Decoder<'_>, directive: &Directive, draf
     draft.sync_instance.clone_from(&sync.instance);
     let instance = sync.instance.map(|(name, _)| name);
     draft.global.lvs_sync_daemon = Some(SyncDaemon { instance, ..sync.daemon });
+}
+
+/// On an interface, with what the kernel takes for the rest.
+fn plain(interface: vrrp::IfName) -> SyncDaemon {
+    SyncDaemon {
+        interface,
+        instance: None,
+        id: None,
+        max_len: None,
+        port: None,
+        ttl: None,
+        group: None,
+    }
+}
+
+impl Decoder<'_> {
+    /// The first `lvs_sync_daemon_interface` of an instance stands for `lvs_sync_daemon INTERFACE INSTANCE`, where that
+    /// is not given; there is one daemon.
+    pub(in crate::config::decode) fn sync_by_instance(
+        &mut self,
+        global: &mut Global,
+        instances: &[instance::Draft],
+    ) {
+        let mut first = None;
+        for draft in instances {
+            let Some(At { value: interface, span }) = draft.sync_interface else { continue };
+            if self.host.lacks_interface(interface.as_str()).is_some() {
+                let message = format!("this host has no interface `{interface}`: no sync daemon");
+                self.passed_over(Diagnostic::warning("no-interface", span, message));
+            } else if global.lvs_sync_daemon.is_some() {
+                let message = "there is one sync daemon, and this is not the first: left out";
+                let told = Diagnostic::warning("twice", span, message);
+                self.passed_over(match first {
+                    Some(first) => told.related(first, "the first"),
+                    None => told.help("`lvs_sync_daemon` in global_defs counts"),
+                });
+            } else {
+                let message = format!(
+                    "`lvs_sync_daemon_interface` is an old form of `lvs_sync_daemon {interface} {}`",
+                    draft.name
+                );
+                self.report(
+                    Diagnostic::warning("old-name", span, message)
+                        .help("write that into global_defs"),
+                );
+                let instance = Some(draft.name.clone());
+                global.lvs_sync_daemon = Some(SyncDaemon { instance, ..plain(interface) });
+                first = Some(span);
+            }
+        }
+    }
 }

@@ -80,7 +80,7 @@ pub(super) const VRRP: &[Keyword<Draft>] = &[
         draft.global.vrrp_startup_delay = time.unwrap_or_default();
     }),
     acts("vrrp_rt_priority", "1..99", |decoder, directive, draft| {
-        draft.global.vrrp_rt_priority = decoder.number(directive, 1..=99);
+        draft.global.vrrp_rt_priority = decoder.real_time(directive);
     }),
     acts("vrrp_hand_over", "[BOOL]", |decoder, directive, draft| {
         draft.global.vrrp_hand_over = decoder.switch(directive).unwrap_or(true);
