@@ -104,7 +104,8 @@ pub fn services<'a>(
     lvs.virtual_servers.iter().filter(move |service| is_named(&service.key, target))
 }
 
-fn is_named(key: &str, target: &str) -> bool {
+/// Whether a text names the virtual server of this key.
+pub(crate) fn is_named(key: &str, target: &str) -> bool {
     let bare = key.split_once(' ').map_or(key, |(_, rest)| rest);
     let address = bare.parse::<SocketAddr>().ok().map(|socket| socket.ip());
     key.eq_ignore_ascii_case(target)

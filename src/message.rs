@@ -185,6 +185,29 @@ pub enum Message {
     Pause,
     /// Vrrp to supervisor: the other routers have been asked to wait, and all that a successor needs is written.
     Pausing,
+    /// Ops to lvs: the status of virtual servers, written as it is sent. Answered like a query; where nothing has that
+    /// name, with `null` or no text.
+    Show {
+        /// Comes back in each part of the answer.
+        id: u64,
+        /// Only this one: key, address and port, or address.
+        of: Option<String>,
+        /// What is written.
+        form: Form,
+    },
+}
+
+/// How the status of virtual servers is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Form {
+    /// [`crate::lvs::status::LvsStatus`] as JSON.
+    Json,
+    /// As `evenkeel status` shows it.
+    Page,
+    /// The status without virtual servers, then each of them: as [`crate::ops::facts`] reads them.
+    Facts,
+    /// [`crate::lvs::counters::VirtualServerCounters`] of each, likewise.
+    Counts,
 }
 
 /// What a worker needs besides the specs.

@@ -1,5 +1,7 @@
 //! How the whole director is: what `/v1/status` answers, and metrics, pages and explanations are made of.
 
+pub mod page;
+
 use serde::{Deserialize, Serialize};
 
 use crate::lvs::status::LvsStatus;

@@ -29,6 +29,9 @@ use crate::window::Answer;
 /// buffer of the default size (208 KiB) holds them.
 const READ_BATCH: usize = 32;
 
+/// A family that no kernel gives out: its numbers end at 1023. Questions to it are answered as after IPVS was unloaded.
+const NO_FAMILY: u16 = u16::MAX;
+
 /// IPVS of the network namespace in which it was opened.
 pub struct Kernel {
     conversation: Conversation,
@@ -48,6 +51,11 @@ impl Kernel {
         let mut kernel = Kernel { conversation, family, skipped: 0 };
         kernel.info()?;
         Ok(kernel)
+    }
+
+    /// For a host without IPVS: whatever is asked of this one, it says [`Error::Unavailable`].
+    pub fn absent() -> Result<Kernel, Error> {
+        Ok(Kernel { conversation: Conversation::open()?, family: NO_FAMILY, skipped: 0 })
     }
 
     /// Carries out changes in order, each with its own result: one that fails does not stop those after

@@ -24,7 +24,7 @@ pub(super) fn run(runtime_dir: &Path, servers: &str) -> ExitCode {
     let path = format!("/v1/real-servers/check-now?servers={}", quoted(servers));
     let asked = Instant::now();
     match client::post(runtime_dir, &path) {
-        Ok(line) => println!("{line}"),
+        Ok(line) => sayln!("{line}"),
         Err(cause) => return cause.fail(),
     }
     loop {
@@ -36,7 +36,7 @@ pub(super) fn run(runtime_dir: &Path, servers: &str) -> ExitCode {
         let passed = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
         let waiting = checks.iter().filter(|(_, check)| !is_answered(check, passed)).count();
         if waiting == 0 || asked.elapsed() > WITHIN {
-            checks.iter().for_each(|(server, check)| println!("  {server}: {}", line(check)));
+            checks.iter().for_each(|(server, check)| sayln!("  {server}: {}", line(check)));
             let failed = checks.iter().any(|(_, check)| check.cause.is_some());
             return ExitCode::from(if waiting > 0 { LATE } else { u8::from(failed) });
         }

@@ -89,22 +89,40 @@ pub(super) fn follow(
     path: &str,
     mut each: impl FnMut(&str, &str) -> ControlFlow<()>,
 ) -> Result<(), ClientError> {
+    let mut lines = sse::Lines::default();
+    on_runtime(pieces(runtime_dir, path, |bytes| {
+        lines.feed(bytes).into_iter().try_for_each(|event| each(&event.name, &event.data))
+    }))
+}
+
+/// GET of a long answer: `each` gets every piece as it comes, until it breaks.
+pub(super) fn read(
+    runtime_dir: &Path,
+    path: &str,
+    each: impl FnMut(&[u8]) -> ControlFlow<()>,
+) -> Result<(), ClientError> {
     on_runtime(async {
-        exchange(&runtime_dir.join("admin.sock"), Method::GET, path, async |response| {
-            let mut body = response.into_body();
-            let mut lines = sse::Lines::default();
-            while let Some(frame) = body.frame().await {
-                let Ok(bytes) = frame?.into_data() else { continue };
-                for event in lines.feed(&bytes) {
-                    if each(&event.name, &event.data).is_break() {
-                        return Ok(());
-                    }
-                }
-            }
-            Ok(())
-        })
-        .await
+        let read = tokio::time::timeout(PATIENCE, pieces(runtime_dir, path, each));
+        read.await.map_err(|_| ClientError::TooLate)?
     })
+}
+
+async fn pieces(
+    runtime_dir: &Path,
+    path: &str,
+    mut each: impl FnMut(&[u8]) -> ControlFlow<()>,
+) -> Result<(), ClientError> {
+    exchange(&runtime_dir.join("admin.sock"), Method::GET, path, async |response| {
+        let mut body = response.into_body();
+        while let Some(frame) = body.frame().await {
+            let Ok(bytes) = frame?.into_data() else { continue };
+            if each(&bytes).is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Text for a query string.

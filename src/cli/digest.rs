@@ -53,11 +53,11 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> ExitCode {
     match ask(options) {
         Ok(digest) if options.verbose => {
-            println!("MD5SUM = {digest}");
+            sayln!("MD5SUM = {digest}");
             ExitCode::SUCCESS
         }
         Ok(digest) => {
-            println!("{digest}");
+            sayln!("{digest}");
             ExitCode::SUCCESS
         }
         Err(why) => {

@@ -1,7 +1,7 @@
 //! `evenkeel drain --wait`: the live countdown of a draining real server.
 #![expect(clippy::disallowed_methods, reason = "the edge: it looks once a second")]
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -66,15 +66,14 @@ pub(super) fn wait(runtime_dir: &Path, servers: &str) -> ExitCode {
         };
         let line = left.line();
         if terminal {
-            print!("\r\x1b[K{line}");
-            let _ = std::io::stdout().flush();
+            say!("\r\x1b[K{line}");
         } else if line != shown {
-            println!("{line}");
+            sayln!("{line}");
         }
         shown = line;
         let end = end(&left);
         if let Some((word, code)) = end {
-            println!("{}{word}", if terminal { "\n" } else { "" });
+            sayln!("{}{word}", if terminal { "\n" } else { "" });
             return ExitCode::from(code);
         }
         std::thread::sleep(EVERY);

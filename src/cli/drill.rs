@@ -97,8 +97,8 @@ fn drill(runtime_dir: &Path, options: &Options) -> Result<ExitCode, String> {
     }
     for (what, took, report) in &reports {
         match json {
-            true => println!("{}", as_json(what, *took, report)),
-            false => println!("{what} took {} ms: {}", took.as_millis(), report.line()),
+            true => sayln!("{}", as_json(what, *took, report)),
+            false => sayln!("{what} took {} ms: {}", took.as_millis(), report.line()),
         }
     }
     let longest = reports.iter().map(|(.., report)| report.gap_us).max().unwrap_or(0);

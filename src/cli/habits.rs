@@ -25,6 +25,15 @@ pub(super) struct Habits {
     /// Write the process id here too; the runtime directory has it as evenkeel.pid anyway
     #[arg(short, long, value_name = "FILE")]
     pid: Option<PathBuf>,
+    /// Write the process id of the vrrp worker here, for as long as it runs
+    #[arg(short = 'r', long = "vrrp_pid", value_name = "FILE")]
+    vrrp_pid: Option<PathBuf>,
+    /// The same for BFD, which is part of the vrrp worker
+    #[arg(short = 'b', long = "bfd_pid", value_name = "FILE")]
+    bfd_pid: Option<PathBuf>,
+    /// The same for the lvs worker; keepalived's -c is another option here
+    #[arg(long = "checkers_pid", value_name = "FILE")]
+    checkers_pid: Option<PathBuf>,
     /// Stay in the foreground: it always does
     #[arg(short = 'n', long)]
     dont_fork: bool,
@@ -34,6 +43,12 @@ pub(super) struct Habits {
     /// Log in detail: `evenkeel log` says how much, at any time
     #[arg(short = 'D', long)]
     log_detail: bool,
+    /// Do not log to syslog: it never does
+    #[arg(short = 'G', long)]
+    no_syslog: bool,
+    /// Start all parts: those that the configuration gives work to run anyway
+    #[arg(long, conflicts_with_all = ["vrrp", "check"])]
+    all: bool,
 }
 
 impl Habits {
@@ -44,6 +59,16 @@ impl Habits {
             (false, true) => Some(Role::Lvs),
             (false, false) => None,
         }
+    }
+
+    /// Files for the process ids of workers.
+    pub(super) fn worker_pids(&self) -> Vec<(Role, PathBuf)> {
+        let wanted = [
+            (Role::Vrrp, &self.vrrp_pid),
+            (Role::Vrrp, &self.bfd_pid),
+            (Role::Lvs, &self.checkers_pid),
+        ];
+        wanted.into_iter().filter_map(|(role, path)| Some((role, path.clone()?))).collect()
     }
 
     /// Writes the pid file, where one is wanted.

@@ -28,7 +28,7 @@ pub(super) fn order(runtime_dir: &Path, what: &str, instance: Option<&str>) -> E
 pub(super) fn failover(runtime_dir: &Path, instance: &str) -> ExitCode {
     let began = Instant::now();
     match client::post(runtime_dir, &path("failover", Some(instance))) {
-        Ok(line) => println!("{line}"),
+        Ok(line) => sayln!("{line}"),
         Err(cause) => return cause.fail(),
     }
     loop {
@@ -40,7 +40,7 @@ pub(super) fn failover(runtime_dir: &Path, instance: &str) -> ExitCode {
         match ended {
             Err(cause) => return cause.fail(),
             Ok(Some((line, code))) => {
-                println!("{line} after {} ms", began.elapsed().as_millis());
+                sayln!("{line} after {} ms", began.elapsed().as_millis());
                 return ExitCode::from(code);
             }
             Ok(None) if began.elapsed() > WITHIN => {

@@ -13,7 +13,9 @@ use super::Arguments;
 
 /// Prints the completions of one shell.
 pub(super) fn completions(shell: Shell) -> ExitCode {
-    clap_complete::generate(shell, &mut Arguments::command(), "evenkeel", &mut io::stdout());
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "evenkeel", &mut text);
+    say!("{}", String::from_utf8_lossy(&text));
     ExitCode::SUCCESS
 }
 
@@ -21,7 +23,7 @@ pub(super) fn completions(shell: Shell) -> ExitCode {
 pub(super) fn manual(folder: &Path) -> ExitCode {
     match write(folder) {
         Ok(pages) => {
-            println!("{pages} pages in {}", folder.display());
+            sayln!("{pages} pages in {}", folder.display());
             ExitCode::SUCCESS
         }
         Err(cause) => {

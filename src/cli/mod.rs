@@ -1,5 +1,8 @@
 //! The command line: one file per subcommand.
 
+#[macro_use]
+mod say;
+
 mod check;
 mod check_now;
 mod client;
@@ -24,7 +27,6 @@ mod probe;
 mod sse;
 mod started;
 mod status;
-mod status_page;
 mod steer;
 mod system;
 mod table;
@@ -221,6 +223,7 @@ pub fn main() -> ExitCode {
                 log_format,
                 observe,
                 only: habits.only(),
+                worker_pids: habits.worker_pids(),
             })
         }
         Command::Check { file, id, format, against_system, peer } => {
@@ -228,7 +231,7 @@ pub fn main() -> ExitCode {
             check::run(&file, id, format, against_system, peer)
         }
         Command::Signum { name } => {
-            println!("{}", supervisor::signal_number(&name));
+            sayln!("{}", supervisor::signal_number(&name));
             ExitCode::SUCCESS
         }
         Command::Keywords { word } => keywords::run(word.as_deref()),
@@ -292,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_command_line_for_keepalived_runs_the_director() {
-        let line = "evenkeel run -n -l -D -f /etc/keepalived/keepalived.conf -p /run/k.pid -C";
+        let line = "evenkeel run -n -l -D -G -f /etc/keepalived/keepalived.conf -p /run/k.pid -r /run/v.pid -b /run/b.pid -C";
         let Command::Run { config, habits, .. } =
             Arguments::parse_from(line.split_whitespace()).command
         else {
@@ -300,6 +303,8 @@ mod tests {
         };
         assert_eq!(config, PathBuf::from("/etc/keepalived/keepalived.conf"));
         assert_eq!(habits.only(), Some(Role::Lvs));
+        let pids = ["/run/v.pid", "/run/b.pid"].map(|path| (Role::Vrrp, PathBuf::from(path)));
+        assert_eq!(habits.worker_pids(), pids);
         // keepalived's -c names a pid file; ours the configuration: together they are refused, never mistaken.
         let both = "evenkeel run -f k.conf -c checkers.pid".split_whitespace();
         assert!(Arguments::try_parse_from(both).is_err());

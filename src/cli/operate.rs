@@ -101,7 +101,7 @@ fn is_alive(pid: &str) -> bool {
 fn command(runtime_dir: &Path, path: &str, done: &str) -> ExitCode {
     match client::post(runtime_dir, path) {
         Ok(line) => {
-            println!("{done}: {line}");
+            sayln!("{done}: {line}");
             ExitCode::SUCCESS
         }
         Err(cause) => cause.fail(),

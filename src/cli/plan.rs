@@ -45,12 +45,12 @@ pub(super) fn run(
 /// Prints changes, one object each.
 pub(super) fn show(changes: &[Change], json: bool) {
     if json {
-        println!("{}", serde_json::to_string_pretty(changes).unwrap_or_else(|_| "[]".to_owned()));
+        sayln!("{}", serde_json::to_string_pretty(changes).unwrap_or_else(|_| "[]".to_owned()));
         return;
     }
-    changes.iter().for_each(|change| println!("{change}"));
+    changes.iter().for_each(|change| sayln!("{change}"));
     if changes.is_empty() {
-        println!("no change");
+        sayln!("no change");
     }
 }
 

@@ -1,8 +1,10 @@
-//! `evenkeel status`: one screen, once or again and again; the whole answer as JSON.
+//! `evenkeel status`: one screen, once or again and again; the whole answer as JSON. The director writes it; here it is
+//! passed on as it comes, cut to the terminal.
 #![expect(clippy::disallowed_methods, reason = "the edge: --watch looks again after a while")]
 
 use std::borrow::Cow;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,14 +12,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::client::{self, ClientError};
-use super::status_page::render;
-use crate::explain::services;
-use crate::lvs::counters::Counters;
-use crate::ops::refusal::{Code, Refusal};
-use crate::status::Status;
-
-/// Beyond so many real servers nobody reads each one's connections, and counting them takes the kernel a while.
-const COUNTED_MAX: usize = 2000;
+use crate::ops::refusal::Code;
 
 /// What is shown.
 #[derive(Debug, Clone, Args)]
@@ -34,111 +29,115 @@ pub(super) struct Options {
     json: bool,
 }
 
+impl Options {
+    fn path(&self) -> String {
+        let form = if self.json { "json" } else { "text" };
+        let of = self.target.iter().map(|target| format!("&of={}", client::quoted(target)));
+        format!("/v1/status?as={form}{}", of.collect::<String>())
+    }
+}
+
 /// Exit status 0 when a director answered.
 pub(super) fn run(runtime_dir: &Path, options: &Options) -> ExitCode {
-    let Some(pause) = options.watch else {
-        return match page(runtime_dir, options) {
-            Ok(text) => {
-                // Nobody is left to tell where the reader of standard output went.
-                let _ = std::io::stdout().write_all(fitted(&text, None).as_bytes());
-                ExitCode::SUCCESS
-            }
-            Err(cause) => cause.fail(),
-        };
-    };
+    match options.watch {
+        None => once(runtime_dir, options),
+        Some(pause) => again(runtime_dir, options, pause),
+    }
+}
+
+fn once(runtime_dir: &Path, options: &Options) -> ExitCode {
+    let mut out = io::stdout().lock();
+    let width = width().filter(|_| !options.json);
+    let mut cut = Cut { width, unfinished: Vec::new() };
+    let mut written = Ok(());
+    let asked = client::read(runtime_dir, &options.path(), |piece| {
+        written = out.write_all(&cut.lines(piece));
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    match (asked, written.and_then(|()| out.flush())) {
+        (Ok(()), Ok(())) => ExitCode::SUCCESS,
+        // Its reader has gone: `| head`.
+        (Ok(()), Err(gone)) if gone.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        (Ok(()), Err(cause)) => ClientError::Local(cause).fail(),
+        (Err(cause), _) => cause.fail(),
+    }
+}
+
+fn again(runtime_dir: &Path, options: &Options, pause: Duration) -> ExitCode {
     loop {
-        let text = match page(runtime_dir, options) {
-            Ok(text) => text,
+        let text = match client::get(runtime_dir, &options.path()) {
+            Ok(body) => String::from_utf8_lossy(&body).into_owned(),
             Err(ClientError::Refused(refusal)) if refusal.code == Code::NoSuchTarget => {
                 return ClientError::Refused(refusal).fail();
             }
             // It may be on its way back.
             Err(cause) => format!("{cause}\n"),
         };
-        let size = crossterm::terminal::size().ok();
-        let text = fitted(&text, size.map(|(_, lines)| usize::from(lines).saturating_sub(1)));
-        let mut out = std::io::stdout();
-        let clear = if out.is_terminal() { "\x1b[H\x1b[J" } else { "" };
-        if write!(out, "{clear}{text}").and_then(|()| out.flush()).is_err() {
+        let mut out = io::stdout();
+        let (clear, lines) = match crossterm::terminal::size() {
+            Ok((_, lines)) if out.is_terminal() => {
+                ("\x1b[H\x1b[J", usize::from(lines).saturating_sub(1))
+            }
+            Ok(_) | Err(_) => ("", usize::MAX),
+        };
+        let mut cut = Cut { width: width(), unfinished: Vec::new() };
+        let text: String = text.split_inclusive('\n').take(lines).collect();
+        let written = out
+            .write_all(clear.as_bytes())
+            .and_then(|()| out.write_all(&cut.lines(text.as_bytes())))
+            .and_then(|()| out.flush());
+        if written.is_err() {
             return ExitCode::SUCCESS;
         }
         std::thread::sleep(pause.max(Duration::from_millis(100)));
     }
 }
 
-fn page(runtime_dir: &Path, options: &Options) -> Result<String, ClientError> {
-    let body = client::get(runtime_dir, "/v1/status")?;
-    if options.json && options.target.is_none() {
-        return String::from_utf8(body)
-            .map_err(|cause| ClientError::Local(std::io::Error::other(cause)));
-    }
-    let mut status: Status = serde_json::from_slice(&body).map_err(ClientError::Unreadable)?;
-    if let Some(target) = &options.target {
-        status = only(status, target)?;
-    }
-    if options.json {
-        return serde_json::to_string(&status)
-            .map(|text| text + "\n")
-            .map_err(ClientError::Unreadable);
-    }
-    let services = status.lvs.iter().flat_map(|lvs| &lvs.virtual_servers);
-    let servers: usize = services.map(|service| service.real_servers.len()).sum();
-    let counters: Option<Counters> = (1..=COUNTED_MAX)
-        .contains(&servers)
-        .then(|| client::get(runtime_dir, "/v1/counters").ok())
-        .flatten()
-        .and_then(|body| serde_json::from_slice(&body).ok());
-    Ok(render(&status, counters.as_ref()))
+/// Of the terminal, if it goes to one.
+fn width() -> Option<usize> {
+    let size = io::stdout().is_terminal().then(|| crossterm::terminal::size().ok()).flatten();
+    size.map(|(width, _)| usize::from(width).max(20))
 }
 
-/// The virtual servers of that name and nothing else.
-fn only(status: Status, target: &str) -> Result<Status, ClientError> {
-    let mut lvs = status.lvs.unwrap_or_default();
-    lvs.virtual_servers = services(&lvs, target).cloned().collect();
-    if lvs.virtual_servers.is_empty() {
-        let message = format!("no virtual server {target}");
-        return Err(ClientError::Refused(Refusal::new(Code::NoSuchTarget, message)));
-    }
-    Ok(Status { lvs: Some(lvs), ..Status::default() })
+/// Text that is cut to a width while it comes; a page ends with a whole line.
+struct Cut {
+    width: Option<usize>,
+    unfinished: Vec<u8>,
 }
 
-/// Cut to the terminal, if it goes to one: to its width, and with `lines` to its height.
-fn fitted(text: &str, lines: Option<usize>) -> Cow<'_, str> {
-    let width = std::io::stdout()
-        .is_terminal()
-        .then(|| crossterm::terminal::size().ok())
-        .flatten()
-        .map(|(width, _)| usize::from(width).max(20));
-    if width.is_none() && lines.is_none() {
-        return text.into();
+impl Cut {
+    /// As much as is known to be whole lines.
+    fn lines<'a>(&mut self, piece: &'a [u8]) -> Cow<'a, [u8]> {
+        let Some(width) = self.width else { return piece.into() };
+        self.unfinished.extend_from_slice(piece);
+        let end = self.unfinished.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let whole: Vec<u8> = self.unfinished.drain(..end).collect();
+        let cut = |line: &str| line.chars().take(width).chain(['\n']).collect::<String>();
+        let lines: String = String::from_utf8_lossy(&whole).lines().map(cut).collect();
+        lines.into_bytes().into()
     }
-    let cut = |line: &str| match width {
-        Some(width) => line.chars().take(width).collect(),
-        None => line.to_owned(),
-    };
-    let lines = lines.unwrap_or(usize::MAX);
-    text.lines().take(lines).map(|line| cut(line) + "\n").collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lvs::status::{LvsStatus, VirtualServerStatus};
 
     #[test]
-    fn one_virtual_server_is_shown_alone() {
-        let named = |key: &str| VirtualServerStatus { key: key.into(), ..Default::default() };
-        let virtual_servers = vec![named("TCP 10.0.0.100:80"), named("UDP 10.0.0.100:53")];
-        let lvs = LvsStatus { virtual_servers, ..LvsStatus::default() };
-        let status = Status { lvs: Some(lvs), ..Status::default() };
-        let shown = only(status.clone(), "10.0.0.100:53").unwrap().lvs.unwrap();
-        assert_eq!(shown.virtual_servers, [named("UDP 10.0.0.100:53")]);
-        assert!(matches!(only(status, "10.0.0.9"), Err(ClientError::Refused(_))));
+    fn lines_end_where_the_terminal_does_however_they_come() {
+        let text = "-> 10.0.0.3:80 UP\nçédille\n".as_bytes();
+        for at in 0..text.len() {
+            let mut cut = Cut { width: Some(4), unfinished: Vec::new() };
+            let (one, two) = text.split_at(at);
+            let lines = [cut.lines(one), cut.lines(two)].concat();
+            assert_eq!(String::from_utf8(lines).unwrap(), "-> 1\nçédi\n", "cut at {at}");
+        }
+        let mut whole = Cut { width: None, unfinished: Vec::new() };
+        assert_eq!(*whole.lines(text), *text);
     }
 
     #[test]
-    fn the_screen_ends_where_the_terminal_does() {
-        assert_eq!(fitted("a\nb\nc\n", Some(2)), "a\nb\n");
-        assert_eq!(fitted("a\nb\n", None), "a\nb\n");
+    fn a_target_is_quoted() {
+        let options = Options { target: Some("FWM 1".into()), watch: None, json: true };
+        assert_eq!(options.path(), "/v1/status?as=json&of=FWM%201");
     }
 }

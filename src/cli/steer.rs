@@ -69,7 +69,7 @@ pub(super) fn drain(runtime_dir: &Path, target: &Target, options: &drain::Option
         .map_or_else(String::new, |deadline| format!("&deadline_ms={}", deadline.as_millis()));
     let path = format!("/v1/real-servers/drain?{}{deadline}", target.query());
     match client::post(runtime_dir, &path) {
-        Ok(line) => println!("{line}"),
+        Ok(line) => sayln!("{line}"),
         Err(cause) => return cause.fail(),
     }
     if options.wait { drain::wait(runtime_dir, &target.servers) } else { ExitCode::SUCCESS }
@@ -79,7 +79,7 @@ pub(super) fn drain(runtime_dir: &Path, target: &Target, options: &drain::Option
 pub(super) fn order(runtime_dir: &Path, path: &str) -> ExitCode {
     match client::post(runtime_dir, path) {
         Ok(line) => {
-            println!("{line}");
+            sayln!("{line}");
             ExitCode::SUCCESS
         }
         Err(cause) => cause.fail(),
@@ -92,7 +92,7 @@ pub(super) fn overrides(runtime_dir: &Path, json: bool) -> ExitCode {
         .and_then(|body| serde_json::from_slice(&body).map_err(ClientError::Unreadable));
     match status {
         Ok(status) => {
-            print!("{}", if json { listed_json(&status) } else { listed(&status) });
+            say!("{}", if json { listed_json(&status) } else { listed(&status) });
             ExitCode::SUCCESS
         }
         Err(cause) => cause.fail(),

@@ -32,7 +32,7 @@ pub(super) fn run(options: &Options) -> ExitCode {
     match read() {
         Ok((_, table, _)) if options.json => match serde_json::to_string(&listed(&table)) {
             Ok(text) => {
-                println!("{text}");
+                sayln!("{text}");
                 ExitCode::SUCCESS
             }
             Err(cause) => {
@@ -46,7 +46,7 @@ pub(super) fn run(options: &Options) -> ExitCode {
                 Options { rate: true, .. } => What::Rates,
                 Options { .. } => What::Connections,
             };
-            print!("{}", render(&info, &table, &counters, what));
+            say!("{}", render(&info, &table, &counters, what));
             ExitCode::SUCCESS
         }
         Err(cause) => {

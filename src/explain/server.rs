@@ -87,6 +87,16 @@ pub(super) fn checked(check: &CheckStatus, clock: Clock<'_>) -> String {
     if check.in_flight {
         text.push_str("; being asked now");
     }
+    if check.suspended {
+        text.push_str(
+            "; it rests, since the virtual server's address is not on this host (ha_suspend)",
+        );
+    } else if check.unasked {
+        text.push_str("; the latest probe could not leave this host, so the verdict is held");
+    }
+    if check.certificate_soon {
+        text.push_str("; its certificate expires soon (tls_min_days)");
+    }
     text
 }
 

@@ -32,10 +32,16 @@ fn write(to: &mut String, service: &VirtualServerStatus, clock: Clock<'_>) -> fm
             service.lagging_ms.map_or_else(String::new, |ms| format!(" for {}", duration(ms)));
         writeln!(to, "  the kernel's table lags behind the plan{lasts}: {why}; it is tried again")?;
     }
-    if service.drifts > 0 {
+    for difference in &service.differs {
+        writeln!(to, "  the kernel's table differs, and is left so: {difference}")?;
+    }
+    if service.drifts > 0 && service.differs.is_empty() {
         let (times, them) =
             if service.drifts == 1 { ("once", "it") } else { ("repeatedly", "each") };
         writeln!(to, "  something else changed its table {times}; {them} was repaired")?;
+    }
+    if service.kept > 0 {
+        writeln!(to, "  real servers kept though a check fails (min_in_pool): {}", service.kept)?;
     }
     let (live, lacking): (Vec<_>, Vec<_>) =
         service.real_servers.iter().partition(|server| is_as_configured(server));

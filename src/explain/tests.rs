@@ -5,6 +5,7 @@ use std::fmt::Write;
 use vrrp::{Counters, Family, State, Tracking, Version};
 
 use super::*;
+use crate::lvs::plan::Why;
 use crate::lvs::status::{
     CheckStatus, OverrideStatus, RealServerStatus, SorryServerStatus, VirtualServerStatus,
 };
@@ -52,7 +53,7 @@ fn serving() -> RealServerStatus {
         for_ms: Some(3_600_000),
         weight: Some(3),
         configured_weight: 3,
-        why: "as configured".into(),
+        why: Why::Configured.to_string(),
         checks: vec![passing()],
         ..RealServerStatus::default()
     }
@@ -64,7 +65,7 @@ fn failed() -> RealServerStatus {
         for_ms: Some(242_000),
         cause: failing().cause,
         weight: None,
-        why: "a check fails".into(),
+        why: Why::Failed.to_string(),
         checks: vec![failing()],
         ..serving()
     }
@@ -80,20 +81,20 @@ fn draining(out_in_ms: Option<u64>) -> RealServerStatus {
     };
     RealServerStatus {
         weight: Some(0).filter(|_| out_in_ms != Some(0)),
-        why: "drained by an operator".into(),
+        why: Why::Draining.to_string(),
         overridden: Some(overridden),
         ..serving()
     }
 }
 
-fn set(wish: &str, weight: Option<u32>, why: &str) -> RealServerStatus {
+fn set(wish: &str, weight: Option<u32>) -> RealServerStatus {
     let overridden = OverrideStatus {
         wish: wish.into(),
         for_ms: 60_000,
         ends_in_ms: Some(3_540_000),
         ..OverrideStatus::default()
     };
-    RealServerStatus { weight, why: why.into(), overridden: Some(overridden), ..serving() }
+    RealServerStatus { weight, overridden: Some(overridden), ..serving() }
 }
 
 fn service(real_servers: Vec<RealServerStatus>) -> VirtualServerStatus {
@@ -121,34 +122,55 @@ fn servers_told() -> Vec<(&'static str, RealServerStatus)> {
         failures_in_a_row: 1,
         ..passing()
     };
-    let asked = |why: &str, weight| RealServerStatus { weight, why: why.into(), ..serving() };
-    vec![
-        ("serves", serving()),
-        ("a check fails", failed()),
-        (
-            "a check fails, inhibit_on_failure",
-            RealServerStatus {
-                weight: Some(0),
-                why: "a check fails (inhibit_on_failure)".into(),
-                ..failed()
-            },
-        ),
+    let check = |check: CheckStatus| RealServerStatus { checks: vec![check], ..serving() };
+    let mut told: Vec<(&'static str, RealServerStatus)> =
+        Why::ALL.into_iter().flat_map(seated).collect();
+    told.extend([
         (
             "one of two checks fails",
             RealServerStatus { checks: vec![passing(), failing()], ..failed() },
         ),
-        ("no answers yet", RealServerStatus { checks: vec![presumed], ..serving() }),
-        ("fails, not often enough yet", RealServerStatus { checks: vec![doubtful], ..serving() }),
+        ("no answers yet", check(presumed)),
+        ("fails, not often enough yet", check(doubtful)),
         ("no checks", RealServerStatus { checks: Vec::new(), for_ms: None, ..serving() }),
-        ("a check asks for another weight", asked("its checks ask for this weight", Some(1))),
-        ("slow start", asked("it came back, its weight grows (slow_start)", Some(1))),
-        ("the sorry server serves", asked("the sorry server serves", None)),
-        ("draining without a deadline", draining(None)),
-        ("draining with a deadline", draining(Some(1_740_000))),
-        ("drained", draining(Some(0))),
-        ("disabled for a time", set("disabled", None, "disabled by an operator")),
-        ("weight set", set("weight 50%", Some(1), "weight set by an operator")),
-    ]
+        ("its checks rest", check(CheckStatus { suspended: true, ..passing() })),
+        ("the way to it is down", check(CheckStatus { unasked: true, ..passing() })),
+        ("its certificate expires", check(CheckStatus { certificate_soon: true, ..passing() })),
+    ]);
+    told
+}
+
+/// How a real server looks that has its row for this reason: each reason has its texts.
+fn seated(why: Why) -> Vec<(&'static str, RealServerStatus)> {
+    let mut told = match why {
+        Why::Configured => vec![("serves", serving())],
+        Why::Asked => vec![("a check asks for another weight", with_weight(Some(1)))],
+        Why::Failed => vec![("a check fails", failed())],
+        Why::Inhibited => vec![(
+            "a check fails, inhibit_on_failure",
+            RealServerStatus { weight: Some(0), ..failed() },
+        )],
+        Why::Sorry => vec![("the sorry server serves", with_weight(None))],
+        Why::Disabled => vec![("disabled for a time", set("disabled", None))],
+        Why::Draining => vec![
+            ("draining without a deadline", draining(None)),
+            ("draining with a deadline", draining(Some(1_740_000))),
+            ("drained", draining(Some(0))),
+        ],
+        Why::Set => vec![("weight set", set("weight 50%", Some(1)))],
+        Why::Rising => vec![("slow start", with_weight(Some(1)))],
+        Why::Kept => {
+            vec![("a check fails, kept", RealServerStatus { weight: Some(3), ..failed() })]
+        }
+    };
+    for (_, server) in &mut told {
+        server.why = why.to_string();
+    }
+    told
+}
+
+fn with_weight(weight: Option<u32>) -> RealServerStatus {
+    RealServerStatus { weight, ..serving() }
 }
 
 fn services_told() -> Vec<(&'static str, VirtualServerStatus)> {
@@ -178,6 +200,15 @@ fn services_told() -> Vec<(&'static str, VirtualServerStatus)> {
                 ..service(vec![serving()])
             },
         ),
+        (
+            "the kernel's table is left different",
+            VirtualServerStatus {
+                differs: vec!["10.0.0.3:80 has weight 1, should have 3".into()],
+                drifts: 1,
+                ..service(vec![serving()])
+            },
+        ),
+        ("kept by min_in_pool", VirtualServerStatus { kept: 1, ..service(vec![failed()]) }),
     ]
 }
 
@@ -270,6 +301,22 @@ fn tracker(kind: TrackerKind, name: &str, adjustment: i32) -> TrackerStatus {
     }
 }
 
+/// Something that is tracked and fails, of each kind.
+fn tracked(kind: TrackerKind) -> (&'static str, InstanceStatus) {
+    let title = match kind {
+        TrackerKind::Interface => "backup by an interface",
+        TrackerKind::Script => "backup by a script that does not run yet",
+        TrackerKind::File => "backup by a file without a number",
+        TrackerKind::Process => "backup by a process",
+        TrackerKind::VirtualServer => "backup by a virtual server",
+        TrackerKind::Bfd => "backup by a BFD session",
+    };
+    let condition = (kind != TrackerKind::Script).then_some(Condition::Bad);
+    let tracker = TrackerStatus { condition, ..tracker(kind, "it", -20) };
+    let backup = instance(State::Backup, "10.0.0.2 has priority 110");
+    (title, InstanceStatus { effective_priority: 100, trackers: vec![tracker], ..backup })
+}
+
 fn instances_told() -> Vec<(&'static str, InstanceStatus)> {
     let backup = || instance(State::Backup, "10.0.0.2 has priority 110");
     let master = || instance(State::Master, "no master heard for 3.61s");
@@ -295,7 +342,9 @@ fn instances_told() -> Vec<(&'static str, InstanceStatus)> {
     let mut left = backup();
     left.addresses[0].present = true;
     let lesser = backup().master.map(|master| MasterStatus { priority: 90, ..master });
-    vec![
+    let mut told: Vec<_> = TrackerKind::ALL.into_iter().map(tracked).collect();
+    told.extend([
+        ("initialize", instance(State::Initialize, "eth0 is not there yet")),
         ("master", master()),
         ("backup", backup()),
         (
@@ -318,7 +367,8 @@ fn instances_told() -> Vec<(&'static str, InstanceStatus)> {
         ("master, an address is missing", missing),
         ("master, another one is heard", InstanceStatus { master: lesser, ..master() }),
         ("master, cannot send", InstanceStatus { send_failures: 7, ..master() }),
-    ]
+    ]);
+    told
 }
 
 fn status(service: VirtualServerStatus) -> Status {

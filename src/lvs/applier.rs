@@ -82,6 +82,8 @@ pub(super) struct Applier<K> {
     is_passive: bool,
     /// Services that differ from their plan and are left so, and how.
     observed: BTreeMap<ServiceKey, Vec<String>>,
+    /// Why the last slice could not be read.
+    unreadable: Option<String>,
     next_slice: Option<Instant>,
     /// The last service of the slice read before; the next one starts after it.
     cursor: Option<ServiceKey>,
@@ -105,6 +107,7 @@ impl<K: Kernel> Applier<K> {
             policy: DriftPolicy::Repair,
             is_passive: false,
             observed: BTreeMap::new(),
+            unreadable: None,
             next_slice: None,
             cursor: None,
             drifts: BTreeMap::new(),
@@ -145,6 +148,11 @@ impl<K: Kernel> Applier<K> {
     /// Why a service does not agree with its plan, and since when.
     pub(super) fn lag(&self, key: ServiceKey) -> Option<(&str, Instant)> {
         self.lagging.get(&key).map(|lagging| (lagging.why.as_str(), lagging.since))
+    }
+
+    /// Why the kernel's table cannot be read, if so.
+    pub(super) fn unreadable(&self) -> Option<&str> {
+        self.unreadable.as_deref()
     }
 
     /// How often services were found changed by others.
@@ -205,7 +213,9 @@ impl<K: Kernel> Applier<K> {
         self.retry(now);
         if self.next_slice.is_some_and(|at| now >= at) {
             self.read_slice(now);
-            self.next_slice = Some(now + self.slice_pause());
+            // What could not be read is not asked for more often than all of it would be.
+            let pause = if self.unreadable.is_some() { self.resync } else { self.slice_pause() };
+            self.next_slice = Some(now + pause);
         }
     }
 
@@ -283,8 +293,15 @@ impl<K: Kernel> Applier<K> {
         }
         let actual = match self.kernel.read(&slice) {
             Ok(actual) => actual,
-            Err(why) => return self.reports.push(Report::Unreadable(why.to_string())),
+            Err(why) => {
+                let why = why.to_string();
+                if self.unreadable.as_ref() != Some(&why) {
+                    self.reports.push(Report::Unreadable(why.clone()));
+                }
+                return self.unreadable = Some(why);
+            }
         };
+        self.unreadable = None;
         let mut ops = Vec::new();
         for key in slice {
             let (holds, wanted) =

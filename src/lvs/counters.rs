@@ -7,7 +7,7 @@ use ipvs::{Connections, ServiceCounters, ServiceKey, Stats};
 use serde::{Deserialize, Serialize};
 
 use super::selector::Selector;
-use crate::message::Role;
+use super::worker::Asked;
 
 /// The answer to [`crate::message::Message::Count`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,11 +40,22 @@ pub struct RealServerCounters {
     pub stats: Stats,
 }
 
+/// What becomes of what was counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Then {
+    /// It is the answer.
+    Counters,
+    /// It is the answer, for a reader in the ops worker.
+    Facts,
+    /// It goes into the page of these virtual servers.
+    Page(Option<String>),
+}
+
 /// A question that is being answered, slice by slice.
 #[derive(Debug)]
 pub(super) struct Counting {
-    pub(super) id: u64,
-    pub(super) from: Role,
+    pub(super) asked: Asked,
+    then: Then,
     servers: Option<Selector>,
     left: VecDeque<ServiceKey>,
     read: Counters,
@@ -53,14 +64,23 @@ pub(super) struct Counting {
 impl Counting {
     /// The question, and the services that it is about.
     pub(super) fn new(
-        id: u64,
-        from: Role,
+        asked: Asked,
         servers: Option<Selector>,
         services: impl Iterator<Item = ServiceKey>,
     ) -> Self {
-        let asked = |key: &ServiceKey| servers.is_none_or(|servers| servers.matches_service(*key));
-        let left = services.filter(asked).collect();
-        Self { id, from, servers, left, read: Counters::default() }
+        let is_meant =
+            |key: &ServiceKey| servers.is_none_or(|servers| servers.matches_service(*key));
+        let left = services.filter(is_meant).collect();
+        Self { asked, then: Then::Counters, servers, left, read: Counters::default() }
+    }
+
+    /// All of these services, for something else than the answer in JSON.
+    pub(super) fn all(
+        asked: Asked,
+        then: Then,
+        services: impl Iterator<Item = ServiceKey>,
+    ) -> Self {
+        Self { then, ..Self::new(asked, None, services) }
     }
 
     /// The services to read next; none when it is done.
@@ -92,9 +112,9 @@ impl Counting {
             .sum()
     }
 
-    /// The answer.
-    pub(super) fn finish(self) -> Counters {
-        self.read
+    /// What was counted, and what it is for.
+    pub(super) fn finish(self) -> (Counters, Then) {
+        (self.read, self.then)
     }
 }
 
@@ -117,6 +137,9 @@ fn virtual_server(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Role;
+
+    const ASKED: Asked = Asked { id: 7, from: Role::Ops };
 
     fn service(text: &str) -> ServiceKey {
         text.parse().unwrap()
@@ -135,29 +158,29 @@ mod tests {
     fn only_what_was_asked_is_read_and_told() {
         let keys = ["TCP 10.0.0.100:80", "TCP 10.0.0.100:81", "TCP 10.0.0.101:80"].map(service);
         let asked = "10.0.0.100/10.0.0.3".parse().ok();
-        let mut counting = Counting::new(7, Role::Ops, asked, keys.into_iter());
+        let mut counting = Counting::new(ASKED, asked, keys.into_iter());
         assert_eq!(counting.next_slice(1), keys[..1]);
         let read = [counted("TCP 10.0.0.100:80", &["10.0.0.3:80", "10.0.0.4:80"])];
         counting.take(Ok(read.into()));
         assert_eq!(counting.next_slice(9), keys[1..2]);
         counting.take(Ok([counted("TCP 10.0.0.100:81", &["10.0.0.4:81"])].into()));
         assert_eq!(counting.next_slice(9), []);
-        let answer = counting.finish();
+        let (answer, then) = counting.finish();
         let told: Vec<_> = answer
             .virtual_servers
             .iter()
             .flat_map(|service| service.real_servers.iter().map(|server| server.key.as_str()))
             .collect();
-        assert_eq!((told, answer.error), (vec!["10.0.0.3:80"], None));
+        assert_eq!((told, answer.error, then), (vec!["10.0.0.3:80"], None, Then::Counters));
     }
 
     #[test]
     fn a_failed_slice_is_the_last_one() {
         let keys = ["TCP 10.0.0.100:80", "TCP 10.0.0.100:81"].map(service);
-        let mut counting = Counting::new(7, Role::Ops, None, keys.into_iter());
+        let mut counting = Counting::new(ASKED, None, keys.into_iter());
         counting.next_slice(1);
         counting.take(Err("no room".to_owned()));
         assert_eq!(counting.next_slice(1), []);
-        assert_eq!(counting.finish().error.as_deref(), Some("no room"));
+        assert_eq!(counting.finish().0.error.as_deref(), Some("no room"));
     }
 }

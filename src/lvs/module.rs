@@ -8,13 +8,23 @@ use tracing::info;
 use super::applier;
 
 /// Opens the table; where the kernel has no IPVS yet, asks modprobe for it once.
-pub(super) fn open() -> Result<Kernel, Error> {
-    match Kernel::open() {
+pub(super) fn open() -> Result<Socket, Error> {
+    let kernel = match Kernel::open() {
         Err(Error::Unavailable) if load() => {
             info!("loaded the kernel module ip_vs");
             Kernel::open()
         }
         opened => opened,
+    };
+    Ok(Socket { kernel: kernel?, is_absent: false })
+}
+
+/// Opens the table to look at it only; where there is no IPVS, there is nothing to look at, and that is told where it is read.
+pub(super) fn open_to_observe() -> Result<Socket, Error> {
+    match Kernel::open() {
+        Ok(kernel) => Ok(Socket { kernel, is_absent: false }),
+        Err(Error::Unavailable) => Ok(Socket { kernel: Kernel::absent()?, is_absent: true }),
+        Err(cause) => Err(cause),
     }
 }
 
@@ -27,16 +37,20 @@ fn load() -> bool {
 }
 
 /// The kernel behind the applier, opened anew when its socket or the module has gone.
-pub(super) struct Socket(pub(super) Kernel);
+pub(super) struct Socket {
+    pub(super) kernel: Kernel,
+    /// There was no IPVS, and nobody needs it enough to load it.
+    pub(super) is_absent: bool,
+}
 
 impl Socket {
     /// After such an error no further request can succeed: the module was unloaded, and has another family number
     /// when it comes back, or the socket is broken.
     fn reopen_after(&mut self, error: &Error) {
         if matches!(error, Error::Unavailable | Error::Socket { .. })
-            && let Ok(kernel) = open()
+            && let Ok(socket) = if self.is_absent { open_to_observe() } else { open() }
         {
-            self.0 = kernel;
+            *self = socket;
         }
     }
 }
@@ -45,7 +59,7 @@ impl applier::Kernel for Socket {
     type Error = Error;
 
     fn apply(&mut self, ops: &[Op]) -> Vec<Result<(), Error>> {
-        let outcomes = self.0.apply(ops);
+        let outcomes = self.kernel.apply(ops);
         if let Some(error) = outcomes.iter().find_map(|outcome| outcome.as_ref().err()) {
             self.reopen_after(error);
         }
@@ -53,6 +67,6 @@ impl applier::Kernel for Socket {
     }
 
     fn read(&mut self, keys: &[ServiceKey]) -> Result<Table, Error> {
-        self.0.dump_services(keys).inspect_err(|error| self.reopen_after(error))
+        self.kernel.dump_services(keys).inspect_err(|error| self.reopen_after(error))
     }
 }

@@ -16,7 +16,7 @@ use super::spec::ServerSpec;
 use super::sync::SyncStatus;
 use super::worker::Subject;
 
-/// Everything.
+/// Everything. The virtual servers stand first, so that they can be written before all of them are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LvsStatus {
     /// Virtual servers by key.
@@ -33,6 +33,9 @@ pub struct LvsStatus {
     pub observed: Option<Vec<InstanceSeen>>,
     /// Connection synchronisation, where it is configured.
     pub sync_daemon: Option<SyncStatus>,
+    /// Why the kernel's table cannot be compared with the plans, if so.
+    #[serde(default)]
+    pub unreadable: Option<String>,
     /// How often a service of ours was found changed by others.
     pub drifts: u64,
     /// The most that this worker woke up late by since it began, microseconds.
@@ -161,25 +164,13 @@ pub struct CheckStatus {
     pub failures: u64,
 }
 
-/// The status as of `now`.
-pub(super) fn of<K: Kernel>(
-    served: &BTreeMap<ServiceKey, Served>,
-    checkers: &Checkers<Subject>,
-    applier: &Applier<K>,
-    now: Instant,
-) -> LvsStatus {
-    let load = checkers.load();
-    let service = |served: &Served| virtual_server(served, checkers, applier, now);
-    LvsStatus {
-        virtual_servers: served.values().map(service).collect(),
-        probes: load.probes,
-        in_flight: load.in_flight,
-        drifts: applier.drifts(),
-        ..LvsStatus::default()
-    }
+impl LvsStatus {
+    /// How its JSON begins: virtual servers are written one by one behind this.
+    pub(super) const OPENING: &str = "{\"virtual_servers\":[";
 }
 
-fn virtual_server<K: Kernel>(
+/// One virtual server as of `now`.
+pub(super) fn virtual_server<K: Kernel>(
     served: &Served,
     checkers: &Checkers<Subject>,
     applier: &Applier<K>,
@@ -309,4 +300,15 @@ fn check_status(
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn virtual_servers_can_be_written_one_by_one() {
+        let text = serde_json::to_string(&LvsStatus::default()).unwrap();
+        assert!(text.starts_with(&format!("{}]", LvsStatus::OPENING)), "{text}");
+    }
 }

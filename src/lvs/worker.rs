@@ -10,6 +10,7 @@ mod memory;
 mod orders;
 mod start;
 mod surroundings;
+mod telling;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -23,21 +24,21 @@ use serde::Serialize;
 use tracing::{info, warn};
 
 use self::given::{Given, Parcels};
+pub(super) use self::telling::Asked;
 use super::applier::{Applier, SLICE};
-use super::counters::Counting;
+use super::counters::{Counting, Then};
 use super::host::Host;
 use super::module::Socket;
 use super::served::{Replanned, Served};
 use super::spec::LvsSpec;
 use super::state_file::{Remembered, StateFile};
-use super::status;
 use super::sync::Sync;
 use super::sysctl::Sysctl;
 use super::{fifo_line, rights, tidings};
 use crate::config::model::Script;
 use crate::fifo::Fifos;
 use crate::link::{Incoming, Link};
-use crate::message::{self, Configure, Event, Message, Role};
+use crate::message::{self, Configure, Event, Form, Message, Role};
 use crate::notify::{Job, Notifier};
 use crate::process::Raise;
 use crate::supervisor::EXIT_CANNOT_RUN;
@@ -215,7 +216,7 @@ impl Worker {
             self.write_soon(now);
         }
         self.applier.handle_timeout(now);
-        self.sync.handle_timeout(&mut self.applier.kernel().0, now);
+        self.sync.handle_timeout(&mut self.applier.kernel().kernel, now);
         self.tell_applier_reports();
         if self.write_at.is_some_and(|at| now >= at) {
             self.write_state(now);
@@ -321,15 +322,10 @@ impl Worker {
                 self.configured(summary).await
             }
             Message::Query { id } => {
-                let mut status =
-                    status::of(&self.served, &self.checkers, &self.applier, Instant::now());
-                status.observed = self.observed();
-                status.sync_daemon = self.sync.status();
-                status.latest_us = u64::try_from(self.latest.as_micros()).unwrap_or(u64::MAX);
-                status.sysctl_errors = self.sysctl.errors().to_vec();
-                let down = self.host.as_ref().map(Host::down).unwrap_or_default();
-                status.interfaces_down = down.into_iter().map(str::to_owned).collect();
-                self.answer(incoming.from, id, &status).await
+                self.show(Asked { id, from: incoming.from }, None, Form::Json).await
+            }
+            Message::Show { id, of, form } => {
+                self.show(Asked { id, from: incoming.from }, of, form).await
             }
             Message::Order { id, order } => {
                 let outcome = self.handle_order(order, Instant::now());
@@ -337,7 +333,8 @@ impl Worker {
             }
             Message::Count { id, servers } => {
                 let services = self.served.keys().copied();
-                self.counting.push_back(Counting::new(id, incoming.from, servers, services));
+                let asked = Asked { id, from: incoming.from };
+                self.counting.push_back(Counting::new(asked, servers, services));
                 Ok(())
             }
             Message::TellQuorums(keys) => {
@@ -353,9 +350,10 @@ impl Worker {
             }
             Message::TellConnections => {
                 let services = self.served.keys().copied();
-                let counting = Counting::new(0, Role::Vrrp, None, services);
+                let asked = Asked { id: 0, from: Role::Vrrp };
+                let counting = Counting::new(asked, None, services);
                 // One question at a time: who asks again has not been answered yet.
-                if !self.counting.iter().any(|it| it.from == Role::Vrrp) {
+                if !self.counting.iter().any(|it| it.asked.from == Role::Vrrp) {
                     self.counting.push_back(counting);
                 }
                 Ok(())
@@ -367,7 +365,7 @@ impl Worker {
             Message::Instances(instances) => {
                 let now = Instant::now();
                 for (name, is_master) in instances {
-                    let kernel = &mut self.applier.kernel().0;
+                    let kernel = &mut self.applier.kernel().kernel;
                     self.sync.handle_instance(&name, is_master, kernel, now);
                 }
                 Ok(())
@@ -413,14 +411,19 @@ impl Worker {
         let Some(mut counting) = self.counting.pop_front() else { return Ok(()) };
         let slice = counting.next_slice(SLICE);
         if slice.is_empty() {
-            if counting.from == Role::Vrrp {
+            if counting.asked.from == Role::Vrrp {
                 let answer = Message::Connections(counting.connections());
                 return self.link.send(Role::Vrrp, &answer).await;
             }
-            let (to, id) = (counting.from, counting.id);
-            return self.answer(to, id, &counting.finish()).await;
+            let asked = counting.asked;
+            let (counters, then) = counting.finish();
+            return match then {
+                Then::Counters => self.answer(asked.from, asked.id, &counters).await,
+                Then::Facts => self.write(asked, None, Form::Counts, &counters).await,
+                Then::Page(of) => self.write(asked, of.as_deref(), Form::Page, &counters).await,
+            };
         }
-        let read = self.applier.kernel().0.counters(&slice);
+        let read = self.applier.kernel().kernel.counters(&slice);
         counting.take(read.map_err(|cause| cause.to_string()));
         self.counting.push_front(counting);
         Ok(())

@@ -20,12 +20,12 @@ use super::access::Right;
 use super::desk::{Ask, Asks, Errand};
 use super::door::RightOf;
 use super::refusal::{Code, Refusal};
-use super::{steer, stream};
+use super::{shown, steer, stream};
 use crate::lvs::selector::Selector;
 use crate::message::{Command, Role};
 
 /// How long a process may take to say how it is. A hung one is shown as `null`.
-const STATUS_WITHIN: Duration = Duration::from_secs(3);
+pub(super) const STATUS_WITHIN: Duration = Duration::from_secs(3);
 /// Longer than the supervisor waits for the load child and the workers together.
 const COMMAND_WITHIN: Duration = Duration::from_secs(100);
 
@@ -50,7 +50,7 @@ pub(super) fn router(asks: Asks) -> Router {
         .merge(steer::routes())
         .layer(middleware::from_fn(control_only));
     Router::new()
-        .route("/v1/status", get(status))
+        .route("/v1/status", get(shown::status))
         .route("/v1/counters", get(counters))
         .route("/v1/events", get(stream::events))
         .route("/v1/events/follow", get(stream::follow))
@@ -95,10 +95,6 @@ pub(super) fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refu
 }
 
 // --- reading ---
-
-async fn status(asks: Desk) -> Response {
-    json(whole_status(&asks, Duration::ZERO).await)
-}
 
 /// Of which real servers.
 #[derive(Debug, Deserialize)]
@@ -157,7 +153,7 @@ pub(super) async fn whole_status(asks: &Asks, max_age: Duration) -> Vec<u8> {
 }
 
 /// How it goes with those who are told of events, as JSON.
-async fn told(asks: &Asks) -> Vec<u8> {
+pub(super) async fn told(asks: &Asks) -> Vec<u8> {
     let (reply, answer) = oneshot::channel();
     let told = match asks.send(Ask::Told(reply)).await {
         Ok(()) => answer.await.unwrap_or_default(),

@@ -1,5 +1,7 @@
 //! Between the admin API and the other processes: numbers each question, puts the parts of its answer together.
 
+mod query;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +14,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tracing::{error, warn};
 
+use self::query::{ANSWER_MAX, Query, Question};
+pub(super) use self::query::{Piece, pieces};
 use super::access::Rules;
 use super::events::{Events, Followed};
 use super::scribe::Scribe;
@@ -22,15 +26,12 @@ use crate::config::model::Web;
 use crate::link::{Incoming, Link};
 use crate::lvs::overrides::Order;
 use crate::lvs::selector::Selector;
-use crate::message::{Command, Dump, Message, Role, RouterOrder};
+use crate::message::{Command, Dump, Form, Message, Role, RouterOrder};
 use crate::spec_file;
 
 /// Questions that wait for this task. Each comes from a request that waits for its answer, so a full queue just
 /// lets further requests wait.
 const ASKS: usize = 64;
-/// An answer that grows beyond this is not one of ours.
-const ANSWER_MAX: usize = 256 * 1024 * 1024;
-
 /// How long answers may still go out when the director stops.
 const FAREWELL: Duration = Duration::from_millis(100);
 
@@ -47,6 +48,15 @@ pub(super) enum Ask {
         max_age: Duration,
         /// To whom.
         reply: oneshot::Sender<Bytes>,
+    },
+    /// The status of virtual servers, piece by piece as it comes.
+    Show {
+        /// Only this one.
+        of: Option<String>,
+        /// How it is written.
+        form: Form,
+        /// To whom. What a slow reader has not taken waits here: as much as one answer at most.
+        pieces: mpsc::Sender<Piece>,
     },
     /// What the kernel counts, as JSON.
     Count {
@@ -95,33 +105,6 @@ impl Errand {
 
 /// Where questions go.
 pub(super) type Asks = mpsc::Sender<Ask>;
-
-/// A question whose answer serves everybody who asks the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Question {
-    /// How is this process?
-    Status(Role),
-    /// What does the kernel count?
-    Count,
-}
-
-impl Question {
-    fn message(self, id: u64) -> (Role, Message) {
-        match self {
-            Self::Status(role) => (role, Message::Query { id }),
-            Self::Count => (Role::Lvs, Message::Count { id, servers: None }),
-        }
-    }
-}
-
-/// A question that a process has not answered yet.
-#[derive(Debug)]
-struct Query {
-    /// What was asked and when, where the answer serves others too.
-    shared: Option<(Question, Instant)>,
-    text: Vec<u8>,
-    replies: Vec<oneshot::Sender<Bytes>>,
-}
 
 /// The task that owns the link.
 #[derive(Debug)]
@@ -213,7 +196,7 @@ impl Desk {
                 Some(socket) => self.serve_web(address, socket),
                 None => error!(%address, "a web socket did not come along"),
             },
-            Message::Answer { id, last, json } => self.handle_answer(id, last, &json),
+            Message::Answer { id, last, json } => self.handle_answer(id, last, json),
             Message::CommandDone { id, outcome } => {
                 if let Some(reply) = self.commands.remove(&id) {
                     // Fails only when the client has gone.
@@ -244,6 +227,7 @@ impl Desk {
             | Message::Connections(_)
             | Message::Pause
             | Message::Pausing
+            | Message::Show { .. }
             | Message::Query { .. } => warn!(from = %incoming.from, "unexpected message"),
         }
         Ok(())
@@ -298,38 +282,59 @@ impl Desk {
         self.servers.spawn(door::admin(socket, api::router(self.ask.clone()), rules));
     }
 
-    fn handle_answer(&mut self, id: u64, last: bool, json: &[u8]) {
-        let Some(query) = self.queries.get_mut(&id) else { return };
-        query.text.extend_from_slice(json);
-        let too_long = query.text.len() > ANSWER_MAX;
-        if (last || too_long)
-            && let Some(Query { shared, text, replies }) = self.queries.remove(&id)
-            && !too_long
-        {
-            let text = Bytes::from(text);
-            for reply in replies {
-                // Fails only when the client has gone.
-                let _ = reply.send(text.clone());
+    fn handle_answer(&mut self, id: u64, last: bool, json: Vec<u8>) {
+        let (is_over, is_too_long) = match self.queries.get_mut(&id) {
+            None => return,
+            Some(Query::Whole { text, .. }) => {
+                text.extend_from_slice(&json);
+                (last, text.len() > ANSWER_MAX)
             }
-            if let Some((question, asked_at)) = shared {
-                self.answers.insert(question, (asked_at, text));
+            Some(Query::Pieces(length, pieces)) => {
+                *length += json.len();
+                let is_too_long = *length > ANSWER_MAX;
+                // Fails when the client has gone or takes nothing, which ends the question too.
+                let is_gone = pieces.try_send(Piece::Text(json.into())).is_err();
+                if last && !is_too_long {
+                    let _ = pieces.try_send(Piece::End);
+                }
+                (last || is_gone, is_too_long)
             }
+        };
+        if !is_over && !is_too_long {
+            return;
+        }
+        let Some(Query::Whole { shared, text, replies }) = self.queries.remove(&id) else { return };
+        if is_too_long {
+            return;
+        }
+        let text = Bytes::from(text);
+        for reply in replies {
+            // Fails only when the client has gone.
+            let _ = reply.send(text.clone());
+        }
+        if let Some((question, asked_at)) = shared {
+            self.answers.insert(question, (asked_at, text));
         }
     }
 
     async fn handle_ask(&mut self, ask: Ask) -> io::Result<()> {
-        self.queries.retain(|_, query| query.replies.iter().any(|reply| !reply.is_closed()));
+        self.queries.retain(|_, query| query.is_wanted());
         self.commands.retain(|_, reply| !reply.is_closed());
         match ask {
             Ask::Status { role, max_age, reply } => {
                 self.ask(Question::Status(role), max_age, reply).await
+            }
+            Ask::Show { of, form, pieces } => {
+                let id = self.number();
+                self.queries.insert(id, Query::Pieces(0, pieces));
+                self.link.send(Role::Lvs, &Message::Show { id, of, form }).await
             }
             Ask::Count { servers: None, max_age, reply } => {
                 self.ask(Question::Count, max_age, reply).await
             }
             Ask::Count { servers, reply, .. } => {
                 let id = self.number();
-                let query = Query { shared: None, text: Vec::new(), replies: vec![reply] };
+                let query = Query::Whole { shared: None, text: Vec::new(), replies: vec![reply] };
                 self.queries.insert(id, query);
                 self.link.send(Role::Lvs, &Message::Count { id, servers }).await
             }
@@ -373,63 +378,22 @@ impl Desk {
             let _ = reply.send(text.clone());
             return Ok(());
         }
-        let same = |query: &&mut Query| {
-            query.shared.is_some_and(|(asked, at)| asked == question && recent(at))
-        };
-        if let Some(query) = self.queries.values_mut().find(same) {
-            query.replies.push(reply);
-            return Ok(());
+        for query in self.queries.values_mut() {
+            if let Query::Whole { shared: Some((asked, at)), replies, .. } = query
+                && *asked == question
+                && recent(*at)
+            {
+                replies.push(reply);
+                return Ok(());
+            }
         }
         let id = self.number();
         let shared = Some((question, now));
-        self.queries.insert(id, Query { shared, text: Vec::new(), replies: vec![reply] });
+        self.queries.insert(id, Query::Whole { shared, text: Vec::new(), replies: vec![reply] });
         let (role, message) = question.message(id);
         self.link.send(role, &message).await
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::link;
-    use crate::message;
-
-    async fn asked(ask: &Asks, role: Role, max_age: Duration) -> oneshot::Receiver<Bytes> {
-        let (reply, answer) = oneshot::channel();
-        ask.send(Ask::Status { role, max_age, reply }).await.unwrap();
-        answer
-    }
-
-    #[tokio::test]
-    async fn an_answer_is_put_together_from_its_parts_and_serves_until_it_is_old() {
-        let (parent, child) = link::pair().unwrap();
-        let mut far = Link::new(parent, Role::Supervisor).unwrap();
-        let desk = Desk::new(Link::new(child, Role::Ops).unwrap());
-        let ask = desk.ask.clone();
-        let minute = Duration::from_secs(60);
-        let answered = async {
-            let first = asked(&ask, Role::Lvs, Duration::ZERO).await;
-            let joined = asked(&ask, Role::Lvs, minute).await;
-            let text = vec![b'7'; message::ANSWER_PART + 1];
-            let Message::Query { id } = far.receive().await.unwrap().unwrap().message else {
-                panic!("a query")
-            };
-            for part in message::answer(id, &text) {
-                far.send(Role::Ops, &part).await.unwrap();
-            }
-            assert_eq!(first.await.unwrap(), text);
-            assert_eq!(joined.await.unwrap(), text);
-            assert_eq!(asked(&ask, Role::Lvs, minute).await.await.unwrap(), text);
-            // Whoever wants it fresh gets it fresh.
-            let fresh = asked(&ask, Role::Lvs, Duration::ZERO).await;
-            let Message::Query { id } = far.receive().await.unwrap().unwrap().message else {
-                panic!("a query")
-            };
-            far.send(Role::Ops, &message::answer(id, b"8")[0]).await.unwrap();
-            assert_eq!(fresh.await.unwrap(), &b"8"[..]);
-            far.send(Role::Ops, &Message::Stop).await.unwrap();
-        };
-        let (ran, ()) = tokio::join!(desk.run(), answered);
-        ran.unwrap();
-    }
-}
+mod tests;

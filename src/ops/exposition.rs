@@ -39,36 +39,55 @@ pub(super) enum Kind {
     Histogram,
 }
 
-/// A text that grows.
+/// A text that grows, family by family: what is written later of a family stands with what was written before, as both
+/// formats want it, however the facts come.
 #[derive(Debug)]
 pub(super) struct Exposition {
     format: Format,
-    text: String,
+    families: Vec<Family>,
+    /// The one that is written.
+    at: usize,
+}
+
+#[derive(Debug)]
+struct Family {
     name: &'static str,
     kind: Kind,
+    text: String,
 }
 
 impl Exposition {
     pub(super) fn new(format: Format) -> Self {
-        Self { format, text: String::with_capacity(64 * 1024), name: "", kind: Kind::Gauge }
+        Self { format, families: Vec::new(), at: 0 }
     }
 
-    /// Begins a family: `name` without `evenkeel_` and without `_total`.
+    /// Begins a family, or goes on with it: `name` without `evenkeel_` and without `_total`.
     pub(super) fn family(&mut self, name: &'static str, kind: Kind, help: &str) {
-        (self.name, self.kind) = (name, kind);
+        // What is written for one virtual server after the other comes in the same order each time.
+        let next = self.at + 1;
+        let is_next = self.families.get(next).is_some_and(|family| family.name == name);
+        let known = || self.families.iter().position(|family| family.name == name);
+        if let Some(at) = if is_next { Some(next) } else { known() } {
+            self.at = at;
+            return;
+        }
         let word = match kind {
             Kind::Gauge => "gauge",
             Kind::Counter => "counter",
             Kind::Histogram => "histogram",
         };
-        let total = if self.format == Format::Prometheus { self.ending() } else { "" };
-        let _ = writeln!(self.text, "# HELP evenkeel_{name}{total} {help}");
-        let _ = writeln!(self.text, "# TYPE evenkeel_{name}{total} {word}");
+        let total = if self.format == Format::Prometheus { ending(kind) } else { "" };
+        let text =
+            format!("# HELP evenkeel_{name}{total} {help}\n# TYPE evenkeel_{name}{total} {word}\n");
+        self.at = self.families.len();
+        self.families.push(Family { name, kind, text });
     }
 
     /// One value of the family.
     pub(super) fn sample(&mut self, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        self.write(self.ending(), labels, value);
+        if let Some(family) = self.families.get_mut(self.at) {
+            family.write(ending(family.kind), labels, value);
+        }
     }
 
     /// One histogram of the family: each bound, as it is written, with how many were within it and above the bound
@@ -80,49 +99,57 @@ impl Exposition {
         longer: u64,
         sum: impl std::fmt::Display,
     ) {
+        let Some(family) = self.families.get_mut(self.at) else { return };
         let mut count = 0;
         let mut labelled = labels.to_vec();
         for (bound, more) in within.chain(std::iter::once(("+Inf", longer))) {
             count += more;
             labelled.truncate(labels.len());
             labelled.push(("le", bound));
-            self.write("_bucket", &labelled, count);
+            family.write("_bucket", &labelled, count);
         }
-        self.write("_sum", labels, sum);
-        self.write("_count", labels, count);
+        family.write("_sum", labels, sum);
+        family.write("_count", labels, count);
     }
 
+    /// The whole text, in pieces.
+    pub(super) fn finish(self) -> Vec<String> {
+        let end = (self.format == Format::OpenMetrics).then(|| "# EOF\n".to_owned());
+        self.families.into_iter().map(|family| family.text).chain(end).collect()
+    }
+}
+
+impl Family {
     fn write(&mut self, ending: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        let _ = write!(self.text, "evenkeel_{}{ending}", self.name);
+        let Self { name, text, .. } = self;
+        text.push_str("evenkeel_");
+        text.push_str(name);
+        text.push_str(ending);
         for (at, (name, value)) in labels.iter().enumerate() {
-            let before = if at == 0 { '{' } else { ',' };
-            let _ = write!(self.text, "{before}{name}=\"");
-            escape(&mut self.text, value);
-            self.text.push('"');
+            text.push(if at == 0 { '{' } else { ',' });
+            text.push_str(name);
+            text.push_str("=\"");
+            escape(text, value);
+            text.push('"');
         }
         if !labels.is_empty() {
-            self.text.push('}');
+            text.push('}');
         }
-        let _ = writeln!(self.text, " {value}");
+        let _ = writeln!(text, " {value}");
     }
+}
 
-    /// The whole text.
-    pub(super) fn finish(mut self) -> String {
-        if self.format == Format::OpenMetrics {
-            self.text.push_str("# EOF\n");
-        }
-        self.text
-    }
-
-    fn ending(&self) -> &'static str {
-        match self.kind {
-            Kind::Gauge | Kind::Histogram => "",
-            Kind::Counter => "_total",
-        }
+fn ending(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Gauge | Kind::Histogram => "",
+        Kind::Counter => "_total",
     }
 }
 
 fn escape(text: &mut String, value: &str) {
+    if !value.contains(['\\', '"', '\n']) {
+        return text.push_str(value);
+    }
     for c in value.chars() {
         match c {
             '\\' => text.push_str("\\\\"),
@@ -143,7 +170,7 @@ mod tests {
         exposition.sample(&[], 1);
         exposition.family("runs", Kind::Counter, "How often.");
         exposition.sample(&[("name", "a\"b\\c\nd"), ("to", "x")], 7);
-        exposition.finish()
+        exposition.finish().concat()
     }
 
     #[test]
@@ -159,6 +186,21 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_later_of_a_family_stands_with_it() {
+        let mut exposition = Exposition::new(Format::Prometheus);
+        for name in ["a", "b"] {
+            exposition.family("up", Kind::Gauge, "Up.");
+            exposition.sample(&[("name", name)], 1);
+            exposition.family("runs", Kind::Gauge, "Runs.");
+            exposition.sample(&[("name", name)], 2);
+        }
+        let pieces = exposition.finish();
+        assert_eq!(pieces.len(), 2);
+        assert!(pieces[0].ends_with("evenkeel_up{name=\"a\"} 1\nevenkeel_up{name=\"b\"} 1\n"));
+        assert_eq!(pieces[1].matches("# TYPE").count(), 1);
+    }
+
+    #[test]
     fn a_histogram_counts_upwards() {
         let mut exposition = Exposition::new(Format::OpenMetrics);
         exposition.family("took_seconds", Kind::Histogram, "How long.");
@@ -170,7 +212,7 @@ mod tests {
             evenkeel_took_seconds_bucket{check=\"X\",le=\"+Inf\"} 6\n\
             evenkeel_took_seconds_sum{check=\"X\"} 0.5\n\
             evenkeel_took_seconds_count{check=\"X\"} 6\n# EOF\n";
-        assert_eq!(exposition.finish(), wanted);
+        assert_eq!(exposition.finish().concat(), wanted);
     }
 
     #[test]

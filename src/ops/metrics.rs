@@ -10,41 +10,64 @@ use super::events::Counts;
 use super::exposition::Kind::{Counter, Gauge};
 use super::exposition::{Exposition, Format};
 use super::process::Usage;
-use crate::lvs::counters::Counters;
+use crate::lvs::counters::VirtualServerCounters;
 use crate::lvs::status::{CheckStatus, LvsStatus, RealServerStatus, VirtualServerStatus};
 use crate::router::status::{InstanceStatus, VrrpStatus};
 use crate::status::Status;
 use crate::supervisor::status::DirectorStatus;
 
-/// The whole text.
-pub(super) fn render(
-    format: Format,
-    status: &Status,
-    counters: Option<&Counters>,
-    processes: &[Usage],
-    events: &Counts,
-) -> String {
-    let mut to = Exposition::new(format);
-    if let Some(director) = &status.director {
-        of_director(&mut to, director);
+/// A text that is written while the facts come.
+#[derive(Debug)]
+pub(super) struct Metrics(Exposition);
+
+impl Metrics {
+    /// With everything but virtual servers.
+    pub(super) fn new(
+        format: Format,
+        status: &Status,
+        processes: &[Usage],
+        events: &Counts,
+    ) -> Self {
+        let mut to = Exposition::new(format);
+        if let Some(director) = &status.director {
+            of_director(&mut to, director);
+        }
+        of_processes(&mut to, processes);
+        to.family("events", Counter, "Events since the ops worker started.");
+        for (name, count) in events.all() {
+            to.sample(&[("event", name)], count);
+        }
+        told::write(&mut to, &status.told);
+        if let Some(vrrp) = &status.vrrp {
+            of_vrrp(&mut to, vrrp);
+            watch::write(&mut to, vrrp);
+        }
+        if let Some(lvs) = &status.lvs {
+            of_lvs(&mut to, lvs);
+        }
+        let mut metrics = Self(to);
+        if status.lvs.is_some() {
+            // So that families which have no sample are announced.
+            metrics.services(&[]);
+            metrics.counted(&[]);
+        }
+        metrics
     }
-    of_processes(&mut to, processes);
-    to.family("events", Counter, "Events since the ops worker started.");
-    for (name, count) in events.all() {
-        to.sample(&[("event", name)], count);
+
+    /// Adds virtual servers.
+    pub(super) fn services(&mut self, services: &[VirtualServerStatus]) {
+        of_services(&mut self.0, services);
     }
-    told::write(&mut to, &status.told);
-    if let Some(vrrp) = &status.vrrp {
-        of_vrrp(&mut to, vrrp);
-        watch::write(&mut to, vrrp);
+
+    /// Adds what the kernel counted.
+    pub(super) fn counted(&mut self, services: &[VirtualServerCounters]) {
+        super::traffic::write(&mut self.0, services);
     }
-    if let Some(lvs) = &status.lvs {
-        of_lvs(&mut to, lvs);
+
+    /// The whole text, in pieces.
+    pub(super) fn finish(self) -> Vec<String> {
+        self.0.finish()
     }
-    if let Some(counters) = counters {
-        super::traffic::write(&mut to, counters);
-    }
-    to.finish()
 }
 
 fn of_director(to: &mut Exposition, director: &DirectorStatus) {
@@ -219,6 +242,9 @@ fn of_lvs(to: &mut Exposition, lvs: &LvsStatus) {
     to.sample(&[], Micros(lvs.latest_us));
     to.family("table_drifts", Counter, "Services found changed by others.");
     to.sample(&[], lvs.drifts);
+}
+
+fn of_services(to: &mut Exposition, services: &[VirtualServerStatus]) {
     type OfService = fn(&VirtualServerStatus) -> u64;
     let families: [(&'static str, &str, OfService); 6] = [
         ("virtual_server_up", "Whether the quorum is met.", |it| flag(it.up)),
@@ -236,7 +262,7 @@ fn of_lvs(to: &mut Exposition, lvs: &LvsStatus) {
     ];
     for (name, help, value) in families {
         to.family(name, Gauge, help);
-        for server in &lvs.virtual_servers {
+        for server in services {
             to.sample(&[("virtual_server", &server.key)], value(server));
         }
     }
@@ -252,21 +278,21 @@ fn of_lvs(to: &mut Exposition, lvs: &LvsStatus) {
     ];
     for (name, help, value) in families {
         to.family(name, Gauge, help);
-        for (service, server) in servers(lvs) {
+        for (service, server) in servers(services) {
             to.sample(
                 &[("virtual_server", &service.key), ("real_server", &server.key)],
                 value(server),
             );
         }
     }
-    of_checks(to, lvs);
-    latency::write(to, lvs);
+    of_checks(to, services);
+    latency::write(to, services);
 }
 
-fn of_checks(to: &mut Exposition, lvs: &LvsStatus) {
+fn of_checks(to: &mut Exposition, services: &[VirtualServerStatus]) {
     type Write<'a> = &'a dyn Fn(&mut Exposition, &[(&str, &str)], &CheckStatus);
     let each = |to: &mut Exposition, write: Write<'_>| {
-        for (service, server) in servers(lvs) {
+        for (service, server) in servers(services) {
             for check in &server.checks {
                 let labels = [
                     ("virtual_server", service.key.as_str()),
@@ -292,10 +318,11 @@ fn of_checks(to: &mut Exposition, lvs: &LvsStatus) {
     });
 }
 
-fn servers(lvs: &LvsStatus) -> impl Iterator<Item = (&VirtualServerStatus, &RealServerStatus)> {
-    lvs.virtual_servers
-        .iter()
-        .flat_map(|service| service.real_servers.iter().map(move |server| (service, server)))
+fn servers(
+    services: &[VirtualServerStatus],
+) -> impl Iterator<Item = (&VirtualServerStatus, &RealServerStatus)> {
+    let of = |service| std::iter::repeat(service);
+    services.iter().flat_map(move |service| of(service).zip(&service.real_servers))
 }
 
 fn flag(is: bool) -> u64 {

@@ -4,12 +4,12 @@ use ipvs::Stats;
 
 use super::exposition::Exposition;
 use super::exposition::Kind::{Counter, Gauge};
-use crate::lvs::counters::{Counters, RealServerCounters};
+use crate::lvs::counters::{RealServerCounters, VirtualServerCounters};
 
 type Count = fn(&Stats) -> u64;
 
 /// Adds them.
-pub(super) fn write(to: &mut Exposition, counters: &Counters) {
+pub(super) fn write(to: &mut Exposition, services: &[VirtualServerCounters]) {
     let of_services: [(&'static str, &str, Count); 5] = [
         ("virtual_server_connections", "Connections scheduled.", |it| it.connections),
         ("virtual_server_packets_in", "Packets to it.", |it| it.packets_in),
@@ -21,7 +21,7 @@ pub(super) fn write(to: &mut Exposition, counters: &Counters) {
     ];
     for (name, help, count) in of_services {
         to.family(name, Counter, help);
-        for service in &counters.virtual_servers {
+        for service in services {
             to.sample(&[("virtual_server", &service.key)], count(&service.stats));
         }
     }
@@ -31,7 +31,7 @@ pub(super) fn write(to: &mut Exposition, counters: &Counters) {
     ];
     for (name, help, count) in of_servers {
         to.family(name, Counter, help);
-        each(counters, |labels, server| to.sample(labels, count(&server.stats)));
+        each(services, |labels, server| to.sample(labels, count(&server.stats)));
     }
     type Now = fn(&RealServerCounters) -> u32;
     let now: [(&'static str, &str, Now); 3] = [
@@ -47,12 +47,15 @@ pub(super) fn write(to: &mut Exposition, counters: &Counters) {
     ];
     for (name, help, count) in now {
         to.family(name, Gauge, help);
-        each(counters, |labels, server| to.sample(labels, count(server)));
+        each(services, |labels, server| to.sample(labels, count(server)));
     }
 }
 
-fn each(counters: &Counters, mut write: impl FnMut(&[(&str, &str)], &RealServerCounters)) {
-    for service in &counters.virtual_servers {
+fn each(
+    services: &[VirtualServerCounters],
+    mut write: impl FnMut(&[(&str, &str)], &RealServerCounters),
+) {
+    for service in services {
         for server in &service.real_servers {
             write(&[("virtual_server", &service.key), ("real_server", &server.key)], server);
         }

@@ -1,24 +1,29 @@
 //! What is served over TCP, where `web` says so: metrics, health, and the reading half of the API. Nothing there can change
 //! anything, and all readers together cost the workers one question a second.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use futures_util::stream;
+use hyper::body::Bytes;
 use tokio::sync::oneshot;
 
 use super::api::{Desk, counted, json, method_not_allowed, no_such_path, status_of, whole_status};
 use super::desk::Asks;
 use super::exposition::Format;
+use super::facts::CutOff;
 use super::guard::Names;
 use super::refusal::{Code, Refusal};
 use super::scribe::Orders;
-use super::{page, stream};
+use super::{page, stream as events};
 use crate::message::Role;
 use crate::supervisor::status::DirectorStatus;
 
@@ -35,8 +40,8 @@ pub(super) fn router(asks: Asks, hosts: &[String], metrics: Orders) -> Router {
         .route("/readyz", get(ready))
         .route("/api/v1/status", get(status))
         .route("/api/v1/counters", get(counters))
-        .route("/api/v1/events", get(stream::events))
-        .route("/api/v1/events/follow", get(stream::follow))
+        .route("/api/v1/events", get(events::events))
+        .route("/api/v1/events/follow", get(events::follow))
         .with_state(asks)
         .merge(metrics)
         .merge(page::routes())
@@ -71,8 +76,13 @@ async fn metrics_text(State(orders): State<Orders>, headers: HeaderMap) -> Respo
     let (reply, answer) = oneshot::channel();
     let ordered = orders.send((format, reply)).await;
     match (ordered, answer.await) {
-        (Ok(()), Ok(text)) => {
-            (StatusCode::OK, [(CONTENT_TYPE, format.content_type())], text).into_response()
+        (Ok(()), Ok(Ok(text))) => {
+            let pieces: Vec<Bytes> = text.to_vec();
+            let body = Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, Infallible>)));
+            (StatusCode::OK, [(CONTENT_TYPE, format.content_type())], body).into_response()
+        }
+        (Ok(()), Ok(Err(CutOff))) => {
+            Refusal::new(Code::Unavailable, "the lvs worker broke off; ask again").into_response()
         }
         _ => Refusal::new(Code::Unavailable, "the director is stopping").into_response(),
     }

@@ -26,6 +26,13 @@ pub enum TrackerKind {
     Bfd,
 }
 
+impl TrackerKind {
+    /// Every one, for those who must have words for each.
+    #[cfg(test)]
+    pub const ALL: [Self; 6] =
+        [Self::Interface, Self::Script, Self::File, Self::Process, Self::VirtualServer, Self::Bfd];
+}
+
 /// What identifies a tracked object.
 pub type TrackerId = (TrackerKind, String);
 

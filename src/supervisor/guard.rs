@@ -75,8 +75,9 @@ impl Guard {
     /// Takes the runtime directory and the network namespace, and writes the pid file. One that only observes leaves the
     /// namespace to whoever owns table and addresses.
     pub fn take(runtime_dir: &Path, observe: bool) -> Result<Self, GuardError> {
-        let pid_file = lock(runtime_dir)?;
+        // First, for without rights the runtime directory is not writable either, and creating it would not help.
         rights()?;
+        let pid_file = lock(runtime_dir)?;
         let namespace = if observe { None } else { Some(mark_namespace()?) };
         if let Some(pid) = keepalived_here().filter(|_| !observe) {
             return Err(GuardError::Keepalived(pid));

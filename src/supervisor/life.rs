@@ -1,6 +1,8 @@
 //! Starts and deaths of workers and load children.
 #![expect(clippy::disallowed_methods, reason = "the edge: deaths happen at a time")]
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -25,6 +27,7 @@ impl Supervisor {
                 return;
             }
         };
+        self.write_pid(role, child.pid());
         let Some(worker) = self.workers.get_mut(&role) else { return };
         worker.child = Some(child);
         worker.watch.started(now);
@@ -39,6 +42,20 @@ impl Supervisor {
             }
         }
         self.send_log(role);
+    }
+
+    /// Into the files that `run` was told of. A director does its work without them.
+    fn write_pid(&self, role: Role, pid: u32) {
+        for path in self.pid_files(role) {
+            if let Err(cause) = fs::write(path, format!("{pid}\n")) {
+                error!(worker = %role, "its pid file {}: {cause}", path.display());
+            }
+        }
+    }
+
+    fn pid_files(&self, role: Role) -> impl Iterator<Item = &PathBuf> {
+        let files = self.options.worker_pids.iter();
+        files.filter(move |(of, _)| *of == role).map(|(_, path)| path)
     }
 
     pub(super) fn reap(&mut self) {
@@ -62,6 +79,11 @@ impl Supervisor {
         let child = worker.child.take();
         self.dropped += child.map_or(0, |child| child.dropped);
         worker.watch.died(now);
+        // Left behind, a file would name whoever gets that number next.
+        for path in self.pid_files(role) {
+            let _ = fs::remove_file(path);
+        }
+        let Some(worker) = self.workers.get_mut(&role) else { return };
         if asked {
             worker.configured = false;
             worker.died_at = None;

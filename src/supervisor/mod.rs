@@ -76,6 +76,8 @@ pub struct Options {
     pub observe: bool,
     /// Vrrp or lvs: the other of the two gets no work, whatever is configured (keepalived's -P and -C).
     pub only: Option<Role>,
+    /// Files that hold the process id of a worker for as long as it runs (keepalived's -r and -b).
+    pub worker_pids: Vec<(Role, PathBuf)>,
 }
 
 impl Options {

@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 use super::child::Child;
 use super::watch::State;
 use super::{Supervisor, Worker, status};
-use crate::message::{self, Address, Command, FRAME_MAX, Message, Role};
+use crate::message::{self, Address, Command, FRAME_MAX, Form, Message, Role};
 
 /// Events that wait for the ops worker's start; a table where more than so many changes were refused says enough.
 const BEFORE_OPS: usize = 1024;
@@ -63,9 +63,14 @@ impl Supervisor {
         self.dropped += 1;
         let Ok((Address { from, .. }, message)) = message::decode(frame) else { return };
         let answers = match message {
-            Message::Query { id } | Message::Count { id, .. } => message::answer(id, b"null"),
+            Message::Query { id }
+            | Message::Count { id, .. }
+            | Message::Show { id, form: Form::Json, .. } => message::answer(id, b"null"),
+            Message::Show { id, form: Form::Page | Form::Facts | Form::Counts, .. } => {
+                message::answer(id, b"")
+            }
             Message::Order { id, .. } | Message::Operate { id, .. } => {
-                let outcome = Err(format!("worker {absent} does not run: it has no work"));
+                let outcome = Err(self.why_absent(absent));
                 vec![Message::CommandDone { id, outcome }]
             }
             _ => return,
@@ -74,6 +79,21 @@ impl Supervisor {
             if let Ok(frame) = message::encode(Address { from: absent, to: from }, &answer) {
                 self.forward(from, frame, None);
             }
+        }
+    }
+
+    /// In an operator's words.
+    fn why_absent(&self, absent: Role) -> String {
+        let worker = self.workers.get(&absent);
+        let is_wanted = worker.is_some_and(|worker| worker.watch.state() != State::Idle);
+        match absent {
+            _ if is_wanted => format!("worker {absent} is being restarted; try again in a moment"),
+            Role::Vrrp if self.options.observe => {
+                "this director only observes: it runs no VRRP instance".to_owned()
+            }
+            Role::Vrrp => "no VRRP instance runs here: none is configured".to_owned(),
+            Role::Lvs => "no virtual server is served here: none is configured".to_owned(),
+            Role::Supervisor | Role::Ops => format!("worker {absent} does not run"),
         }
     }
 
@@ -132,6 +152,7 @@ impl Supervisor {
             | Message::TellConnections
             | Message::Connections(_)
             | Message::Pause
+            | Message::Show { .. }
             | Message::Event(_) => warn!(worker = %from, "unexpected message"),
         }
     }
@@ -156,7 +177,8 @@ impl Supervisor {
             error!(worker = %from, "{why}");
         }
         let runs = |worker: &Worker| worker.configured || worker.watch.state() == State::Idle;
-        if !self.ready && self.workers.values().all(runs) {
+        // One that gives up is never ready, whoever of its workers comes up meanwhile.
+        if !self.ready && self.stop.is_none() && self.workers.values().all(runs) {
             self.ready = true;
             info!("ready");
             sys::memory::give_back_start();

@@ -15,7 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -88,6 +88,9 @@ pub(super) struct Legacy {
     log_levels: String,
     /// Seconds since the epoch.
     started_at: u64,
+    /// The command that is answered once the new program runs.
+    #[serde(default)]
+    asked_by: Option<u64>,
 }
 
 /// A worker that goes over.
@@ -170,12 +173,14 @@ impl Supervisor {
         let (specs, report) = loader.finish();
         match self.check_new(status, late, &specs, &report) {
             Ok(()) => {
-                // Said before it is executed: afterwards who asked is not known any more.
-                let text = "the new program accepts the configuration and takes over now, then the workers: lvs, vrrp, ops";
-                self.done(asked_by, Ok(text.to_owned()));
-                // Comes back only if it did not work.
-                let cause = self.become_new(&specs);
-                error!("upgrade: cannot execute the new program: {cause}");
+                // Comes back only if it did not work: then the new program answers.
+                let cause = self.become_new(&specs, asked_by);
+                let path = self.program.path.as_deref().unwrap_or(Path::new("it")).display();
+                let why = format!(
+                    "the running program stays: the new one accepts the configuration, but {path} cannot be executed: {cause}"
+                );
+                error!("upgrade: {why}");
+                self.done(asked_by, Err(why));
             }
             Err(why) => {
                 error!("upgrade refused, the running program stays:\n{why}");
@@ -204,11 +209,14 @@ impl Supervisor {
     }
 
     /// Executes the new program in this process. What failed, if it comes back.
-    fn become_new(&mut self, specs: &OwnedFd) -> io::Error {
+    fn become_new(&mut self, specs: &OwnedFd, asked_by: u64) -> io::Error {
         let Some(path) = self.program.path.clone() else {
             return io::Error::from(io::ErrorKind::NotFound);
         };
-        let error = match self.leave(specs).and_then(|legacy| Ok(serde_json::to_string(&legacy)?)) {
+        let error = match self
+            .leave(specs, asked_by)
+            .and_then(|legacy| Ok(serde_json::to_string(&legacy)?))
+        {
             Ok(legacy) => {
                 let mut command = Command::new(path);
                 command.args(&self.program.arguments).env(VARIABLE, legacy).exec()
@@ -220,7 +228,7 @@ impl Supervisor {
     }
 
     /// What goes over the exec, by number.
-    fn leave(&self, specs: &OwnedFd) -> io::Result<Legacy> {
+    fn leave(&self, specs: &OwnedFd, asked_by: u64) -> io::Result<Legacy> {
         let mut workers = Vec::new();
         for (role, worker) in &self.workers {
             if let Some(child) = &worker.child {
@@ -245,6 +253,7 @@ impl Supervisor {
             workers,
             log_levels: self.log_levels.clone(),
             started_at: started_at.as_secs(),
+            asked_by: Some(asked_by),
         })
     }
 
@@ -261,8 +270,18 @@ impl Supervisor {
 
     /// The new program begins: everything of the old one's is there and works.
     pub(super) fn inherit(mut options: Options, legacy: Legacy) -> io::Result<Self> {
-        let Legacy { version, specs, admin, guard, web, workers, log_levels, started_at, .. } =
-            legacy;
+        let Legacy {
+            pid: _,
+            version,
+            specs,
+            admin,
+            guard,
+            web,
+            workers,
+            log_levels,
+            started_at,
+            asked_by,
+        } = legacy;
         let specs = take(specs)?;
         let (header, spec) = reload::read_own(&specs)?;
         options.runtime_dir = spec.runtime_dir(&options.runtime_dir);
@@ -290,7 +309,14 @@ impl Supervisor {
         info!(from = version, to, "the new program runs; the workers follow");
         let old = |role: &Role| supervisor.workers.get(role).is_some_and(|it| it.child.is_some());
         let order: VecDeque<Role> = ORDER.into_iter().filter(old).collect();
+        let followers: Vec<&str> = order.iter().map(|role| role.name()).collect();
+        let followers = followers.join(", ");
         supervisor.upgrade = Upgrade::Replacing(order);
+        if let Some(id) = asked_by {
+            let text =
+                format!("the new program runs (version {to}); the workers follow: {followers}");
+            supervisor.done(id, Ok(text));
+        }
         Ok(supervisor)
     }
 

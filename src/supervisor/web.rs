@@ -17,16 +17,31 @@ pub(super) type Sockets = BTreeMap<SocketAddr, OwnedFd>;
 
 /// What `header` asks for: sockets that `held` has are shared, the others are opened.
 pub(super) fn open(header: &Header, held: &Sockets) -> Result<Sockets, String> {
-    let one = |address: &SocketAddr| {
-        let socket = match held.get(address) {
-            Some(socket) => socket.try_clone(),
-            None => listen(*address),
-        };
-        socket
-            .map(|socket| (*address, socket))
-            .map_err(|cause| format!("web: cannot listen on {address}: {cause}"))
+    header.listen.iter().flatten().map(|address| one(*address, held)).collect()
+}
+
+fn one(address: SocketAddr, held: &Sockets) -> Result<(SocketAddr, OwnedFd), String> {
+    let socket = match held.get(&address) {
+        Some(socket) => socket.try_clone(),
+        None => listen(address),
     };
-    header.listen.iter().flatten().map(one).collect()
+    socket
+        .map(|socket| (address, socket))
+        .map_err(|cause| format!("web: cannot listen on {address}: {}", explained(address, &cause)))
+}
+
+/// What the operator can do about it.
+fn explained(address: SocketAddr, cause: &io::Error) -> String {
+    let port = address.port();
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("another program has that port (`ss -ltnp sport = :{port}` names it)")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("no interface of this host has {} (`ip address` lists them)", address.ip())
+        }
+        _ => cause.to_string(),
+    }
 }
 
 fn listen(address: SocketAddr) -> io::Result<OwnedFd> {
@@ -36,12 +51,18 @@ fn listen(address: SocketAddr) -> io::Result<OwnedFd> {
 }
 
 impl Supervisor {
-    /// At start a taken port is no reason not to serve: a director without metrics is better than none.
+    /// At start a taken port is no reason not to serve: a director without metrics is better than none, and one address
+    /// less is no reason to leave out the others.
     pub(super) fn open_web_or_say(header: &Header) -> Sockets {
-        open(header, &Sockets::new()).unwrap_or_else(|why| {
-            error!("{why}; the director starts without");
-            Sockets::new()
-        })
+        let opened = header.listen.iter().flatten().map(|address| one(*address, &Sockets::new()));
+        let said = opened.filter_map(|opened| {
+            opened
+                .inspect_err(|why| {
+                    error!("{why}; no page and no metrics there until a reload finds it free");
+                })
+                .ok()
+        });
+        said.collect()
     }
 
     /// Gives the ops worker its sockets.
@@ -69,11 +90,24 @@ mod tests {
             header_with(listen)
         };
         let refused = open(&header(at), &Sockets::new()).unwrap_err();
-        assert!(refused.contains(&at.to_string()), "{refused}");
+        assert!(refused.contains(&format!("{at}: another program has that port")), "{refused}");
         let held: Sockets = [(at, taken.into())].into();
         assert_eq!(open(&header(at), &held).unwrap().len(), 1);
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         assert_eq!(open(&header(any), &held).unwrap().into_keys().collect::<Vec<_>>(), [any]);
+    }
+
+    #[test]
+    fn at_start_a_taken_port_leaves_the_others() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = taken.local_addr().unwrap();
+        let nowhere: SocketAddr = "192.0.2.1:9650".parse().unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let header = header_with([Some(at), Some(nowhere), Some(any), None]);
+        let opened = Supervisor::open_web_or_say(&header);
+        assert_eq!(opened.into_keys().collect::<Vec<_>>(), [any]);
+        let refused = open(&header_with([Some(nowhere), None, None, None]), &Sockets::new());
+        assert!(refused.unwrap_err().contains("no interface of this host has 192.0.2.1"));
     }
 
     fn header_with(listen: [Option<SocketAddr>; 4]) -> Header {

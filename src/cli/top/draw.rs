@@ -10,7 +10,7 @@ use vrrp::State;
 use super::columns::Columns;
 use super::rates::{Measured, plot};
 use super::rows::Row;
-use super::state::{Prompt, Top};
+use super::state::{Prompt, Top, Weighed};
 use crate::cli::clock;
 use crate::cli::events::Told;
 use crate::explain::duration;
@@ -25,7 +25,7 @@ const TAIL: u16 = 5;
 /// Without so many lines there is no room for events.
 const ROOM_FOR_EVENTS: u16 = 16;
 
-const KEYS: &str = "q quit  ? help  ↑↓ move  ↵ fold  d drain  D disable  e enable  c check now  f failover  / search  ! problems";
+const KEYS: &str = "q quit  ? help  ↑↓ move  ↵ fold  d drain  D disable  e enable  w weight  c check now  f failover  / search  ! problems";
 const HELP: &[(&str, &str)] = &[
     ("↑ ↓ j k", "move; PgUp PgDn Home End too"),
     ("↵", "fold or unfold a virtual server; a: all of them"),
@@ -34,6 +34,7 @@ const HELP: &[(&str, &str)] = &[
     ("d", "drain the real server: no new connections"),
     ("D", "disable it: out of the pool at once"),
     ("e", "enable it: its checks decide again"),
+    ("w", "give it another weight: N, or N% of its own"),
     ("c", "ask its checks now"),
     ("f", "hand the VRRP instance over to the peer"),
     ("q", "quit"),
@@ -405,6 +406,10 @@ fn prompt(top: &Top) -> Line<'static> {
         Prompt::Question(question, _) => {
             Line::styled(format!("{question} [y/N] "), reversed(top.paint.odd()))
         }
+        Prompt::Weight(Weighed { server, text, .. }) => Line::styled(
+            format!("weight of {server}, N or N%: {text}_  (↵ asks, Esc leaves it)"),
+            reversed(top.paint.odd()),
+        ),
         Prompt::Search => Line::raw(format!("/{}_", top.filter.text)),
         Prompt::Said(Ok(said)) => Line::styled(said.clone(), top.paint.good()),
         Prompt::Said(Err(said)) => Line::styled(said.clone(), top.paint.bad()),

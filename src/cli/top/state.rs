@@ -67,8 +67,52 @@ pub(super) enum Prompt {
     Question(String, String),
     /// A text to search for is being typed.
     Search,
+    /// A weight is being typed.
+    Weight(Weighed),
     /// How the last order went.
     Said(Result<String, String>),
+}
+
+/// The real server that is to have another weight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Weighed {
+    service: String,
+    pub(super) server: String,
+    /// What is typed until now: `N` or `N%`.
+    pub(super) text: String,
+}
+
+impl Weighed {
+    /// The longest that means something is 2147483647.
+    const LENGTH: usize = 10;
+
+    fn handle(mut self, code: KeyCode) -> Prompt {
+        match code {
+            KeyCode::Esc => return Prompt::Said(Ok("not done".to_owned())),
+            KeyCode::Enter => return self.asked(),
+            KeyCode::Backspace => drop(self.text.pop()),
+            KeyCode::Char(letter @ ('0'..='9' | '%')) if self.text.len() < Self::LENGTH => {
+                self.text.push(letter);
+            }
+            _ => {}
+        }
+        Prompt::Weight(self)
+    }
+
+    fn asked(self) -> Prompt {
+        let Self { service, server, text } = self;
+        if let Err(why) = crate::ops::wished_weight(&text) {
+            return Prompt::Said(Err(why));
+        }
+        let path = format!(
+            "/v1/real-servers/weight?servers={}&weight={}",
+            quoted(&format!("{service}/{server}")),
+            quoted(&text)
+        );
+        let question =
+            format!("weight {text} for {server} of {service}: it stays until it is enabled?");
+        Prompt::Question(question, path)
+    }
 }
 
 /// Everything.
@@ -193,6 +237,10 @@ impl Top {
                 }
             },
             Prompt::Search => self.handle_typed(key.code),
+            Prompt::Weight(weighed) => {
+                self.prompt = weighed.handle(key.code);
+                Effect::None
+            }
             Prompt::Keys | Prompt::Said(_) => self.handle_command(key.code),
         }
     }
@@ -231,6 +279,7 @@ impl Top {
             KeyCode::Char('!') => self.filter.problems = !self.filter.problems,
             KeyCode::Char('/') => self.prompt = Prompt::Search,
             KeyCode::Char('?') => self.help = true,
+            KeyCode::Char('w') => self.weigh(),
             KeyCode::Char(letter) => self.ask(letter),
             _ => {}
         }
@@ -271,6 +320,17 @@ impl Top {
     fn named(&self) -> Option<Name> {
         let rows = self.rows();
         rows.get(self.selected(&rows)).map(Row::name)
+    }
+
+    fn weigh(&mut self) {
+        self.prompt = match self.named() {
+            Some(Name::Server(service, server)) => {
+                Prompt::Weight(Weighed { service, server, text: String::new() })
+            }
+            Some(Name::Instance(_) | Name::Service(_)) | None => {
+                Prompt::Said(Err("the cursor stands on no real server".to_owned()))
+            }
+        };
     }
 
     /// Nothing is ordered without a question.

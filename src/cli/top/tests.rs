@@ -248,6 +248,8 @@ fn screens_are_as_they_stand_in_the_file() {
     show("nothing found", "/nowhere", 100, 10);
     show("folded", "↓↓↵", 100, 14);
     show("a question", "↓↓↓d", 100, 14);
+    show("a weight", "↓↓↓w50%", 100, 14);
+    show("a weight is asked for", "↓↓↓w50%↵", 100, 14);
     show("not there", "d", 100, 14);
     show("scrolled to the end", "⇣", 100, 9);
     show("help", "?", 100, 18);
@@ -298,6 +300,25 @@ fn an_order_is_given_after_a_yes_and_never_before() {
     assert_eq!(press(&mut top, "y"), Effect::Order("/v1/instances/failover?instance=VI_1".into()));
     assert_eq!(press(&mut top, "q"), Effect::Quit);
     assert_eq!(top.handle(Input::End), Effect::Quit);
+}
+
+#[test]
+fn a_weight_is_typed_checked_and_asked_for() {
+    let mut top = looked(Paint::Colours);
+    press(&mut top, "w");
+    assert!(matches!(&top.prompt, Prompt::Said(Err(why)) if why.contains("no real server")));
+    let wanted = "/v1/real-servers/weight?servers=TCP%2010.0.0.100:80/10.0.0.3:80&weight=50%25";
+    assert_eq!(press(&mut top, "↓↓↓wx57⌫0%↵"), Effect::None, "letters are passed over");
+    assert_eq!(press(&mut top, "y"), Effect::Order(wanted.into()));
+    for (typed, why) in
+        [("w↵", "is no weight"), ("w2000%↵", "is no weight"), ("w5%5↵", "no weight")]
+    {
+        press(&mut top, typed);
+        assert!(matches!(&top.prompt, Prompt::Said(Err(said)) if said.contains(why)), "{typed}");
+    }
+    press(&mut top, "w7⎋");
+    assert_eq!(top.prompt, Prompt::Said(Ok("not done".into())));
+    assert_eq!(press(&mut top, "y"), Effect::None);
 }
 
 #[test]

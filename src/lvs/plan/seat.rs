@@ -56,6 +56,23 @@ pub enum Why {
     Kept,
 }
 
+impl Why {
+    /// Every one, for those who must have words for each.
+    #[cfg(test)]
+    pub const ALL: [Self; 10] = [
+        Self::Configured,
+        Self::Asked,
+        Self::Failed,
+        Self::Inhibited,
+        Self::Sorry,
+        Self::Disabled,
+        Self::Draining,
+        Self::Set,
+        Self::Rising,
+        Self::Kept,
+    ];
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -108,12 +108,12 @@ impl Worker {
     fn configure_all(&mut self, head: LvsSpec, now: Instant) {
         if let Some(timeouts) = &head.timeouts
             && self.spec.timeouts != head.timeouts
-            && let Err(cause) = self.applier.kernel().0.set_timeouts(timeouts)
+            && let Err(cause) = self.applier.kernel().kernel.set_timeouts(timeouts)
         {
             warn!("lvs_timeouts: {cause}");
         }
         self.sysctl.apply(&head.sysctl);
-        self.sync.configure(head.sync_daemon.clone(), &mut self.applier.kernel().0, now);
+        self.sync.configure(head.sync_daemon.clone(), &mut self.applier.kernel().kernel, now);
         if self.sync.instance().is_some() && !self.link.offer(Role::Vrrp, &Message::TellInstances) {
             warn!("the vrrp worker is busy: connection synchronisation waits for its next change");
         }

@@ -16,9 +16,9 @@ impl Worker {
         served.values().filter(|served| served.spec.omega).for_each(|served| self.farewell(served));
         let now = Instant::now();
         self.sysctl.restore();
-        self.sync.stop(&mut self.applier.kernel().0, now);
+        self.sync.stop(&mut self.applier.kernel().kernel, now);
         if self.spec.flush_on_stop == FlushOnStop::All {
-            if let Err(cause) = self.applier.kernel().0.flush() {
+            if let Err(cause) = self.applier.kernel().kernel.flush() {
                 warn!("lvs_flush_on_stop: {cause}");
             }
         } else {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use checkers::{Checkers, Limits, Runner};
-use ipvs::ServiceKey;
+use ipvs::{ServiceKey, Table};
 use tracing::{info, warn};
 
 use super::Worker;
@@ -14,7 +14,7 @@ use crate::fifo::Fifos;
 use crate::link::Link;
 use crate::lvs::applier::Applier;
 use crate::lvs::host::Host;
-use crate::lvs::module::{self, Socket};
+use crate::lvs::module;
 use crate::lvs::spec::LvsSpec;
 use crate::lvs::state_file::{State, StateFile};
 use crate::lvs::sync::Sync;
@@ -33,24 +33,29 @@ impl Worker {
         configure: &Configure,
     ) -> Result<Self, (Link, ipvs::Error)> {
         let now = Instant::now();
-        let mut kernel = match module::open() {
-            Ok(kernel) => kernel,
+        let observe = configure.observe;
+        let opened = if observe { module::open_to_observe() } else { module::open() };
+        let mut socket = match opened {
+            Ok(socket) => socket,
             Err(cause) => return Err((link, cause)),
         };
         let state_file = StateFile::in_dir(runtime_dir);
-        let observe = configure.observe;
         let saved = if observe { State::default() } else { state_file.read() };
         let given = if observe { given.silent() } else { given };
         if given.head.flush
             && configure.died_at.is_none()
-            && let Err(cause) = kernel.flush()
+            && let Err(cause) = socket.kernel.flush()
         {
             warn!("lvs_flush: {cause}");
         }
         let ours: BTreeSet<ServiceKey> =
             saved.ours.iter().chain(given.parcels.values()).copied().collect();
-        let mut table = match kernel.dump() {
+        let mut table = match socket.kernel.dump() {
             Ok(table) => table,
+            Err(ipvs::Error::Unavailable) if observe => {
+                warn!("this host has no IPVS: there is no table to compare with");
+                Table::default()
+            }
             Err(cause) => return Err((link, cause)),
         };
         table.services.retain(|key, _| ours.contains(key));
@@ -65,7 +70,7 @@ impl Worker {
         checkers.restore(saved.checks);
         let mut worker = Self {
             link,
-            applier: Applier::new(Socket(kernel), table, given.head.resync, now),
+            applier: Applier::new(socket, table, given.head.resync, now),
             // What is set by a change is set by the first configuration too.
             spec: LvsSpec { process: Process::default(), timeouts: None, ..given.head.clone() },
             sysctl: Sysctl::new(saved.sysctl),

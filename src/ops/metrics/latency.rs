@@ -4,19 +4,19 @@
 use checkers::Latency;
 
 use super::Micros;
-use crate::lvs::status::LvsStatus;
+use crate::lvs::status::VirtualServerStatus;
 use crate::ops::exposition::{Exposition, Kind};
 
 /// [`Latency::BOUNDS`], in seconds as Prometheus writes them.
 const BOUNDS: [&str; Latency::BOUNDS.len()] = ["0.001", "0.005", "0.025", "0.1", "1.0"];
 
-pub(super) fn write(to: &mut Exposition, lvs: &LvsStatus) {
+pub(super) fn write(to: &mut Exposition, services: &[VirtualServerStatus]) {
     to.family(
         "check_latency_seconds",
         Kind::Histogram,
         "How long probes took, all real servers together.",
     );
-    for service in &lvs.virtual_servers {
+    for service in services {
         for (kind, Latency { within, longer, sum_us }) in &service.latencies {
             let labels = [("virtual_server", service.key.as_str()), ("check", kind)];
             let buckets = BOUNDS.into_iter().zip(*within);

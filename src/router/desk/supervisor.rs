@@ -77,6 +77,7 @@ impl Desk<'_> {
             | Message::TellDigests
             | Message::TellConnections
             | Message::Pausing
+            | Message::Show { .. }
             | Message::Event(_) => {
                 warn!(from = %incoming.from, "a message that is not for this worker")
             }

@@ -139,6 +139,7 @@ fn options(keeper: &Arc<Keeper>) {
         shell_words::split(&line).unwrap()
     };
     assert!(d1.run(&line("-t").join(" ")).contains("ok: "), "-t checks and ends");
+    let worker_pid = folder.join("v.pid");
     let checks = d1.spawn(&line("-C"), &log);
     wait_for(Duration::from_secs(20), "a table", || kernel_view::weights(d1, SERVICE).len() == 2);
     let written = fs::read_to_string(&pid).unwrap();
@@ -147,9 +148,13 @@ fn options(keeper: &Arc<Keeper>) {
     checks.signal(nix::sys::signal::Signal::SIGTERM);
     assert!(checks.ends_within(Duration::from_secs(20)));
     assert!(!pid.exists(), "the pid file went with it");
-    let routers = d1.spawn(&line("-P"), &log);
+    let routers = d1.spawn(&line(&format!("-P -r {}", worker_pid.display())), &log);
     wait_for(Duration::from_secs(20), "the VIP", || kernel_view::holds(d1, VIP));
+    let written = fs::read_to_string(&worker_pid).unwrap();
+    let name = fs::read_to_string(format!("/proc/{}/cmdline", written.trim())).unwrap();
+    assert!(name.contains("worker\0vrrp"), "{name}");
     assert_eq!(kernel_view::weights(d1, SERVICE).len(), 0, "-P: no table");
     routers.signal(nix::sys::signal::Signal::SIGTERM);
     assert!(routers.ends_within(Duration::from_secs(20)));
+    assert!(!worker_pid.exists(), "nor does the worker's");
 }

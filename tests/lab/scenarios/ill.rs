@@ -234,6 +234,7 @@ fn without_ipvs(keeper: &Arc<Keeper>) {
     let said = refused(d1, &file, &folder);
     keeper.figure(said.trim());
     assert!(said.contains("IPVS") && said.contains("ip_vs"), "{said}");
+    assert!(said.contains("stopping") && !said.contains("ready"), "it never was: {said}");
     let daemon = Daemon::start(Evenkeel, d1, &instance(Pace::Tenth, PRIORITIES[0], ""));
     wait_for(Duration::from_secs(10), "VRRP alone to work", || kernel_view::holds(d1, VIP));
     daemon.stop();

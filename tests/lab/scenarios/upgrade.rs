@@ -37,7 +37,7 @@ fn of_the_master(keeper: &Arc<Keeper>, pace: Pace) {
     for _ in 0..2 {
         let before = WORKERS.map(|role| director.worker(role));
         let said = director.command("upgrade").expect("the upgrade begins");
-        assert!(said.contains("takes over now"), "{said}");
+        assert!(said.contains("the new program runs") && said.contains("lvs, vrrp, ops"), "{said}");
         let took = wait_for(Duration::from_secs(60), "all workers to be others", || {
             let now = WORKERS.map(|role| director.worker(role));
             let is_other =

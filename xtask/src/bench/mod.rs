@@ -8,6 +8,7 @@ mod config;
 mod failover;
 mod lab;
 mod lvs;
+mod native;
 mod ops;
 mod table;
 

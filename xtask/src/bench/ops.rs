@@ -1,7 +1,7 @@
 //! `cargo xtask bench ops`: what looking at a director costs, beside the bounds that are stated for it.
 
-use super::lab;
 use super::table::Table;
+use super::{lab, native};
 use crate::step;
 
 /// Words on the command line.
@@ -10,6 +10,9 @@ pub(crate) struct Options {
     /// An evenkeel that is there already, instead of the release build
     #[arg(long)]
     evenkeel: Option<std::path::PathBuf>,
+    /// On this machine's own kernel, which needs no IPVS for that, instead of in the lab
+    #[arg(long)]
+    native: bool,
 }
 
 /// What a figure's name begins with, and what it may be at most.
@@ -33,6 +36,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     };
     let binary =
         std::path::absolute(&binary).map_err(|cause| format!("{}: {cause}", binary.display()))?;
+    if options.native {
+        return native::run(&binary);
+    }
     let settings = [("EVENKEEL_BIN", binary.display().to_string())];
     let figures = lab::measure_with("bench_ops", &settings)?;
     let mut table = Table::new(&["what", "evenkeel", "bound"]);

@@ -1,34 +1,37 @@
-//! PURE: the screen that `evenkeel status` shows.
+//! PURE: the screen that `evenkeel status` shows. Its parts are written where the facts are, so that no process ever holds
+//! them all: [`head`] by the ops worker, [`table_head`] and each [`virtual_server`] by the lvs worker.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{Result, Write};
 
 use ipvs::Connections;
 
+use super::Status;
 use crate::explain::duration;
 use crate::lvs::counters::Counters;
-use crate::lvs::status::{RealServerStatus, VirtualServerStatus};
-use crate::router::status::InstanceStatus;
-use crate::status::Status;
+use crate::lvs::status::{LvsStatus, RealServerStatus, VirtualServerStatus};
+use crate::router::status::{InstanceStatus, VrrpStatus};
 
-/// Connections by virtual server and real server.
-type Counted<'a> = BTreeMap<(&'a str, &'a str), Connections>;
+/// Connections by virtual server and real server, as far as they are known.
+#[derive(Debug, Default)]
+pub struct Counted<'a>(BTreeMap<(&'a str, &'a str), Connections>);
 
-/// The whole screen; connections are shown as far as they are known.
-pub(super) fn render(status: &Status, counters: Option<&Counters>) -> String {
-    let mut counted = Counted::new();
-    for service in counters.iter().flat_map(|counters| &counters.virtual_servers) {
-        for row in &service.real_servers {
-            counted.insert((&service.key, &row.key), row.connections);
-        }
+impl<'a> Counted<'a> {
+    /// Of everything that was counted.
+    pub fn of(counters: &'a Counters) -> Self {
+        let services = counters.virtual_servers.iter();
+        let rows = services.flat_map(|service| {
+            let row = |row: &'a crate::lvs::counters::RealServerCounters| {
+                ((service.key.as_str(), row.key.as_str()), row.connections)
+            };
+            service.real_servers.iter().map(row)
+        });
+        Self(rows.collect())
     }
-    let mut page = String::new();
-    // Writing to a String cannot fail.
-    let _ = write_page(&mut page, status, &counted);
-    page
 }
 
-fn write_page(page: &mut String, status: &Status, counted: &Counted<'_>) -> std::fmt::Result {
+/// What is shown above the virtual servers: processes, receivers of events, instances.
+pub fn head(page: &mut String, status: &Status) -> Result {
     if let Some(director) = &status.director {
         writeln!(page, "evenkeel {}, pid {}, {}", director.version, director.pid, director.config)?;
         for worker in &director.workers {
@@ -48,67 +51,72 @@ fn write_page(page: &mut String, status: &Status, counted: &Counted<'_>) -> std:
             writeln!(page, "  telling {to}: {lost} events were lost")?;
         }
     }
-    if let Some(vrrp) = &status.vrrp {
-        for alarm in &vrrp.alarms {
-            let (name, lasted) = (alarm.alarm.name(), duration(alarm.for_ms));
-            writeln!(page, "\nALARM {name}: {}: {} (for {lasted})", alarm.subject, alarm.text)?;
-        }
-        writeln!(page, "\nVRRP instances")?;
-        for instance in &vrrp.instances {
-            write_instance(page, instance)?;
-        }
-        for group in &vrrp.sync_groups {
-            writeln!(page, "  sync group {}: {}", group.name, group.state)?;
-        }
-        for script in &vrrp.scripts {
-            let last = script.last.as_deref().unwrap_or("not run yet");
-            let (name, runs, failures) = (&script.name, script.runs, script.failures);
-            writeln!(page, "  script {name}: {last} ({runs} runs, {failures} failed)")?;
-        }
-        for session in &vrrp.bfd {
-            let (name, state, why) = (&session.name, session.state, session.diagnostic);
-            writeln!(page, "  bfd_instance {name}: {state} ({why})")?;
-        }
-        if let Some(peer) = &vrrp.peer {
-            let heard = if peer.heard { "heard" } else { "silent" };
-            writeln!(page, "  peer {}: {heard}", peer.address)?;
-            for difference in &peer.differences {
-                writeln!(page, "    differs: {difference}")?;
-            }
-        }
+    status.vrrp.iter().try_for_each(|vrrp| instances(page, vrrp))
+}
+
+fn instances(page: &mut String, vrrp: &VrrpStatus) -> Result {
+    for alarm in &vrrp.alarms {
+        let (name, lasted) = (alarm.alarm.name(), duration(alarm.for_ms));
+        writeln!(page, "\nALARM {name}: {}: {} (for {lasted})", alarm.subject, alarm.text)?;
     }
-    if let Some(lvs) = &status.lvs {
-        writeln!(page, "\nVirtual servers ({} probes, {} drifts found)", lvs.probes, lvs.drifts)?;
-        if !lvs.interfaces_down.is_empty() {
-            let down = lvs.interfaces_down.join(", ");
-            writeln!(page, "  down: {down}; what is behind keeps its verdict")?;
-        }
-        if let Some(observed) = &lvs.observed {
-            writeln!(page, "  observing: nothing is written")?;
-            for instance in observed {
-                write!(page, "  instance {} looks like {}", instance.name, instance.state)?;
-                for missing in &instance.missing {
-                    write!(page, ", {missing} is missing")?;
-                }
-                writeln!(page)?;
-            }
-        }
-        for error in &lvs.sysctl_errors {
-            writeln!(page, "  lvs_sysctl: {error}")?;
-        }
-        if let Some(sync) = &lvs.sync_daemon {
-            let runs = if sync.running.is_empty() { "none runs" } else { &sync.running.join(", ") };
-            let why = sync.error.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-            writeln!(page, "  connection synchronisation: {runs}{why}")?;
-        }
-        for server in &lvs.virtual_servers {
-            write_virtual_server(page, server, counted)?;
+    writeln!(page, "\nVRRP instances")?;
+    for instance in &vrrp.instances {
+        write_instance(page, instance)?;
+    }
+    for group in &vrrp.sync_groups {
+        writeln!(page, "  sync group {}: {}", group.name, group.state)?;
+    }
+    for script in &vrrp.scripts {
+        let last = script.last.as_deref().unwrap_or("not run yet");
+        let (name, runs, failures) = (&script.name, script.runs, script.failures);
+        writeln!(page, "  script {name}: {last} ({runs} runs, {failures} failed)")?;
+    }
+    for session in &vrrp.bfd {
+        let (name, state, why) = (&session.name, session.state, session.diagnostic);
+        writeln!(page, "  bfd_instance {name}: {state} ({why})")?;
+    }
+    if let Some(peer) = &vrrp.peer {
+        let heard = if peer.heard { "heard" } else { "silent" };
+        writeln!(page, "  peer {}: {heard}", peer.address)?;
+        for difference in &peer.differences {
+            writeln!(page, "    differs: {difference}")?;
         }
     }
     Ok(())
 }
 
-fn write_instance(page: &mut String, instance: &InstanceStatus) -> std::fmt::Result {
+/// The line above the virtual servers, and what concerns them all.
+pub fn table_head(page: &mut String, lvs: &LvsStatus) -> Result {
+    writeln!(page, "\nVirtual servers ({} probes, {} drifts found)", lvs.probes, lvs.drifts)?;
+    if !lvs.interfaces_down.is_empty() {
+        let down = lvs.interfaces_down.join(", ");
+        writeln!(page, "  down: {down}; what is behind keeps its verdict")?;
+    }
+    if let Some(observed) = &lvs.observed {
+        writeln!(page, "  observing: nothing is written")?;
+        for instance in observed {
+            write!(page, "  instance {} looks like {}", instance.name, instance.state)?;
+            for missing in &instance.missing {
+                write!(page, ", {missing} is missing")?;
+            }
+            writeln!(page)?;
+        }
+    }
+    if let Some(why) = &lvs.unreadable {
+        writeln!(page, "  the kernel's table cannot be read: {why}")?;
+    }
+    for error in &lvs.sysctl_errors {
+        writeln!(page, "  lvs_sysctl: {error}")?;
+    }
+    if let Some(sync) = &lvs.sync_daemon {
+        let runs = if sync.running.is_empty() { "none runs" } else { &sync.running.join(", ") };
+        let why = sync.error.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        writeln!(page, "  connection synchronisation: {runs}{why}")?;
+    }
+    Ok(())
+}
+
+fn write_instance(page: &mut String, instance: &InstanceStatus) -> Result {
     let InstanceStatus { name, state, interface, virtual_router_id: vrid, .. } = instance;
     let held = duration(instance.for_ms);
     write!(page, "  {name} {state} for {held}, {interface} vrid {vrid}, priority ")?;
@@ -129,11 +137,12 @@ fn write_instance(page: &mut String, instance: &InstanceStatus) -> std::fmt::Res
     Ok(())
 }
 
-fn write_virtual_server(
+/// One virtual server with its real servers.
+pub fn virtual_server(
     page: &mut String,
     server: &VirtualServerStatus,
     counted: &Counted<'_>,
-) -> std::fmt::Result {
+) -> Result {
     let VirtualServerStatus { key, scheduler, live_weight, quorum, .. } = server;
     let sorry = if server.sorry { ", sorry server serves" } else { "" };
     let state = word(server.up);
@@ -151,7 +160,7 @@ fn write_virtual_server(
         writeln!(page, "    the kernel's table differs: {difference}")?;
     }
     server.real_servers.iter().try_for_each(|row| {
-        write_real_server(page, row, counted.get(&(server.key.as_str(), row.key.as_str())))
+        write_real_server(page, row, counted.0.get(&(server.key.as_str(), row.key.as_str())))
     })
 }
 
@@ -159,7 +168,7 @@ fn write_real_server(
     page: &mut String,
     server: &RealServerStatus,
     counted: Option<&Connections>,
-) -> std::fmt::Result {
+) -> Result {
     let weight =
         server.weight.map_or_else(|| "out".to_owned(), |weight| format!("weight {weight}"));
     write!(page, "    -> {} {} {weight}", server.key, word(server.up))?;
@@ -202,7 +211,7 @@ fn word(up: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lvs::status::{CheckStatus, LvsStatus, OverrideStatus};
+    use crate::lvs::status::{CheckStatus, OverrideStatus};
     use crate::ops::told::ReceiverStatus;
 
     #[test]
@@ -248,7 +257,6 @@ mod tests {
             ..VirtualServerStatus::default()
         };
         let lvs = LvsStatus { virtual_servers: vec![server], probes: 1, ..LvsStatus::default() };
-        let status = Status { lvs: Some(lvs), ..Status::default() };
         let receiver = ReceiverStatus {
             to: "mail relay:25".into(),
             waiting: 2,
@@ -257,8 +265,12 @@ mod tests {
         };
         let told = Status { told: vec![receiver], ..Status::default() };
         let wanted = "  telling mail relay:25 fails: connection refused (2 events wait, 0 lost)\n";
-        assert_eq!(render(&told, None), wanted);
-        let page = render(&status, None);
+        let mut page = String::new();
+        head(&mut page, &told).unwrap();
+        assert_eq!(page, wanted);
+        let mut page = String::new();
+        table_head(&mut page, &lvs).unwrap();
+        virtual_server(&mut page, &lvs.virtual_servers[0], &Counted::default()).unwrap();
         let wanted = "\nVirtual servers (1 probes, 0 drifts found)\n  \
             TCP 10.0.0.100:80 wlc UP, live weight 2, quorum 1\n    \
             -> 10.0.0.3:80 DOWN out; HTTP_GET DOWN for 4.2s (503, wanted 200-299) (its certificate expires soon)\n    \
