@@ -2,6 +2,7 @@
 //! is acted on.
 
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 
 use tracing::{error, info, warn};
 
@@ -182,7 +183,7 @@ impl Supervisor {
             self.ready = true;
             info!("ready");
             sys::memory::give_back_start();
-            self.service_manager.ready();
+            self.service_manager.ready(Instant::now());
         }
     }
 

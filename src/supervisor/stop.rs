@@ -12,7 +12,7 @@ impl Supervisor {
     pub(super) fn begin_stop(&mut self) {
         if self.stop.is_none() {
             info!("stopping");
-            self.service_manager.stopping();
+            self.service_manager.stopping(Instant::now());
             if let Some(loading) = &mut self.loading {
                 loading.loader.kill();
             }
