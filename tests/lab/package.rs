@@ -1,5 +1,6 @@
 //! The Debian package of the binary under test, installed and started as its unit would: in a mount namespace of its
-//! own, below an overlay, with the test in the roles of systemd and of the system log.
+//! own, below an overlay, with the test in the roles of systemd and of the system log. dpkg and the package's scripts are the
+//! real ones; of systemd they find `systemctl`, which writes down what it is told.
 //!
 //! Of the unit's restrictions it applies the capability bounding set, read-only system and home folders, private
 //! devices and hidden kernel modules. Those that are system call filters (`SystemCallFilter`, `RestrictAddressFamilies`,
@@ -15,7 +16,7 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::daemon::evenkeel;
-use crate::host::{Host, Process, holds_within};
+use crate::host::{Host, Process, holds_within, wait_for};
 
 const UNIT: &str = include_str!("../../dist/systemd/evenkeel.service");
 const ENTER: &str = include_str!("package_enter.sh");
@@ -28,6 +29,8 @@ pub(crate) struct Installed {
     folder: TempDir,
     notify: UnixDatagram,
     syslog: UnixDatagram,
+    /// Keeps the mount namespace in which the package is installed.
+    holder: Process,
 }
 
 impl Installed {
@@ -44,16 +47,48 @@ impl Installed {
         // Scripts that run as others talk to the log.
         host.run(&format!("chmod a+rwX {0} {0}/syslog", folder.path().display()));
         fs::write(folder.path().join("enter.sh"), ENTER).unwrap();
-        let installed = Self { host: host.clone(), folder, notify, syslog };
-        installed.install();
+        let at = folder.path().display();
+        let hold = format!("unshare --mount sh {at}/enter.sh {at} hold");
+        let log = host.keeper.log(&format!("where the package is on {host}"));
+        let holder = host.spawn(&shell_words::split(&hold).unwrap(), &log);
+        let held = folder.path().join("held");
+        wait_for(Duration::from_secs(30), "the overlays", || held.exists());
+        let installed = Self { host: host.clone(), folder, notify, syslog, holder };
+        installed.install(&installed.packed(1));
         installed
     }
 
-    fn install(&self) {
+    /// This revision of the package: the same binary. Its path.
+    pub(crate) fn packed(&self, revision: u32) -> String {
         let (pack, at) = (concat!(env!("CARGO_MANIFEST_DIR"), "/dist/package"), self.path());
-        let packed = self.host.run(&format!("env COMPRESSION=none {pack} {} {at}", evenkeel()));
-        let said = self.host.run(&format!("{} install {}", self.enter(), packed.trim()));
+        let (binary, plain) = (evenkeel(), "env COMPRESSION=none");
+        let packed = self.host.run(&format!("{plain} {pack} {binary} {at} {revision}"));
+        packed.trim().to_owned()
+    }
+
+    /// Installs it with dpkg, whatever is there; what dpkg and the package's scripts said. The file goes: it is memory here.
+    pub(crate) fn install(&self, packed: &str) -> String {
+        let said = self.host.run(&format!("{} dpkg --install {packed}", self.enter()));
         assert!(said.contains("Setting up evenkeel"), "{said}");
+        fs::remove_file(packed).unwrap();
+        said
+    }
+
+    /// In place of the installed program, one that can be run a single time: it takes its interpreter away.
+    pub(crate) fn replace_by_one_that_runs_once(&self) {
+        let at = self.path();
+        let text = format!("#!{at}/sh\nrm {at}/sh\nexec {} \"$@\"\n", evenkeel());
+        std::os::unix::fs::symlink("/bin/sh", format!("{at}/sh")).unwrap();
+        fs::write(format!("{at}/once"), text).unwrap();
+        self.host.run(&format!("{} install -m 755 {at}/once /usr/bin/evenkeel", self.enter()));
+    }
+
+    /// What the package's scripts have told systemd, a line for each call; forgotten afterwards.
+    pub(crate) fn told_systemd(&self) -> Vec<String> {
+        let log = self.folder.path().join("systemctl.log");
+        let told = fs::read_to_string(&log).unwrap();
+        fs::write(log, "").unwrap();
+        told.lines().map(str::to_owned).collect()
     }
 
     fn path(&self) -> String {
@@ -61,8 +96,7 @@ impl Installed {
     }
 
     fn enter(&self) -> String {
-        let at = self.path();
-        format!("unshare --mount sh {at}/enter.sh {at}")
+        format!("nsenter --mount --target {}", self.holder.pid)
     }
 
     /// A file of the package, or one that installing it changed; `None` when there is no such file.
@@ -81,17 +115,14 @@ impl Installed {
     pub(crate) fn start(&self, config: &str) -> Service<'_> {
         let etc = self.folder.path().join("etc");
         fs::write(etc.join("evenkeel/director.conf"), config).unwrap();
-        let runtime = format!("{}/runtime", self.path());
-        fs::write(
-            etc.join("default/evenkeel"),
-            format!("CONFIG=/etc/evenkeel/director.conf\nOPTIONS='--runtime-dir {runtime}'\n"),
-        )
-        .unwrap();
+        let at = self.path();
+        let runtime = format!("{at}/runtime");
+        fs::write(etc.join("default/evenkeel"), "CONFIG=/etc/evenkeel/director.conf\nOPTIONS=\n")
+            .unwrap();
         let bounds = capabilities().map(|name| format!(",+{name}")).collect::<String>();
         let line = format!(
-            "env NOTIFY_SOCKET={}/notify WATCHDOG_USEC={} {} run \
+            "env NOTIFY_SOCKET={at}/notify WATCHDOG_USEC={} {} unshare --mount sh {at}/enter.sh {at} run \
              setpriv --bounding-set=-all{bounds} sh -c '. /etc/default/evenkeel; exec {}'",
-            self.path(),
             WATCHDOG.as_micros(),
             self.enter(),
             setting("ExecStart"),
@@ -147,8 +178,18 @@ impl Service<'_> {
 
     /// `evenkeel status --json`.
     pub(crate) fn status(&self) -> serde_json::Value {
-        let line = format!("{} status --json --runtime-dir {}", evenkeel(), self.runtime);
-        serde_json::from_str(&self.installed.host.run(&line)).unwrap()
+        self.try_status().expect("it answers")
+    }
+
+    /// The same; `None` while it does not answer.
+    pub(crate) fn try_status(&self) -> Option<serde_json::Value> {
+        serde_json::from_str(&self.command("status --json").ok()?).ok()
+    }
+
+    /// Any command; what it said.
+    pub(crate) fn command(&self, words: &str) -> Result<String, String> {
+        let line = format!("{} {words} --runtime-dir {}", evenkeel(), self.runtime);
+        self.installed.host.try_run(&line)
     }
 
     /// What it has logged itself.

@@ -1,17 +1,32 @@
-# Inside a mount namespace of its own: the package's files appear over the host's, which stay as they are.
-#   package_enter.sh FOLDER install PACKAGE...       installs with dpkg, for later calls with the same FOLDER too
-#   package_enter.sh FOLDER run WORDS...             what the unit takes away of the file system, then the program
+# Mount namespaces in which the package's files appear over the host's, which stay as they are.
+#   package_enter.sh FOLDER hold             makes the first, which the package is installed in, and stays in it
+#   package_enter.sh FOLDER run WORDS...     in another one below it: what the unit takes away of the file system, then the
+#                                            program
 # FOLDER is on a tmpfs: an overlay's upper half may not be on an overlay.
 set -e
 folder=$1 stage=$2
 shift 2
 mount --make-rprivate /
-for top in usr etc var; do
-    mkdir -p "$folder/$top" "$folder/work-$top"
-    mount -t overlay overlay -o "lowerdir=/$top,upperdir=$folder/$top,workdir=$folder/work-$top" "/$top"
-done
-if [ "$stage" = install ]; then
-    exec dpkg --install "$@"
+
+if [ "$stage" = hold ]; then
+    for top in usr etc var; do
+        mkdir -p "$folder/$top" "$folder/work-$top"
+        mount -t overlay overlay -o "lowerdir=/$top,upperdir=$folder/$top,workdir=$folder/work-$top" "/$top"
+    done
+    # The package's scripts find systemd here; what they tell it to do is written down, and done by the test.
+    mkdir -p /run/systemd "$folder/systemd/system" /run/evenkeel "$folder/runtime"
+    mount --bind "$folder/systemd" /run/systemd
+    mount --bind "$folder/runtime" /run/evenkeel
+    : >"$folder/systemctl.log"
+    rm -f /usr/bin/systemctl
+    cat >/usr/bin/systemctl <<END
+#!/bin/sh
+echo "\$*" >>"$folder/systemctl.log"
+case "\$*" in *is-enabled* | *is-active*) exit 1 ;; esac
+END
+    chmod 755 /usr/bin/systemctl
+    touch "$folder/held"
+    exec sleep infinity
 fi
 
 # ProtectSystem=full, ProtectHome=read-only

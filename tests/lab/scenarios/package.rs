@@ -1,11 +1,14 @@
-//! The Debian package installs, and a director started as its unit does it can do its work; the samples' scripts too.
+//! The Debian package installs, and a director started as its unit does it can do its work; the samples' scripts too. A
+//! newer one is installed over it, and nobody notices.
 
 use std::fs;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use crate::client::{Client, PACE};
 use crate::host::wait_for;
 use crate::keeper::Keeper;
 use crate::kernel_view;
@@ -14,13 +17,18 @@ use crate::responder::Responder;
 use crate::runner::Scenario;
 use crate::topology::{Forwarding, Plan, Topology};
 
-pub(super) const SCENARIOS: &[Scenario] = &[Scenario::together(
-    "package_runs_as_its_unit_says_and_lets_scripts_run",
-    240,
-    installs_and_runs,
-)];
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario::together(
+        "package_runs_as_its_unit_says_and_lets_scripts_run",
+        240,
+        installs_and_runs,
+    ),
+    Scenario::alone("package_upgrade_by_dpkg_is_not_noticed", 240, upgrade),
+];
 
 const SOON: Duration = Duration::from_secs(40);
+const VIP: &str = "10.0.0.100";
+const WORKERS: [&str; 3] = ["lvs", "vrrp", "ops"];
 
 /// What a script of root finds: what the unit keeps works, what it takes away is refused.
 const TRIES: &str = "#!/bin/sh
@@ -121,6 +129,94 @@ log: yes
     assert!(!kernel_view::has_service(d1, "-t 10.0.0.100:80"));
 }
 
+/// A newer package is installed over a director that serves: dpkg puts its files in place, the package's own script has the
+/// director go on as the new program, and no client notices.
+fn upgrade(keeper: &Arc<Keeper>) {
+    let net = Plan::new()
+        .directors(1)
+        .servers(2, Forwarding::Direct)
+        .clients(1)
+        .vips(&[VIP])
+        .build(keeper);
+    let d1 = net.host("d1");
+    let _servers = ["r1", "r2"].map(|name| Responder::start(net.host(name)));
+    let package = Installed::on(d1);
+    let newer = package.packed(2);
+    let service = package.start(&format!(
+        "vrrp_instance web {{
+    interface eth0
+    virtual_router_id 51
+    priority 150
+    advert_int 0.1
+    version 3
+    virtual_ipaddress {{
+        {VIP}/32
+    }}
+}}
+virtual_server {VIP} 80 {{
+    delay_loop 1
+    lb_algo rr
+    lb_kind DR
+    protocol TCP
+    real_server 10.0.0.11 80 {{
+        TCP_CHECK {{
+        }}
+    }}
+    real_server 10.0.0.12 80 {{
+        TCP_CHECK {{
+        }}
+    }}
+}}
+"
+    ));
+    wait_for(SOON, "the address", || kernel_view::holds(d1, VIP));
+    wait_for(SOON, "the table", || kernel_view::rules(d1).len() == 3);
+    let rules = kernel_view::rules(d1);
+    let program = |pid: i32| fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+    let before = WORKERS.map(|role| worker(&service, role));
+    package.told_systemd();
+    let client = Client::asking(net.host("c1"), &format!("{VIP}:80"), PACE);
+    thread::sleep(Duration::from_secs(2));
+
+    let said = package.install(&newer);
+    assert!(said.contains("over (") && said.contains("Unpacking evenkeel"), "{said}");
+    let took = wait_for(SOON * 3, "all workers to be others", || {
+        let status = service.try_status().unwrap_or_default();
+        WORKERS
+            .iter()
+            .zip(before)
+            .all(|(role, before)| worker_in(&status, role).is_some_and(|now| now != before))
+    });
+    keeper.figure(&format!("all workers replaced {took:?} after dpkg ended"));
+    thread::sleep(Duration::from_secs(4));
+    let report = client.stop();
+    keeper.figure(&report.to_string());
+    let told = package.told_systemd();
+    assert!(!told.iter().any(|line| line.contains("restart") || line.contains("stop")), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("daemon-reload")), "{told:?}");
+    assert_eq!(report.failed(), 0, "{report:?}");
+    assert!(report.ok > 500, "{report:?}");
+    for pid in [service.pid()].into_iter().chain(WORKERS.map(|role| worker(&service, role))) {
+        let program = program(pid);
+        assert!(program.ends_with("usr/bin/evenkeel"), "{program:?} was replaced, and still runs");
+    }
+    assert_eq!(kernel_view::rules(d1), rules);
+    cannot_be_executed(keeper, &package, &service);
+    service.must_live();
+    service.stop();
+    assert!(!kernel_view::holds(d1, VIP));
+}
+
+/// The new program reads the configuration and is gone when it is to take over: whoever asked is told, and all stays.
+fn cannot_be_executed(keeper: &Arc<Keeper>, package: &Installed, service: &Service<'_>) {
+    let before = WORKERS.map(|role| worker(service, role));
+    package.replace_by_one_that_runs_once();
+    let said = service.command("upgrade").expect_err("it cannot take over");
+    keeper.figure(said.lines().last().unwrap_or_default());
+    assert!(said.contains("cannot be executed") && said.contains("stays"), "{said}");
+    assert_eq!(WORKERS.map(|role| worker(service, role)), before);
+}
+
 fn samples_scripts_run(net: &Topology, package: &Installed) {
     let _servers = servers(net);
 
@@ -184,11 +280,13 @@ fn end(service: Service<'_>) {
 }
 
 fn worker(service: &Service<'_>, role: &str) -> i32 {
-    let pid = service.status()["director"]["workers"].as_array().and_then(|workers| {
-        let own = workers.iter().find(|worker| worker["role"] == role)?;
-        own["pid"].as_i64()
-    });
-    i32::try_from(pid.expect("the status names the worker")).unwrap()
+    worker_in(&service.status(), role).expect("the status names the worker")
+}
+
+fn worker_in(status: &serde_json::Value, role: &str) -> Option<i32> {
+    let workers = status["director"]["workers"].as_array()?;
+    let own = workers.iter().find(|worker| worker["role"] == role)?;
+    i32::try_from(own["pid"].as_i64()?).ok()
 }
 
 /// A line of `/proc/PID/status`.
