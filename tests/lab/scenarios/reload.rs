@@ -69,14 +69,17 @@ fn bad_file(keeper: &Arc<Keeper>) {
     let pair = Pair::start(keeper, [Evenkeel; 2], Pace::Tenth);
     let daemon = &pair.directors[0];
     let before = kernel_view::rules(pair.d1());
-    let bad = with_weights([9, 9]).replace("priority 150", "priority 1500");
-    let line = 1 + bad.lines().position(|line| line.contains("1500")).unwrap();
+    // keepalived ends with it; a wrong priority would be skipped, as there.
+    let bad = with_weights([9, 9]).replace("virtual_router_id ", "virtual_router_id 15");
+    let line = 1 + bad.lines().position(|line| line.contains("virtual_router_id")).unwrap();
+    let wrong = bad.lines().nth(line - 1).and_then(|line| line.split_whitespace().last());
+    let wrong = wrong.unwrap().to_owned();
     fs::write(&daemon.config, &bad).unwrap();
     let said = daemon.command("reload").expect_err("a bad file is refused");
-    assert!(said.contains("1500"), "quotes the text: {said}");
+    assert!(said.contains(&wrong), "quotes the text: {said}");
     assert!(said.contains(&format!("director.conf:{line}:")), "names line {line}: {said}");
     daemon.hang_up();
-    assert!(daemon.logs_within(Duration::from_secs(3), "1500"), "the log says it on SIGHUP too");
+    assert!(daemon.logs_within(Duration::from_secs(3), &wrong), "the log says it on SIGHUP too");
     thread::sleep(Duration::from_secs(1));
     assert_eq!(kernel_view::rules(pair.d1()), before);
     assert!(kernel_view::holds(pair.d1(), VIP));
