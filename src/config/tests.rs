@@ -166,6 +166,42 @@ fn properties_are_keywords_of_their_block() {
     assert_eq!(model(one).instances[0].virtual_addresses[0].dev.as_str(), "eth1");
 }
 
+#[test]
+fn the_older_form_of_the_sync_daemon_means_the_same_and_the_first_one_counts() {
+    let text = |global: &str, one: &str, other: &str| {
+        format!(
+            "global_defs {{\n {global}\n}}\n\
+             vrrp_instance A {{\n interface eth0\n virtual_router_id 1\n {one}\n virtual_ipaddress {{\n 10.0.0.1\n }}\n}}\n\
+             vrrp_instance B {{\n interface eth0\n virtual_router_id 2\n {other}\n virtual_ipaddress {{\n 10.0.0.2\n }}\n}}\n"
+        )
+    };
+    let model = |text: String| {
+        let loaded = load_text("k", text.as_bytes(), Grammar::Keepalived, Host::Any);
+        loaded
+            .config
+            .unwrap_or_else(|| panic!("{:?}", loaded.diagnostics.lines().collect::<Vec<_>>()))
+    };
+    let old = |interface: &str| format!("lvs_sync_daemon_interface {interface}");
+    let new = model(text("lvs_sync_daemon eth1 A", "", ""));
+    assert!(new.global.lvs_sync_daemon.is_some());
+    assert_eq!(model(text("", &old("eth1"), "")), new);
+    assert_eq!(model(text("", &old("eth1"), &old("eth2"))), new);
+    assert_eq!(model(text("lvs_sync_daemon eth1 A", "", &old("eth2"))), new);
+}
+
+#[test]
+fn a_second_line_that_is_skipped_leaves_the_first() {
+    let model = |more: &str| {
+        let text = format!(
+            "vrrp_instance A {{\n interface eth0\n virtual_router_id 1\n advert_int 2\n {more}\n virtual_ipaddress {{\n \
+             10.0.0.1\n }}\n}}\n"
+        );
+        load_text("k", text.as_bytes(), Grammar::Keepalived, Host::Any).config.unwrap()
+    };
+    assert_eq!(model("advert_int two"), model(""));
+    assert_ne!(model("advert_int 3"), model(""));
+}
+
 /// Reads anything in a grammar, shows what is wrong with it, and rewrites it. A second is far more than it takes;
 /// what is quadratic takes minutes.
 fn survive(text: &[u8], grammar: Grammar) {

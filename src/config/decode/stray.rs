@@ -75,9 +75,8 @@ impl Decoder<'_> {
             self.ignored.insert(directive.head());
             return;
         }
-        let before = self.wrong_values;
         self.take(known, directive, draft);
-        if self.wrong_values != before {
+        if self.ignored.contains(&directive.head()) {
             // A line that is skipped changes nothing.
             self.take(known, first, draft);
         }

@@ -12,7 +12,7 @@ use super::track::{Entry, Trackers, WeightDraft};
 use super::{At, Decoder, bfd};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{TrackFile, TrackProcess, TrackWeight, Tracked, VirtualServer};
-use crate::config::source::Span;
+use crate::config::source::{Grammar, Span};
 use crate::config::suggest;
 use crate::config::tree::Directive;
 
@@ -310,7 +310,10 @@ impl Decoder<'_> {
             };
             one.used = true;
             let (here, there) = (name.span, one.name.span);
-            if (here.file, here.via) == (there.file, there.via) && here.start < there.start {
+            if (here.file, here.via) == (there.file, there.via)
+                && here.start < there.start
+                && self.diagnostics.sources().file(here.file).grammar() == Grammar::Keepalived
+            {
                 let message = format!(
                     "{} `{}` stands further down: keepalived does not find it from here and does not track it; here it is tracked",
                     known.block, name.value
