@@ -133,19 +133,19 @@ pub fn create() -> io::Result<OwnedFd> {
 /// The sections of a configuration, in the order of [`Role::WORKERS`], the supervisor's last; an empty one means no work.
 #[derive(Debug, Default)]
 pub struct Sections {
-    parts: [Vec<u8>; 4],
+    parts: [Vec<Vec<u8>>; 4],
 }
 
 impl Sections {
     /// Sets what `role` gets.
     pub fn set<T: Serialize>(&mut self, role: Role, spec: &T) -> io::Result<()> {
-        self.put(role, postcard::to_stdvec(spec).map_err(io::Error::other)?);
+        self.put(role, vec![postcard::to_stdvec(spec).map_err(io::Error::other)?]);
         Ok(())
     }
 
-    /// The same for one that has an encoding of its own.
-    pub fn put(&mut self, role: Role, bytes: Vec<u8>) {
-        self.parts[place(role)] = bytes;
+    /// The same for one that has an encoding of its own: its bytes, in pieces that follow each other.
+    pub fn put(&mut self, role: Role, pieces: Vec<Vec<u8>>) {
+        self.parts[place(role)] = pieces;
     }
 
     /// Writes everything to `file` and seals it against any change. Of `listen` as many count as a header holds.
@@ -160,14 +160,15 @@ impl Sections {
         let mut sections = [Section::default(); 4];
         let mut offset = HEADER as u64;
         for (section, part) in sections.iter_mut().zip(&self.parts) {
-            *section = Section { offset, length: part.len() as u64 };
-            offset += part.len() as u64;
+            let length = part.iter().map(|piece| piece.len() as u64).sum();
+            *section = Section { offset, length };
+            offset += length;
         }
         let mut file = File::from(file);
         file.seek(SeekFrom::Start(0))?;
         file.write_all(&Header { sections, child_wait, listen, log_format }.to_bytes())?;
-        for part in &self.parts {
-            file.write_all(part)?;
+        for piece in self.parts.iter().flatten() {
+            file.write_all(piece)?;
         }
         let seals = SealFlag::F_SEAL_WRITE
             | SealFlag::F_SEAL_SHRINK

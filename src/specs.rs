@@ -3,11 +3,10 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use crate::config::model::Config;
-use crate::lvs::parcel;
+use crate::config::model::{Config, Global};
 use crate::lvs::spec::LvsSpec;
+use crate::lvs::{self, parcel};
 use crate::message::Role;
 use crate::ops::spec::OpsSpec;
 use crate::router::spec::RouterWorkerSpec;
@@ -27,38 +26,15 @@ pub struct Specs {
 
 impl From<&Config> for Specs {
     fn from(config: &Config) -> Self {
-        let has_routers = !config.instances.is_empty()
-            || !config.bfd_instances.is_empty()
-            || !config.has_nothing_standing();
-        let has_services =
-            !config.virtual_servers.is_empty() || config.global.lvs_sync_daemon.is_some();
         Self {
-            vrrp: has_routers.then(|| RouterWorkerSpec::from(config)),
-            lvs: has_services.then(|| LvsSpec::from(config)),
+            vrrp: has_routers(config).then(|| RouterWorkerSpec::from(config)),
+            lvs: has_services(config).then(|| LvsSpec::from(config)),
             ops: OpsSpec::from(config),
         }
     }
 }
 
 impl Specs {
-    /// Writes and seals a spec file. `files` are those that the configuration stands in: where `auto_reload` asks for
-    /// it, the supervisor watches them.
-    pub fn write(&self, file: OwnedFd, files: &[&str]) -> io::Result<()> {
-        let mut sections = Sections::default();
-        if let Some(vrrp) = &self.vrrp {
-            sections.set(Role::Vrrp, vrrp)?;
-        }
-        if let Some(lvs) = &self.lvs {
-            sections.put(Role::Lvs, parcel::pack(lvs)?);
-        }
-        sections.set(Role::Ops, &self.ops)?;
-        let daemon = self.ops.global.daemon.clone();
-        let watched = files.iter().filter(|_| daemon.auto_reload).map(PathBuf::from).collect();
-        sections.set(Role::Supervisor, &SupervisorSpec { daemon, files: watched })?;
-        let listen = self.ops.global.web.as_ref().map_or(&[][..], |web| &web.listen);
-        sections.write(file, self.child_wait(), listen, self.ops.global.log_format)
-    }
-
     /// Reads a whole spec file, as no worker does.
     pub fn read(file: &OwnedFd) -> io::Result<Self> {
         Ok(Self {
@@ -67,10 +43,37 @@ impl Specs {
             ops: spec_file::read(file, Role::Ops)?.unwrap_or_default(),
         })
     }
+}
 
-    /// `child_wait_time`, or longer where a hand-over asks for it.
-    fn child_wait(&self) -> Duration {
-        let vrrp = self.vrrp.as_ref().map_or(Duration::ZERO, |vrrp| vrrp.stop_within);
-        self.ops.global.child_wait_time.max(vrrp)
+/// Writes and seals a spec file: what [`Specs::from`] gives, but that of thousands of virtual servers one is there at a
+/// time. `files` are those that the configuration stands in: where `auto_reload` asks for it, the supervisor watches
+/// them.
+pub fn write(config: &Config, file: OwnedFd, files: &[&str]) -> io::Result<()> {
+    let mut sections = Sections::default();
+    let mut child_wait = config.global.child_wait_time;
+    if has_routers(config) {
+        let vrrp = RouterWorkerSpec::from(config);
+        sections.set(Role::Vrrp, &vrrp)?;
+        // A hand-over may ask for longer.
+        child_wait = child_wait.max(vrrp.stop_within);
     }
+    if has_services(config) {
+        sections.put(Role::Lvs, parcel::pack(&LvsSpec::head(config), lvs::spec::services(config))?);
+    }
+    sections.set(Role::Ops, &OpsSpec::from(config))?;
+    let Global { daemon, web, log_format, .. } = &config.global;
+    let watched = files.iter().filter(|_| daemon.auto_reload).map(PathBuf::from).collect();
+    sections.set(Role::Supervisor, &SupervisorSpec { daemon: daemon.clone(), files: watched })?;
+    let listen = web.as_ref().map_or(&[][..], |web| &web.listen);
+    sections.write(file, child_wait, listen, *log_format)
+}
+
+fn has_routers(config: &Config) -> bool {
+    !config.instances.is_empty()
+        || !config.bfd_instances.is_empty()
+        || !config.has_nothing_standing()
+}
+
+fn has_services(config: &Config) -> bool {
+    !config.virtual_servers.is_empty() || config.global.lvs_sync_daemon.is_some()
 }

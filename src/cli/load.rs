@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use crate::archive;
 use crate::config::{self, Config, Diagnostics, Loaded, Style};
-use crate::specs::Specs;
+use crate::specs;
 use crate::supervisor::load_limits;
 
 /// Exit status 0 clean, 1 with warnings, 2 when it cannot run.
@@ -32,7 +32,8 @@ fn finish(Loaded { config, diagnostics, .. }: &Loaded) -> u8 {
     if let Err(why) = &kept {
         eprintln!("{why}");
     }
-    match write(config, &files) {
+    let out = io::stdout().as_fd().try_clone_to_owned();
+    match out.and_then(|out| specs::write(config, out, &files)) {
         Ok(()) => u8::from(!diagnostics.is_empty() || kept.is_err()),
         Err(cause) => {
             eprintln!("cannot leave the specs: {cause}");
@@ -46,11 +47,4 @@ fn keep(config: &Config, diagnostics: &Diagnostics) -> Result<(), String> {
     let Some(folder) = &config.global.daemon.save_dir else { return Ok(()) };
     let kept = archive::keep(folder, diagnostics.sources().texts(), jiff::Timestamp::now());
     kept.map(drop).map_err(|cause| format!("config_save_dir {}: {cause}", folder.display()))
-}
-
-fn write(config: &Config, files: &[&str]) -> io::Result<()> {
-    let specs = Specs::from(config);
-    let written = specs.write(io::stdout().as_fd().try_clone_to_owned()?, files);
-    std::mem::forget(specs);
-    written
 }

@@ -1,6 +1,6 @@
 //! What only this host can say of a configuration: kernel modules, sysctls, addresses, who may run what. Each finding
-//! has its place in the file and the command that mends it. It reads /proc, /sys, /lib/modules and the interfaces'
-//! addresses, and changes nothing.
+//! has its place in the file and the command that mends it. It reads /proc, /sys, /lib/modules and the interfaces
+//! with their addresses, in the namespace where the director would run, and changes nothing.
 
 mod ipvs;
 mod vmac;
@@ -12,18 +12,28 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use ::ipvs::{Forwarding, ServiceKey};
-use nix::ifaddrs::getifaddrs;
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
+use nix::net::if_::InterfaceFlags;
+use nix::sys::socket::SockaddrStorage;
 use vrrp::Family;
 
 use crate::config::landmarks::{Landmarks, Subject};
 use crate::config::model::{Script, VirtualServer};
 use crate::config::source::Span;
 use crate::config::{Config, Diagnostic, Loaded};
+use crate::supervisor::namespace;
 
-/// Adds what stands in the way here.
+/// Adds what stands in the way here: for good in the namespace that `net_namespace` names.
 pub(super) fn examine(loaded: &mut Loaded) {
     let Some(config) = &loaded.config else { return };
-    let host = System { root: PathBuf::from("/"), networks: networks() };
+    if let Some(name) = &config.global.daemon.net_namespace
+        && let Err(refused) = namespace::enter(name)
+    {
+        // What is outside of it would be told as if it were inside.
+        loaded.diagnostics.push(Diagnostic::of_host("system", refused));
+        return;
+    }
+    let host = System::of_this_namespace();
     let marks = loaded.diagnostics.landmarks();
     let mut findings = Findings { host: &host, marks, found: Vec::new() };
     findings.look(config);
@@ -39,9 +49,26 @@ type Network = (String, IpAddr, IpAddr);
 struct System {
     root: PathBuf,
     networks: Vec<Network>,
+    /// Interfaces that are down. Not from /sys, which shows the namespace of who mounted it.
+    down: BTreeSet<String>,
 }
 
 impl System {
+    fn of_this_namespace() -> Self {
+        let (mut networks, mut down) = (Vec::new(), BTreeSet::new());
+        for InterfaceAddress { interface_name: name, flags, address, netmask, .. } in
+            getifaddrs().into_iter().flatten()
+        {
+            if !flags.contains(InterfaceFlags::IFF_UP) {
+                down.insert(name.clone());
+            }
+            if let (Some(address), Some(netmask)) = (address.and_then(ip), netmask.and_then(ip)) {
+                networks.push((name, address, netmask));
+            }
+        }
+        Self { root: PathBuf::from("/"), networks, down }
+    }
+
     fn read(&self, path: &str) -> Option<String> {
         fs::read_to_string(self.root.join(path)).ok().map(|text| text.trim().to_owned())
     }
@@ -157,10 +184,7 @@ impl Findings<'_> {
         for instance in &config.instances {
             let name = || instance.name.clone();
             let interface = instance.interface.to_string();
-            let flags = self.host.read(&format!("sys/class/net/{interface}/flags"));
-            let flags = flags
-                .and_then(|flags| u32::from_str_radix(flags.trim_start_matches("0x"), 16).ok());
-            if flags.is_some_and(|flags| flags & 1 == 0) {
+            if self.host.down.contains(&interface) {
                 let subjects = [Subject::InstanceKeyword(name(), "interface")];
                 let message = format!("{interface} is down: the instance begins in FAULT");
                 self.tell(&subjects, message, format!("ip link set {interface} up"));
@@ -377,15 +401,9 @@ fn set(sysctl: &str, value: i64) -> String {
     format!("sysctl -w {sysctl}={value}, and in /etc/sysctl.d/ for the next boot")
 }
 
-/// The networks of this host.
-fn networks() -> Vec<Network> {
-    let address = |storage: nix::sys::socket::SockaddrStorage| {
-        let v4 = storage.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
-        v4.or(storage.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
-    };
-    let all = getifaddrs().into_iter().flatten();
-    all.filter_map(|one| Some((one.interface_name, address(one.address?)?, address(one.netmask?)?)))
-        .collect()
+fn ip(address: SockaddrStorage) -> Option<IpAddr> {
+    let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+    v4.or(address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
 }
 
 fn same_network(one: IpAddr, other: IpAddr, mask: IpAddr) -> bool {

@@ -143,16 +143,16 @@ impl Original<'_> {
             let Readings { diagnostics, .. } = &mut readings;
             let errors = diagnostics.count(Severity::Error);
             let tree = super::parse(self.name, self.bytes, self.grammar, context, diagnostics);
-            let Some(mut tree) = tree.filter(|_| diagnostics.count(Severity::Error) == errors)
-            else {
+            let Some(tree) = tree.filter(|_| diagnostics.count(Severity::Error) == errors) else {
                 readings.configs.push(None);
                 continue;
             };
-            let decoded = decode::decode(&tree, Host::Any, diagnostics);
+            let mut whole = tree.whole();
+            let decoded = decode::decode(tree, Host::Any, diagnostics);
             readings.ignored.extend(decoded.ignored);
-            put_instead(&mut tree, &decoded.instead);
+            put_instead(&mut whole, &decoded.instead);
             readings.configs.push(decoded.config);
-            readings.trees.push(tree);
+            readings.trees.push(whole);
         }
         readings
     }
@@ -181,7 +181,7 @@ impl Original<'_> {
     fn raw(&self, diagnostics: &mut Diagnostics) -> Option<Block> {
         // It was read before: what is wrong with it is known.
         let file = diagnostics.sources().first()?;
-        let mut tree = super::kdl::parse(file, diagnostics);
+        let mut tree = super::kdl::parse(file, diagnostics).whole();
         template::mark(&mut tree);
         Some(tree)
     }

@@ -268,7 +268,7 @@ impl Diagnostics {
     ) -> Option<FileId> {
         let name = path.display().to_string();
         let added = read(path).and_then(|bytes| {
-            let added = self.sources_mut().add(&name, &bytes, grammar, Some(at));
+            let added = self.sources_mut().add(&name, bytes, grammar, Some(at));
             added.map_err(|cause| cause.to_string())
         });
         added

@@ -12,25 +12,26 @@ pub(super) use self::text::is_forbidden;
 use self::text::{Text, shown};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::keepalived::MAX_DEPTH;
+use super::packed::Packed;
 use super::source::{FileId, Span};
 use super::tree::{Block, Comment, Directive, Word};
 
 /// Reads a file. What cannot be read is told, and the rest is read all the same.
-pub(super) fn parse(file: FileId, diagnostics: &mut Diagnostics) -> Block {
+pub(super) fn parse(file: FileId, diagnostics: &mut Diagnostics) -> Packed {
     let mut found = Vec::new();
     let text = diagnostics.sources().file(file).text();
-    let block = match text.find(is_forbidden) {
+    let tree = match text.find(is_forbidden) {
         Some(at) => {
             let span = Span::new(file, at, at + 1);
             let message = "a control character, or a byte that is not UTF-8";
             let help = "KDL is plain UTF-8 throughout, comments too";
             found.push(Diagnostic::error("syntax", span, message).help(help));
-            Block::default()
+            Packed::default()
         }
         None => Parser::new(text, file, &mut found).run(),
     };
     found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
-    block
+    tree
 }
 
 /// A block that is being read.
@@ -65,6 +66,9 @@ enum End {
 
 struct Parser<'a> {
     text: Text<'a>,
+    /// Outermost nodes that have ended.
+    ended: Packed,
+    /// Of the outermost one only the last node is here: it may go on.
     levels: Vec<Level>,
     pending: Vec<Comment>,
     /// Whether an empty line stands before what comes next.
@@ -81,6 +85,7 @@ impl<'a> Parser<'a> {
         let root = Level { directives: Vec::new(), open: None, hides: Hides::Nothing };
         Self {
             text: Text::new(text, file),
+            ended: Packed::default(),
             levels: vec![root],
             pending: Vec::new(),
             spaced: false,
@@ -90,7 +95,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn run(mut self) -> Block {
+    fn run(mut self) -> Packed {
         while self.between_nodes() {
             let start = self.text.at();
             let hidden = self.slashdash();
@@ -211,7 +216,7 @@ impl<'a> Parser<'a> {
             End::Terminator => {
                 self.unended = true;
                 if !hidden {
-                    self.directives().push(directive);
+                    self.add(directive);
                 }
                 return;
             }
@@ -219,7 +224,7 @@ impl<'a> Parser<'a> {
             End::Open(open) => (open, Hides::Nothing),
             End::HiddenOpen(open) => (open, Hides::Block { node: hidden }),
         };
-        self.directives().push(directive);
+        self.add(directive);
         self.levels.push(Level { directives: Vec::new(), open: Some(open), hides });
         self.unended = false;
         if self.levels.len() > MAX_DEPTH {
@@ -263,7 +268,7 @@ impl<'a> Parser<'a> {
         Some(level.hides)
     }
 
-    fn finish(mut self) -> Block {
+    fn finish(mut self) -> Packed {
         self.diagnostics.append(&mut self.text.told);
         if self.levels.len() <= MAX_DEPTH {
             for open in self.levels.iter().filter_map(|level| level.open) {
@@ -275,8 +280,18 @@ impl<'a> Parser<'a> {
         while self.levels.len() > 1 {
             self.pop();
         }
-        let directives = std::mem::take(self.directives());
-        Block { directives, closing: self.pending }
+        let last = std::mem::take(self.directives());
+        last.iter().for_each(|ended| self.ended.push(ended));
+        self.ended.closing = self.pending;
+        self.ended
+    }
+
+    /// Puts a node into the innermost level.
+    fn add(&mut self, directive: Directive) {
+        if let [outermost] = &mut self.levels[..] {
+            outermost.directives.drain(..).for_each(|ended| self.ended.push(&ended));
+        }
+        self.directives().push(directive);
     }
 
     fn directives(&mut self) -> &mut Vec<Directive> {

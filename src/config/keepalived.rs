@@ -9,6 +9,7 @@ use super::context::Context;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::expand::Lines;
 use super::lexer::{self, Token};
+use super::packed::Packed;
 use super::source::{FileId, Span};
 use super::suggest;
 use super::tree::{Block, Comment, Comments, Directive, Form, Word};
@@ -17,11 +18,11 @@ use super::tree::{Block, Comment, Comments, Directive, Form, Word};
 pub(super) const MAX_DEPTH: usize = 32;
 
 /// Reads a file. What cannot be read is told, and the rest is read all the same.
-pub(super) fn parse(file: FileId, context: &Context, diagnostics: &mut Diagnostics) -> Block {
+pub(super) fn parse(file: FileId, context: &Context, diagnostics: &mut Diagnostics) -> Packed {
     let mut found = Vec::new();
-    let block = Parser::new(&mut found).run(Lines::new(file, context, diagnostics));
+    let tree = Parser::new(&mut found).run(Lines::new(file, context, diagnostics));
     found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
-    block
+    tree
 }
 
 /// A block that is being read.
@@ -33,6 +34,9 @@ struct Level {
 }
 
 struct Parser<'a> {
+    /// Outermost directives that have ended.
+    ended: Packed,
+    /// Of the outermost one only the last directive is here: it may go on.
     levels: Vec<Level>,
     /// Empty buffers of levels that have ended.
     spare: Vec<Vec<Directive>>,
@@ -50,6 +54,7 @@ struct Parser<'a> {
 impl<'a> Parser<'a> {
     fn new(diagnostics: &'a mut Vec<Diagnostic>) -> Self {
         Self {
+            ended: Packed::default(),
             levels: vec![Level::default()],
             spare: Vec::new(),
             words: Vec::new(),
@@ -61,7 +66,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn run(mut self, mut lines: Lines<'_>) -> Block {
+    fn run(mut self, mut lines: Lines<'_>) -> Packed {
         let mut tokens = Vec::new();
         while let Some(line) = lines.next() {
             let (text, range, origin) = line.parts();
@@ -123,6 +128,14 @@ impl<'a> Parser<'a> {
         directive.comments = Comments { spaced: self.blank_before, before, after };
         self.blank_before = false;
         self.line_owner = Some(self.levels.len() - 1);
+        self.add(directive);
+    }
+
+    /// Puts a directive into the innermost level.
+    fn add(&mut self, directive: Directive) {
+        if let [outermost] = &mut self.levels[..] {
+            outermost.directives.drain(..).for_each(|ended| self.ended.push(&ended));
+        }
         self.level().directives.push(directive);
     }
 
@@ -141,7 +154,7 @@ impl<'a> Parser<'a> {
                     "a block is written `keyword arguments {`, with its end `}` further down; `{{ ... }}` is a template's, to be filled in first",
                 ),
             );
-            self.level().directives.push(Directive::new(Word::nothing(span), Vec::new()));
+            self.add(Directive::new(Word::nothing(span), Vec::new()));
         }
         if let Some(directive) = self.level().directives.last_mut() {
             directive.block = Some(Block::default());
@@ -192,7 +205,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn finish(mut self) -> Block {
+    fn finish(mut self) -> Packed {
         if self.levels.len() <= MAX_DEPTH {
             for level in &self.levels {
                 if let Some(open) = level.open {
@@ -210,8 +223,10 @@ impl<'a> Parser<'a> {
         while self.levels.len() > 1 {
             self.pop();
         }
-        let directives = std::mem::take(&mut self.level().directives);
-        Block { directives, closing: self.pending }
+        let last = std::mem::take(&mut self.level().directives);
+        last.iter().for_each(|ended| self.ended.push(ended));
+        self.ended.closing = self.pending;
+        self.ended
     }
 
     fn level(&mut self) -> &mut Level {

@@ -205,7 +205,8 @@ impl Line<'_> {
                 None => {
                     let span = self.origin.span(start, self.end);
                     let message = "the quote that opens here is not closed on this line";
-                    self.diagnostics.push(Diagnostic::error("syntax", span, message));
+                    let help = "add the missing quote: a text in quotes ends on its line";
+                    self.diagnostics.push(Diagnostic::error("syntax", span, message).help(help));
                     break;
                 }
                 Some(byte) if byte == quote => break,

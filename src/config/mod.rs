@@ -11,7 +11,7 @@
 //! | `model` | [`model::Config`]: defaults filled in, names resolved; what the workers' specs are made of |
 //! | `source`, `diagnostic` | files and places; mistakes and how they are shown |
 //! | `landmarks` | where the things of a model stand |
-//! | `tree` | directives, words, comments |
+//! | `tree`, `packed` | directives, words, comments; the same in little room |
 //! | `expand`, `include` | what comes before keywords: files, conditions, definitions, repetitions |
 //! | `template` | the same for KDL |
 //! | `context` | what that depends on besides the files |
@@ -37,6 +37,7 @@ pub mod landmarks;
 mod lexer;
 mod merge;
 pub mod model;
+mod packed;
 mod pair;
 mod render;
 pub mod source;
@@ -51,17 +52,15 @@ pub use self::convert::{Converted, convert, convert_as, convert_text};
 pub use self::decode::Host;
 pub use self::diagnostic::{Diagnostic, Diagnostics, Severity, Style};
 pub use self::model::Config;
+use self::packed::Packed;
 pub use self::source::Grammar;
 use self::source::{FileId, TooMuch};
-use self::tree::Block;
 
 /// A configuration as it was read.
 #[derive(Debug)]
 pub struct Loaded {
     /// The model; `None` where something keeps it from running.
     pub config: Option<Config>,
-    /// The tree that it was made of, for a caller that ends right away and need not take it apart.
-    pub tree: Option<Block>,
     /// Everything that is wrong, with the texts that it points into.
     pub diagnostics: Diagnostics,
 }
@@ -150,20 +149,18 @@ pub fn load_with_peers(path: &Path, asked: &Asked) -> Loaded {
     loaded
 }
 
-fn finish(tree: Option<Block>, host: Host, mut diagnostics: Diagnostics) -> Loaded {
-    let config = tree.as_ref().and_then(|tree| decode::decode(tree, host, &mut diagnostics).config);
+fn finish(tree: Option<Packed>, host: Host, mut diagnostics: Diagnostics) -> Loaded {
+    let config = tree.and_then(|tree| decode::decode(tree, host, &mut diagnostics).config);
     diagnostics.sort();
-    Loaded { config, tree, diagnostics }
+    Loaded { config, diagnostics }
 }
 
-fn read(path: &Path, context: &Context, diagnostics: &mut Diagnostics) -> Option<Block> {
+fn read(path: &Path, context: &Context, diagnostics: &mut Diagnostics) -> Option<Packed> {
     let name = path.display().to_string();
     match std::fs::read(path) {
         Ok(bytes) => {
             let grammar = grammar_of(path, &bytes);
-            let added = diagnostics.sources_mut().add(&*name, &bytes, grammar, None);
-            // The sources have a copy: it need not be there twice while the rest grows.
-            drop(bytes);
+            let added = diagnostics.sources_mut().add(&*name, bytes, grammar, None);
             parse_added(&name, added, grammar, context, diagnostics)
         }
         Err(error) => {
@@ -179,7 +176,7 @@ fn parse(
     grammar: Grammar,
     context: &Context,
     diagnostics: &mut Diagnostics,
-) -> Option<Block> {
+) -> Option<Packed> {
     let added = diagnostics.sources_mut().add(name, bytes, grammar, None);
     parse_added(name, added, grammar, context, diagnostics)
 }
@@ -190,7 +187,7 @@ fn parse_added(
     grammar: Grammar,
     context: &Context,
     diagnostics: &mut Diagnostics,
-) -> Option<Block> {
+) -> Option<Packed> {
     match added {
         Ok(file) => Some(match grammar {
             Grammar::Keepalived => keepalived::parse(file, context, diagnostics),

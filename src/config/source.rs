@@ -1,7 +1,7 @@
 //! The files of a configuration and places in them. It knows bytes, lines and columns, and nothing of what they say.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The grammar that a file is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,30 @@ pub struct Trail {
     pub at: Span,
 }
 
+impl FileId {
+    /// Its number, for who keeps many places.
+    pub(super) fn number(self) -> u16 {
+        self.0
+    }
+
+    /// The one of that number.
+    pub(super) const fn of_number(number: u16) -> Self {
+        Self(number)
+    }
+}
+
+impl Via {
+    /// Its number, for who keeps many places.
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The one of that number.
+    pub(super) const fn of_number(number: u32) -> Self {
+        Self(number)
+    }
+}
+
 impl Span {
     /// The bytes `start..end` of a file. Offsets beyond 4 GiB cannot occur: [`Sources::add`] refuses such files.
     pub(crate) fn new(file: FileId, start: usize, end: usize) -> Self {
@@ -72,9 +96,10 @@ impl Span {
 #[derive(Debug)]
 pub struct Source {
     name: String,
-    text: Arc<str>,
+    text: Arc<String>,
     grammar: Grammar,
-    line_starts: Vec<u32>,
+    /// Where lines begin, once somebody asks: of a file without mistakes nobody does.
+    line_starts: OnceLock<Vec<u32>>,
     origin: Option<Span>,
 }
 
@@ -90,7 +115,7 @@ impl Source {
     }
 
     /// The text, to be read while other files are added.
-    pub(crate) fn shared_text(&self) -> Arc<str> {
+    pub(crate) fn shared_text(&self) -> Arc<String> {
         Arc::clone(&self.text)
     }
 
@@ -104,15 +129,24 @@ impl Source {
         self.origin
     }
 
+    fn line_starts(&self) -> &[u32] {
+        self.line_starts.get_or_init(|| {
+            let ends = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            let starts = ends.map(|(at, _)| u32::try_from(at + 1).unwrap_or(u32::MAX));
+            std::iter::once(0).chain(starts).collect()
+        })
+    }
+
     /// The number of the line that holds a byte, from 0.
     pub(crate) fn line_of(&self, offset: usize) -> usize {
-        self.line_starts.partition_point(|&start| start as usize <= offset).saturating_sub(1)
+        self.line_starts().partition_point(|&start| start as usize <= offset).saturating_sub(1)
     }
 
     /// The bytes of a line, without its end.
     pub(crate) fn line_range(&self, line: usize) -> std::ops::Range<usize> {
-        let start = self.line_starts.get(line).map_or(self.text.len(), |&start| start as usize);
-        let next = self.line_starts.get(line + 1).map_or(self.text.len(), |&start| start as usize);
+        let starts = self.line_starts();
+        let start = starts.get(line).map_or(self.text.len(), |&start| start as usize);
+        let next = starts.get(line + 1).map_or(self.text.len(), |&start| start as usize);
         let end = start + self.text[start..next].trim_end_matches(['\n', '\r']).len();
         start..end
     }
@@ -148,6 +182,8 @@ pub struct Sources {
 #[error("larger than 64 MiB, or more than 65,535 files or 256 MiB together")]
 pub struct TooMuch;
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 impl Sources {
     /// Largest file taken: a configuration of a million real servers fits, a disk image does not.
     pub const MAX_BYTES: usize = 64 << 20;
@@ -158,21 +194,23 @@ impl Sources {
     pub fn add(
         &mut self,
         name: impl Into<String>,
-        bytes: &[u8],
+        bytes: impl Into<Vec<u8>>,
         grammar: Grammar,
         origin: Option<Span>,
     ) -> Result<FileId, TooMuch> {
+        let mut bytes: Vec<u8> = bytes.into();
         let id = u16::try_from(self.files.len()).map_err(|_| TooMuch)?;
         self.bytes += bytes.len();
         if bytes.len() > Self::MAX_BYTES || self.bytes > Self::MAX_TOGETHER {
             return Err(TooMuch);
         }
-        let text = String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
-        let text: Arc<str> = text.into();
-        let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let line_starts = std::iter::once(0)
-            .chain(starts.map(|(at, _)| u32::try_from(at + 1).unwrap_or(u32::MAX)));
-        let line_starts = line_starts.collect();
+        if bytes.starts_with(BYTE_ORDER_MARK) {
+            bytes.drain(..BYTE_ORDER_MARK.len());
+        }
+        // As it is, where it can be: a large text is there once.
+        let text = String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        let (text, line_starts) = (Arc::new(text), OnceLock::new());
         self.files.push(Source { name: name.into(), text, grammar, line_starts, origin });
         Ok(FileId(id))
     }
@@ -244,7 +282,7 @@ mod tests {
     #[test]
     fn bytes_that_are_not_utf8_and_a_byte_order_mark_are_survived() {
         let mut sources = Sources::default();
-        let file = sources.add("x", b"\xef\xbb\xbfa \xff b", Grammar::Kdl, None).unwrap();
+        let file = sources.add("x", &b"\xef\xbb\xbfa \xff b"[..], Grammar::Kdl, None).unwrap();
         assert_eq!(sources.file(file).text(), "a \u{fffd} b");
     }
 }

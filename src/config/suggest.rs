@@ -6,7 +6,8 @@ pub(super) fn nearest<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).clamp(1, 4);
-    if word.len() > 64 {
+    // Every other letter would be near to a single one.
+    if word.len() < 2 || word.len() > 64 {
         return None;
     }
     let distances = candidates.into_iter().map(|known| (distance(word, known), known));

@@ -19,6 +19,7 @@ use super::context::Context;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::expand::repetition::Repetition;
 use super::include::Policy;
+use super::packed::Packed;
 use super::source::{Grammar, Span, Via};
 use super::tree::{Block, Directive, Form, Word};
 
@@ -41,11 +42,11 @@ const MAX_NAMES: usize = 32;
 /// Fills a tree in. One that has nothing of this stays as it is.
 pub(super) fn fill(
     path: Option<&Path>,
-    tree: Block,
+    tree: Packed,
     context: &Context,
     diagnostics: &mut Diagnostics,
-) -> Block {
-    if !is_template(&tree) {
+) -> Packed {
+    if !tree.directives().any(|one| is_template(&one)) {
         return tree;
     }
     let mut filler = Filler {
@@ -58,20 +59,25 @@ pub(super) fn fill(
         depth: 0,
         policy: Policy::KDL,
     };
-    let mut directives = Vec::new();
-    filler.nodes(&tree.directives, Via::default(), &mut directives);
-    Block { directives, closing: tree.closing }
+    let mut filled = Packed::default();
+    filled.closing.clone_from(&tree.closing);
+    let mut made = Vec::new();
+    for node in tree.directives() {
+        if !filler.nodes(std::slice::from_ref(&node), Via::default(), &mut made) {
+            break;
+        }
+        made.drain(..).for_each(|one| filled.push(&one));
+    }
+    filled
 }
 
-fn is_template(block: &Block) -> bool {
-    block.directives.iter().any(|one| {
-        is_ours(one)
-            || std::iter::once(&one.name)
-                .chain(&one.arguments)
-                .chain(one.properties.iter().map(|property| &property.value))
-                .any(|word| word.text.contains("${"))
-            || one.block.as_ref().is_some_and(is_template)
-    })
+fn is_template(one: &Directive) -> bool {
+    is_ours(one)
+        || std::iter::once(&one.name)
+            .chain(&one.arguments)
+            .chain(one.properties.iter().map(|property| &property.value))
+            .any(|word| word.text.contains("${"))
+        || one.children().iter().any(is_template)
 }
 
 /// Names in lists are in quotes: an instance may be called "use".
@@ -110,11 +116,14 @@ struct Filler<'a> {
 }
 
 impl Filler<'_> {
-    fn nodes(&mut self, nodes: &[Directive], via: Via, into: &mut Vec<Directive>) {
+    /// False where they come to too much: what is left of them is not made.
+    fn nodes(&mut self, nodes: &[Directive], via: Via, into: &mut Vec<Directive>) -> bool {
         self.depth += 1;
+        let mut fits = true;
         for node in nodes {
             self.made += 1;
-            if self.made > self.context.lines || self.depth > MAX_DEPTH {
+            fits = self.made <= self.context.lines && self.depth <= MAX_DEPTH;
+            if !fits {
                 self.too_much(node.head().through(via));
                 break;
             }
@@ -138,6 +147,7 @@ impl Filler<'_> {
             }
         }
         self.depth -= 1;
+        fits
     }
 
     /// Told once: a text that is too much in one place is in others too.
@@ -355,7 +365,7 @@ impl Filler<'_> {
             let Some(file) = opened else { continue };
             let folder = path.parent().unwrap_or(Path::new("")).to_owned();
             let context = Context { folder: folder.clone(), ..self.context.clone() };
-            let block = match grammar {
+            let tree = match grammar {
                 Grammar::Keepalived => super::keepalived::parse(file, &context, self.diagnostics),
                 Grammar::Kdl => super::kdl::parse(file, self.diagnostics),
             };
@@ -363,8 +373,14 @@ impl Filler<'_> {
             self.folders.push(folder);
             let outer = self.policy;
             match grammar {
-                Grammar::Keepalived => into.extend(block.directives),
-                Grammar::Kdl => self.nodes(&block.directives, via, into),
+                Grammar::Keepalived => into.extend(tree.directives()),
+                Grammar::Kdl => {
+                    for node in tree.directives() {
+                        if !self.nodes(std::slice::from_ref(&node), via, into) {
+                            break;
+                        }
+                    }
+                }
             }
             self.policy = outer;
             self.folders.pop();

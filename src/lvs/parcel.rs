@@ -10,6 +10,7 @@
 //!
 //! Numbers are little endian, head and parcels are postcard's.
 
+use std::borrow::Borrow;
 use std::io;
 use std::ops::Range;
 
@@ -41,26 +42,23 @@ pub struct Section {
     entries: Vec<(Digest, Range<usize>)>,
 }
 
-/// Writes a section.
-pub fn pack(spec: &LvsSpec) -> io::Result<Vec<u8>> {
-    // The head is small; a copy of the services would not be.
-    let head = encode(&spec.head())?;
-    let mut parcels: Vec<u8> = Vec::new();
-    let mut entries = Vec::with_capacity(spec.services.len() * ENTRY);
-    for service in &spec.services {
+/// Writes a section, in pieces that follow each other: `head`, which has no virtual servers, and each of these as it
+/// comes, so that they need not all be there at once.
+pub fn pack(
+    head: &LvsSpec,
+    services: impl IntoIterator<Item: Borrow<ServiceSpec>>,
+) -> io::Result<Vec<Vec<u8>>> {
+    let head = encode(head)?;
+    let (mut parcels, mut entries) = (Vec::new(), Vec::new());
+    for service in services {
         let start = parcels.len();
-        parcels = postcard::to_extend(service, parcels).map_err(io::Error::other)?;
+        parcels = postcard::to_extend(service.borrow(), parcels).map_err(io::Error::other)?;
         let parcel = &parcels[start..];
         entries.extend_from_slice(&Digest::of(parcel).0);
         entries.extend_from_slice(&length(parcel.len())?);
     }
-    let mut bytes = Vec::with_capacity(LEAD + entries.len() + head.len() + parcels.len());
-    bytes.extend_from_slice(&length(spec.services.len())?);
-    bytes.extend_from_slice(&length(head.len())?);
-    for part in [entries, head, parcels] {
-        bytes.extend_from_slice(&part);
-    }
-    Ok(bytes)
+    let lead = [length(entries.len() / ENTRY)?, length(head.len())?].concat();
+    Ok(vec![lead, entries, head, parcels])
 }
 
 /// Reads all of a section, as no worker does.
@@ -129,35 +127,39 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    fn whole(weights: &[u16]) -> LvsSpec {
+    fn services(weights: &[u16]) -> Vec<ServiceSpec> {
         let mut second = spec(weights);
         second.quorum = 7;
-        LvsSpec { services: vec![spec(&[1, 2]), second], ..LvsSpec::from(&Config::default()) }
+        vec![spec(&[1, 2]), second]
+    }
+
+    fn packed(services: &[ServiceSpec]) -> Vec<u8> {
+        pack(&LvsSpec::from(&Config::default()), services).unwrap().concat()
     }
 
     #[test]
     fn what_is_packed_comes_out_again() {
-        let spec = whole(&[3]);
-        assert_eq!(unpack(pack(&spec).unwrap()).unwrap(), spec);
-        let none = LvsSpec::from(&Config::default());
-        assert_eq!(unpack(pack(&none).unwrap()).unwrap(), none);
+        for services in [services(&[3]), Vec::new()] {
+            let spec = unpack(packed(&services)).unwrap();
+            assert_eq!(spec, LvsSpec { services, ..LvsSpec::from(&Config::default()) });
+        }
     }
 
     #[test]
     fn only_the_parcel_of_what_changed_has_another_digest() {
-        let digests = |spec: &LvsSpec| {
-            let section = Section::read(pack(spec).unwrap()).unwrap();
+        let digests = |services: &[ServiceSpec]| {
+            let section = Section::read(packed(services)).unwrap();
             section.digests().collect::<Vec<_>>()
         };
-        let (before, after) = (digests(&whole(&[3])), digests(&whole(&[4])));
+        let (before, after) = (digests(&services(&[3])), digests(&services(&[4])));
         assert_eq!(before[0], after[0]);
         assert_ne!(before[1], after[1]);
-        assert_eq!(digests(&whole(&[3])), before, "the same content, the same digest");
+        assert_eq!(digests(&services(&[3])), before, "the same content, the same digest");
     }
 
     #[test]
     fn damage_is_refused_and_never_read_beyond_the_end() {
-        let bytes = pack(&whole(&[3])).unwrap();
+        let bytes = packed(&services(&[3]));
         for length in 0..bytes.len() {
             assert!(unpack(bytes[..length].to_vec()).is_err(), "{length} bytes");
         }

@@ -118,46 +118,15 @@ pub struct ServerSpec {
     pub checks: Asked,
 }
 
-impl LvsSpec {
-    /// Everything but the virtual servers.
-    pub(super) fn head(&self) -> Self {
-        let Self {
-            resync,
-            drift,
-            sysctl,
-            timeouts,
-            flush,
-            flush_on_stop,
-            sync_daemon,
-            initial_notifies,
-            addresses,
-            fifos,
-            max_in_flight,
-            max_per_second,
-            process,
-            services: _,
-        } = self;
-        Self {
-            resync: *resync,
-            drift: *drift,
-            sysctl: sysctl.clone(),
-            timeouts: *timeouts,
-            flush: *flush,
-            flush_on_stop: *flush_on_stop,
-            sync_daemon: sync_daemon.clone(),
-            initial_notifies: *initial_notifies,
-            addresses: addresses.clone(),
-            fifos: fifos.clone(),
-            max_in_flight: *max_in_flight,
-            max_per_second: *max_per_second,
-            process: process.clone(),
-            services: Vec::new(),
-        }
+impl From<&Config> for LvsSpec {
+    fn from(config: &Config) -> Self {
+        Self { services: services(config).collect(), ..Self::head(config) }
     }
 }
 
-impl From<&Config> for LvsSpec {
-    fn from(config: &Config) -> Self {
+impl LvsSpec {
+    /// Everything but the virtual servers.
+    pub fn head(config: &Config) -> Self {
         let Global {
             lvs_resync,
             lvs_drift,
@@ -195,9 +164,14 @@ impl From<&Config> for LvsSpec {
             max_in_flight: *checker_max_in_flight,
             max_per_second: *checker_max_per_second,
             process: checker_process.clone(),
-            services: config.virtual_servers.iter().map(service).collect(),
+            services: Vec::new(),
         }
     }
+}
+
+/// The virtual servers in file order, each made when it is asked for.
+pub fn services(config: &Config) -> impl Iterator<Item = ServiceSpec> + '_ {
+    config.virtual_servers.iter().map(service)
 }
 
 /// The id is the number of the instance that is followed, where none is given.
@@ -328,8 +302,8 @@ fn real_server(server: &RealServer, checks: &mut Checks) -> ServerSpec {
             lower_threshold: *lower_threshold,
         },
         inhibit: *inhibit_on_failure,
-        notify_up: notify_up.clone().map(Box::new),
-        notify_down: notify_down.clone().map(Box::new),
+        notify_up: notify_up.clone(),
+        notify_down: notify_down.clone(),
         checks: Asked::new(*key, checkers.iter().map(check)),
     }
 }

@@ -12,7 +12,7 @@ mod guard;
 mod life;
 pub mod load_limits;
 mod logging;
-mod namespace;
+pub(crate) mod namespace;
 mod post;
 mod reload;
 mod service_manager;

@@ -9,7 +9,7 @@ use nix::sched::{CloneFlags, setns};
 const NAMES: &str = "/run/netns";
 
 /// Goes in. It is for good: nothing keeps the way back.
-pub(super) fn enter(name: &str) -> Result<(), String> {
+pub(crate) fn enter(name: &str) -> Result<(), String> {
     let path = Path::new(NAMES).join(name);
     let namespace = File::open(&path).map_err(|cause| {
         format!(

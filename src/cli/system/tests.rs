@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::{Asked, Grammar, Host, load_text_as};
 
-/// A folder with these files.
+/// A folder with these files; that named `down` holds the name of an interface.
 fn host(files: &[(&str, &str)], networks: &[(&str, &str)]) -> (tempfile::TempDir, System) {
     let folder = tempfile::tempdir().unwrap();
     for (path, text) in files {
@@ -15,7 +15,9 @@ fn host(files: &[(&str, &str)], networks: &[(&str, &str)]) -> (tempfile::TempDir
         let mask = if address.contains(':') { "ffff:ffff:ffff:ffff::" } else { "255.255.255.0" };
         ((*name).to_owned(), address.parse().unwrap(), mask.parse().unwrap())
     });
-    let system = System { root: folder.path().to_owned(), networks: networks.collect() };
+    let down = files.iter().filter(|(path, _)| *path == "down");
+    let down = down.map(|(_, name)| (*name).to_owned()).collect();
+    let system = System { root: folder.path().to_owned(), networks: networks.collect(), down };
     (folder, system)
 }
 
@@ -95,7 +97,7 @@ fn sysctls_are_told_with_the_command_that_sets_them() {
         ("proc/sys/net/ipv4/conf/eth0/rp_filter", "0\n"),
         ("proc/sys/net/ipv4/conf/all/rp_filter", "1\n"),
         ("proc/sys/net/ipv4/conf/eth0/arp_ignore", "8\n"),
-        ("sys/class/net/eth0/flags", "0x1002\n"),
+        ("down", "eth0"),
     ];
     let networks = [("eth0", "10.0.0.1"), ("eth0", "10.1.0.1"), ("eth1", "10.2.0.1")];
     let lines = told(&both, &files, &networks);

@@ -102,7 +102,8 @@ impl Decoder<'_> {
             Ok(words) => words,
             Err(_) => {
                 let message = "a quote inside the command is not closed";
-                self.report(Diagnostic::error("bad-value", span, message));
+                let help = "add the missing quote; a backslash before it makes it a letter";
+                self.report(Diagnostic::error("bad-value", span, message).help(help));
                 return None;
             }
         };

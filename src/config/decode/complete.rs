@@ -194,7 +194,8 @@ impl Decoder<'_> {
 
     /// Likewise, because of strict mode.
     pub(super) fn against_strict(&mut self, span: Span, message: impl Into<String>) {
-        let told = Diagnostic::warning("adjusted", span, message);
+        let told = Diagnostic::warning("adjusted", span, message)
+            .help("take the line out, or say `strict_mode off` in this instance");
         self.report(told.with(self.strict_at, "strict mode"));
     }
 
@@ -228,7 +229,14 @@ impl Decoder<'_> {
         if strict && state != follows {
             let span = draft.state.map_or(keyword, |state| state.span);
             let wanted = if priority.is_owner() { "MASTER" } else { "BACKUP" };
-            self.against_strict(span, format!("strict mode: only priority 255 begins as MASTER, so priority {priority} begins as {wanted}"));
+            let message = format!(
+                "strict mode: only priority 255 begins as MASTER, so priority {priority} begins as {wanted}"
+            );
+            self.report(
+                Diagnostic::warning("adjusted", span, message)
+                    .with(self.strict_at, "strict mode")
+                    .help(format!("write `state {wanted}`: the router with the higher priority becomes MASTER all the same")),
+            );
             return (priority, follows);
         }
         (priority, state)
@@ -262,6 +270,14 @@ impl Decoder<'_> {
                     .with(draft.state.map(|state| state.span), "the state"),
                 );
                 preempt = true;
+            } else if draft.state.is_some_and(|given| given.value == InitialState::Master) {
+                let message = "`nopreempt` does not go with `state MASTER`; it holds because strict mode begins as BACKUP";
+                self.report(
+                    Diagnostic::warning("contradiction", span, message)
+                        .help("write `state BACKUP` on both routers; the priority decides")
+                        .with(draft.state.map(|state| state.span), "the state")
+                        .with(self.strict_at, "strict mode"),
+                );
             }
         }
         let Some(At { value, span }) = draft.preempt_delay else {
@@ -290,7 +306,8 @@ impl Decoder<'_> {
             && Family::of(value) != family
         {
             let message = format!("{value} is no {family} address, as the virtual addresses are");
-            self.report(Diagnostic::error("family", span, message));
+            let help = format!("give an {family} address that this router has on the interface");
+            self.report(Diagnostic::error("family", span, message).help(help));
         }
         if let Some(At { value, span }) = draft.mcast_dst
             && Family::of(value) != family
@@ -329,7 +346,11 @@ impl Decoder<'_> {
             );
         }
         if !draft.is_unicast() {
-            self.adjusted(keyword, "no peer: advertisements go to the multicast group");
+            let message = "no peer: advertisements go to the multicast group";
+            self.report(
+                Diagnostic::warning("adjusted", keyword, message)
+                    .help("add the other router's address, or take `unicast_peer` out"),
+            );
         }
     }
 

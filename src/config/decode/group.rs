@@ -83,7 +83,8 @@ impl Decoder<'_> {
         };
         if count > MOST {
             let message = format!("{count} addresses: at most {MOST} are taken");
-            self.report(Diagnostic::error("bad-value", word.span, message));
+            let help = "mark the packets to so many and balance the mark: fwmark MARK";
+            self.report(Diagnostic::error("bad-value", word.span, message).help(help));
             return None;
         }
         Some((0..count).map(|step| after(first, step)).collect())

@@ -64,7 +64,8 @@ impl Decoder<'_> {
             };
             if !link_local {
                 let message = "the first IPv6 address must be link-local, as in fe80::100 (RFC 9568 section 5.2.9)";
-                self.report(Diagnostic::warning("link-local", span, message));
+                let help = "put one before it, the same on all of its routers: hosts take it for their gateway";
+                self.report(Diagnostic::warning("link-local", span, message).help(help));
             }
         } else if !(draft.said_addresses && self.diagnostics.has_errors()) {
             // Addresses that are wrong were told, and are not missing too.

@@ -1,10 +1,12 @@
 //! What this host has: accounts, interfaces, programs. Asked once each and remembered; nothing is changed.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::sched::{CloneFlags, setns};
 use nix::unistd::{Group, User, geteuid};
 
 /// Whether a configuration is read for the machine that reads it.
@@ -20,8 +22,21 @@ pub enum Host {
 pub(super) struct HostFacts {
     host: Host,
     programs: HashMap<String, Result<Program, Problem>>,
-    interfaces: Option<Vec<String>>,
+    interfaces: Interfaces,
 }
+
+/// The names of the interfaces that the director will see.
+enum Interfaces {
+    /// Not asked for yet.
+    Unasked,
+    /// They are in a namespace that we may not look into.
+    Hidden,
+    /// These.
+    Known(Vec<String>),
+}
+
+/// Where ip-netns(8) keeps the names of network namespaces.
+const NAMESPACES: &str = "/run/netns";
 
 /// A program that can be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +60,7 @@ pub(super) enum Problem {
 
 impl HostFacts {
     pub(super) fn new(host: Host) -> Self {
-        Self { host, programs: HashMap::new(), interfaces: None }
+        Self { host, programs: HashMap::new(), interfaces: Interfaces::Unasked }
     }
 
     /// Whether this host is the one that counts.
@@ -53,16 +68,39 @@ impl HostFacts {
         self.host == Host::This
     }
 
+    /// From now on interfaces are those of a network namespace. False where this host should have it and does not.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a namespace belongs to a thread, which is joined"
+    )]
+    pub(super) fn look_into(&mut self, namespace: &str) -> bool {
+        if !self.counts() {
+            return true;
+        }
+        self.interfaces = Interfaces::Hidden;
+        let file = match File::open(Path::new(NAMESPACES).join(namespace)) {
+            Ok(file) => file,
+            Err(cause) => return cause.kind() != ErrorKind::NotFound,
+        };
+        // A thread has a namespace of its own, and this one ends there.
+        let looked = std::thread::spawn(move || {
+            setns(file, CloneFlags::CLONE_NEWNET).ok().map(|()| interface_names())
+        });
+        if let Ok(Some(names)) = looked.join() {
+            self.interfaces = Interfaces::Known(names);
+        }
+        true
+    }
+
     /// The interfaces of this host, if `name` is not among them and that matters.
     pub(super) fn lacks_interface(&mut self, name: &str) -> Option<Vec<String>> {
         if !self.counts() {
             return None;
         }
-        let present = self.interfaces.get_or_insert_with(|| {
-            let all = nix::net::if_::if_nameindex();
-            let names = all.iter().flat_map(|all| all.into_iter());
-            names.map(|one| one.name().to_string_lossy().into_owned()).collect()
-        });
+        if let Interfaces::Unasked = self.interfaces {
+            self.interfaces = Interfaces::Known(interface_names());
+        }
+        let Interfaces::Known(present) = &self.interfaces else { return None };
         (!present.iter().any(|one| one == name)).then(|| present.clone())
     }
 
@@ -132,7 +170,7 @@ fn find(name: &str) -> Result<PathBuf, Problem> {
 fn needs_shell(path: &Path) -> bool {
     let mut first = [0; 2];
     let read =
-        fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut first));
+        File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut first));
     read.is_ok() && first != *b"#!" && first != *b"\x7fE"
 }
 
@@ -146,6 +184,13 @@ fn open_to_others(path: &Path) -> Option<PathBuf> {
 fn is_open(seen: &fs::Metadata) -> bool {
     let group_writes = seen.mode() & 0o020 != 0 && seen.gid() != 0;
     seen.uid() != 0 || group_writes || seen.mode() & 0o002 != 0
+}
+
+/// Of the namespace that the calling thread is in.
+fn interface_names() -> Vec<String> {
+    let all = nix::net::if_::if_nameindex();
+    let names = all.iter().flat_map(|all| all.into_iter());
+    names.map(|one| one.name().to_string_lossy().into_owned()).collect()
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ mod service;
 mod smtp;
 mod stray;
 mod sync_group;
+mod table;
 mod terms;
 mod tls;
 mod track;
@@ -54,18 +55,24 @@ mod vmac;
 mod weigh;
 mod wrong;
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use checkers::CheckSpec;
 
 pub use self::host::Host;
 use self::host::HostFacts;
+use self::table::{
+    Keyword, Keywords, Support, acts, many, no_effect, not_yet, refused, takes_properties,
+};
+pub(super) use self::table::{Row, all_rows};
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::keywords;
 use super::model::{Config, ScriptUser};
+use super::packed::Packed;
 use super::source::{Grammar, Span};
-use super::tree::{Block, Directive, Form, Property};
+use super::tree::{Directive, Form, Property};
 
 /// What decoding gives: the model, unless an error stands in the way, and the words that went unused.
 pub(super) struct Decoded {
@@ -78,7 +85,7 @@ pub(super) struct Decoded {
 }
 
 /// Decodes a tree. Every mistake goes to `diagnostics`.
-pub(super) fn decode(tree: &Block, host: Host, diagnostics: &mut Diagnostics) -> Decoded {
+pub(super) fn decode(tree: Packed, host: Host, diagnostics: &mut Diagnostics) -> Decoded {
     let mut decoder = Decoder {
         diagnostics,
         host: HostFacts::new(host),
@@ -112,134 +119,6 @@ pub(super) fn decode(tree: &Block, host: Host, diagnostics: &mut Diagnostics) ->
 struct At<T> {
     value: T,
     span: Span,
-}
-
-/// A keyword of a block whose draft is `T`.
-pub(super) struct Keyword<T: 'static> {
-    name: &'static str,
-    /// What follows it: for messages and the keyword reference. A `{` in it means that it takes a block.
-    form: &'static str,
-    /// Whether it may stand more than once in a block.
-    many: bool,
-    support: Support<T>,
-}
-
-/// What a keyword does here.
-enum Support<T> {
-    /// This function takes it.
-    Acts(fn(&mut Decoder<'_>, &Directive, &mut T)),
-    /// It keeps the file from running; why.
-    Refused(&'static str),
-    /// Not in this version; what that means for the user.
-    NotYet(&'static str),
-    /// It never will; why that is right.
-    NoEffect(&'static str),
-}
-
-const fn acts<T>(
-    name: &'static str,
-    form: &'static str,
-    take: fn(&mut Decoder<'_>, &Directive, &mut T),
-) -> Keyword<T> {
-    Keyword { name, form, many: false, support: Support::Acts(take) }
-}
-
-const fn many<T>(
-    name: &'static str,
-    form: &'static str,
-    take: fn(&mut Decoder<'_>, &Directive, &mut T),
-) -> Keyword<T> {
-    Keyword { name, form, many: true, support: Support::Acts(take) }
-}
-
-const fn refused<T>(name: &'static str, form: &'static str, why: &'static str) -> Keyword<T> {
-    Keyword { name, form, many: true, support: Support::Refused(why) }
-}
-
-const fn not_yet<T>(name: &'static str, form: &'static str, what: &'static str) -> Keyword<T> {
-    Keyword { name, form, many: true, support: Support::NotYet(what) }
-}
-
-const fn no_effect<T>(name: &'static str, form: &'static str, why: &'static str) -> Keyword<T> {
-    Keyword { name, form, many: true, support: Support::NoEffect(why) }
-}
-
-/// A block: the draft that its keywords fill.
-pub(super) trait Keywords: Sized + 'static {
-    /// The block's keyword, for messages.
-    const BLOCK: &'static str;
-    /// Its tables.
-    const TABLES: &'static [&'static [Keyword<Self>]];
-}
-
-/// A row of the keyword reference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Row {
-    /// The block that the keyword stands in; empty at the outermost level.
-    pub(super) block: &'static str,
-    /// The keyword.
-    pub(super) name: &'static str,
-    /// What follows it.
-    pub(super) form: &'static str,
-    /// `acts`, `not yet`, `no effect`, `refused`.
-    pub(super) support: &'static str,
-    /// What is to be said about that.
-    pub(super) note: &'static str,
-}
-
-fn rows<T: Keywords>(into: &mut Vec<Row>) {
-    for Keyword { name, form, support, .. } in T::TABLES.iter().flat_map(|table| table.iter()) {
-        let (support, note) = match support {
-            Support::Acts(_) => ("acts", ""),
-            Support::Refused(note) => ("refused", *note),
-            Support::NotYet(note) => ("not yet", *note),
-            Support::NoEffect(note) => ("no effect", *note),
-        };
-        into.push(Row { block: T::BLOCK, name, form, support, note });
-    }
-}
-
-/// Whether a keyword's properties are keywords of its block.
-fn takes_properties(name: &str) -> bool {
-    static DRAFTS: LazyLock<HashSet<&str>> =
-        LazyLock::new(|| all_rows().iter().map(|row| row.block).chain(["SSL_GET"]).collect());
-    DRAFTS.contains(name)
-}
-
-/// All keywords that have a table here.
-pub(super) fn all_rows() -> Vec<Row> {
-    let mut all = Vec::new();
-    rows::<root::Draft>(&mut all);
-    rows::<global::Draft>(&mut all);
-    rows::<lvs_sysctl::Draft>(&mut all);
-    rows::<operating::WebDraft>(&mut all);
-    rows::<operating::LogDraft>(&mut all);
-    rows::<script::Draft>(&mut all);
-    rows::<track_process::Draft>(&mut all);
-    rows::<heartbeat::Draft>(&mut all);
-    rows::<bfd::Draft>(&mut all);
-    rows::<bfd::CheckDraft>(&mut all);
-    rows::<sync_group::Draft>(&mut all);
-    rows::<instance::Draft>(&mut all);
-    rows::<instance::Authentication>(&mut all);
-    rows::<virtual_server::Draft>(&mut all);
-    rows::<real_server::Draft>(&mut all);
-    rows::<checker::TcpDraft>(&mut all);
-    rows::<http::HttpDraft>(&mut all);
-    rows::<http::UrlDraft>(&mut all);
-    rows::<checker::MiscDraft>(&mut all);
-    rows::<smtp::SmtpDraft>(&mut all);
-    rows::<dns::DnsDraft>(&mut all);
-    rows::<udp::UdpDraft>(&mut all);
-    rows::<ping::PingDraft>(&mut all);
-    rows::<tls::TlsCheckDraft>(&mut all);
-    rows::<agent::AgentDraft>(&mut all);
-    rows::<grpc::GrpcDraft>(&mut all);
-    rows::<idle::IdleDraft>(&mut all);
-    rows::<dr::DrDraft>(&mut all);
-    rows::<file::Draft>(&mut all);
-    rows::<file::FileDraft>(&mut all);
-    all
 }
 
 /// What decoding one configuration has at hand.
@@ -322,13 +201,14 @@ impl Decoder<'_> {
         }
     }
 
-    fn directives<'d, T: Keywords>(
+    fn directives<T: Keywords, D: Borrow<Directive>>(
         &mut self,
-        directives: impl IntoIterator<Item = &'d Directive>,
+        directives: impl IntoIterator<Item = D>,
         draft: &mut T,
     ) {
-        let mut seen: Vec<(&'static str, &Directive)> = Vec::new();
-        for directive in directives {
+        let mut seen: Vec<(&'static str, D)> = Vec::new();
+        for item in directives {
+            let directive: &Directive = item.borrow();
             if directive.name.form == Form::Other {
                 continue;
             }
@@ -344,10 +224,10 @@ impl Decoder<'_> {
             };
             if !known.many {
                 match seen.iter().find(|(name, _)| *name == known.name) {
-                    Some(&(_, first)) => self.again(known, directive, first, draft),
+                    Some((_, first)) => self.again(known, directive, first.borrow(), draft),
                     None => {
-                        seen.push((known.name, directive));
                         self.take(known, directive, draft);
+                        seen.push((known.name, item));
                     }
                 }
                 continue;

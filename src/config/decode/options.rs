@@ -79,7 +79,9 @@ impl Decoder<'_> {
                     Some(value) => self.take_option(option, value, take, draft),
                     None => {
                         let message = format!("`{}` has no value after it", option.name);
-                        self.report(Diagnostic::error("missing-value", word.span, message));
+                        let help = "write its value behind it, or take it out";
+                        let told = Diagnostic::error("missing-value", word.span, message);
+                        self.report(told.help(help));
                     }
                 },
                 Takes::Nothing(take) => take(draft),

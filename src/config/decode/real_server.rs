@@ -209,8 +209,8 @@ impl Decoder<'_> {
                 .or(outer.inhibit_on_failure)
                 .unwrap_or_default(),
             alpha: levels.pace.alpha.unwrap_or_default(),
-            notify_up: draft.notify_up,
-            notify_down: draft.notify_down,
+            notify_up: draft.notify_up.map(Box::new),
+            notify_down: draft.notify_down.map(Box::new),
             smtp_alert: draft.smtp_alert,
             checkers,
         })

@@ -16,8 +16,10 @@ use super::{
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
 use crate::config::model::{Config, InterfaceDelay, TrackFile, TrackProcess, VirtualServer};
+use crate::config::packed::Packed;
 use crate::config::source::Span;
-use crate::config::tree::{Block, Directive, Form};
+use crate::config::suggest;
+use crate::config::tree::{Directive, Form};
 
 /// A name that becomes part of a path is not longer: sockets live below it (108 bytes, unix(7)).
 const FOLDER_NAME_MAX: usize = 64;
@@ -79,10 +81,12 @@ impl Keywords for Draft {
             draft.global.set_log_format(format);
         }),
         acts("net_namespace", "NAME", |decoder, directive, draft| {
-            draft.global.global_mut().daemon.net_namespace = decoder.folder_name(directive);
+            let name = decoder.folder_name(directive);
+            decoder.go_into(directive, name.as_deref());
+            draft.global.global_mut().daemon.net_namespace = name;
         }),
         not_yet("net_namespace_ipvs", "[NAME]", NO_NAMESPACE),
-        not_yet("namespace_with_ipsets", "", "no firewall rules are made"),
+        no_effect("namespace_with_ipsets", "", "no sets of addresses are made, in no namespace"),
         no_effect("use_pid_dir", "", "the pid file is in the runtime directory"),
         acts("instance", "NAME", |decoder, directive, draft| {
             draft.global.global_mut().daemon.instance = decoder.folder_name(directive);
@@ -148,24 +152,22 @@ impl Keywords for Draft {
     ]];
 }
 
-/// Decodes a whole file. `global_defs` comes first wherever it stands, then groups and files: the rest builds on them.
-pub(super) fn decode(decoder: &mut Decoder<'_>, tree: &Block) -> Config {
+/// Decodes a whole file. `net_namespace` comes first wherever it stands, since interfaces are looked for there, then
+/// `global_defs`, then groups and files: the rest builds on them.
+pub(super) fn decode(decoder: &mut Decoder<'_>, mut tree: Packed) -> Config {
+    let is_namespace = |name: &str| name == "net_namespace";
+    let is_global = |name: &str| name == "global_defs";
+    let is_early =
+        |name: &str| matches!(name, "virtual_server_group" | "track_file" | "vrrp_track_file");
     let mut draft = Draft::default();
-    let (global, rest): (Vec<&Directive>, Vec<&Directive>) =
-        tree.directives.iter().partition(|directive| directive.name.is("global_defs"));
-    decoder.directives(global, &mut draft);
+    decoder.directives(tree.take(is_namespace), &mut draft);
+    decoder.directives(tree.take(is_global), &mut draft);
     decoder.log_failures = draft.global.global().checker_log_all_failures;
     decoder.dynamic_interfaces = draft.global.global().dynamic_interfaces;
     decoder.script_security = draft.global.global().enable_script_security;
     decoder.settle_script_user(&mut draft.global);
-    let (groups, rest): (Vec<&Directive>, Vec<&Directive>) =
-        rest.into_iter().partition(|directive| {
-            ["virtual_server_group", "track_file", "vrrp_track_file"]
-                .iter()
-                .any(|name| directive.name.is(name))
-        });
-    decoder.directives(groups, &mut draft);
-    decoder.directives(rest, &mut draft);
+    decoder.directives(tree.take(is_early), &mut draft);
+    decoder.directives(tree.take(|_| true), &mut draft);
     decoder.finish(draft)
 }
 
@@ -231,7 +233,12 @@ impl Decoder<'_> {
             && !finished.iter().any(|one| one.instance.name == name)
         {
             let message = format!("there is no vrrp_instance `{name}`");
-            self.report(Diagnostic::error("unresolved", span, message));
+            let known = finished.iter().map(|one| one.instance.name.as_str());
+            let help = match suggest::nearest(&name, known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "name the vrrp_instance whose MASTER sends the connections".to_owned(),
+            };
+            self.report(Diagnostic::error("unresolved", span, message).help(help));
         }
         self.one_service_each(&virtual_servers);
         let default_interface = global.default_interface.or_else(|| "eth0".parse().ok());
@@ -379,6 +386,16 @@ impl Decoder<'_> {
             return None;
         }
         Some(word.text.to_string())
+    }
+
+    /// Interfaces are those of `net_namespace`.
+    fn go_into(&mut self, directive: &Directive, name: Option<&str>) {
+        let Some(name) = name else { return };
+        if !self.host.look_into(name) {
+            let message = format!("this host has no network namespace `{name}`");
+            let help = format!("make it first: ip netns add {name}");
+            self.report(Diagnostic::error("no-namespace", directive.head(), message).help(help));
+        }
     }
 
     /// `INTERFACE DOWN [UP]` a line. Without UP it counts as up at once, as in keepalived, whatever its manual says.

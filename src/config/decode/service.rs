@@ -136,11 +136,9 @@ impl Decoder<'_> {
             match flag {
                 Flag::OnePacket if is_udp => flags |= ServiceFlags::ONEPACKET,
                 Flag::OnePacket => {
-                    self.report(Diagnostic::warning(
-                        "adjusted",
-                        *span,
-                        "`ops` goes with UDP alone: it is left out",
-                    ));
+                    let message = "`ops` goes with UDP alone: it is left out";
+                    let help = "write `protocol UDP`, or take the line out";
+                    self.report(Diagnostic::warning("adjusted", *span, message).help(help));
                 }
                 Flag::Plain(plain) => flags |= *plain,
                 Flag::Of(wanted, own) if scheduler.as_str() == *wanted => flags |= *own,
@@ -332,7 +330,8 @@ impl Decoder<'_> {
                 let message = format!(
                     "hysteresis {value} must be less than the quorum {quorum}: {hysteresis} is taken"
                 );
-                let told = Diagnostic::warning("adjusted", span, message);
+                let told = Diagnostic::warning("adjusted", span, message)
+                    .help("the quorum is lost below quorum minus hysteresis: as written it never would be");
                 self.report(told.with(draft.quorum.map(|quorum| quorum.span), "the quorum"));
             }
         }

@@ -5,7 +5,7 @@ use checkers::spec::{HeloName, SmtpSpec};
 
 use super::checker::{ConnectDraft, Connects};
 use super::pace::{Pace, Paced};
-use super::{Keyword, Keywords, acts, not_yet};
+use super::{Keyword, Keywords, acts};
 
 /// `SMTP_CHECK`.
 #[derive(Debug, Default)]
@@ -39,7 +39,8 @@ const SMTP: &[Keyword<SmtpDraft>] = &[
         let name = word.and_then(|word| decoder.parsed(word));
         draft.helo = name.unwrap_or_default();
     }),
-    not_yet("host", "{ ... }", "give what it says to SMTP_CHECK itself, one for each host"),
+    // An old form, for several places: each beyond the first is an SMTP_CHECK of its own now.
+    acts("host", "{ ... }", |decoder, directive, draft| decoder.block(directive, draft)),
 ];
 
 impl SmtpDraft {

@@ -105,7 +105,11 @@ impl Decoder<'_> {
                     let message =
                         format!("`{value}` is in a sync group already and is left out here");
                     self.passed_over(
-                        Diagnostic::warning("twice", *span, message).related(*first, "the first"),
+                        Diagnostic::warning("twice", *span, message)
+                            .related(*first, "the first")
+                            .help(
+                                "an instance is in one group: merge the two, or take it out of one",
+                            ),
                     );
                     continue;
                 }
@@ -130,7 +134,8 @@ impl Decoder<'_> {
                         "vrrp_sync_group `{}` has one member: nothing to keep in step",
                         draft.name
                     );
-                    self.report(Diagnostic::warning("empty", keyword, message));
+                    let help = "add the instance that is to move with it, or take the group out";
+                    self.report(Diagnostic::warning("empty", keyword, message).help(help));
                 }
                 _ => {}
             }

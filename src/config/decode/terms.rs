@@ -24,7 +24,9 @@ impl Decoder<'_> {
     ) -> Version {
         match (family, draft.version) {
             (Family::V6, Some(At { value: Version::V2, span })) => {
-                self.adjusted(span, "version 2 knows no IPv6: version 3 is spoken");
+                let message = "version 2 knows no IPv6: version 3 is spoken";
+                let help = "write `version 3`; all of its routers speak it then";
+                self.report(Diagnostic::warning("adjusted", span, message).help(help));
                 Version::V3
             }
             (Family::V6, _) => Version::V3,
@@ -110,10 +112,9 @@ impl Decoder<'_> {
             }
             (Some(_), Some(At { value, span })) => {
                 if value.len() > PASSWORD {
-                    self.adjusted(
-                        *span,
-                        format!("only the first {PASSWORD} bytes of the password count"),
-                    );
+                    let message = format!("only the first {PASSWORD} bytes of the password count");
+                    let help = "cut it to them, so that nobody relies on the rest";
+                    self.report(Diagnostic::warning("adjusted", *span, message).help(help));
                 }
                 let mut bytes = [0; PASSWORD];
                 bytes.iter_mut().zip(value.bytes()).for_each(|(to, from)| *to = from);

@@ -145,7 +145,8 @@ impl Decoder<'_> {
         let held = weight.clamp(-253, 253);
         if held != weight {
             let message = format!("weight {weight} is held at {held}, the largest that counts");
-            self.report(Diagnostic::warning("adjusted", word.span, message));
+            let told = Diagnostic::warning("adjusted", word.span, message);
+            self.report(told.help(format!("write weight {held}")));
         }
         draft.weight = Some(held);
     }

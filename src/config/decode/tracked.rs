@@ -298,7 +298,13 @@ impl Decoder<'_> {
                     format!("there is no {} `{}`; it is not tracked", known.block, name.value);
                 let mut diagnostic = Diagnostic::warning("unresolved", name.span, message);
                 let near = suggest::nearest(&name.value, known.by_name.keys().copied());
-                diagnostic.help = near.map(|near| format!("did you mean `{near}`?"));
+                diagnostic.help = Some(match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!(
+                        "define it at the outermost level: {} {} {{ ... }}",
+                        known.block, name.value
+                    ),
+                });
                 // The one that was meant is not unused too.
                 let meant = near.map(ToOwned::to_owned);
                 meant

@@ -35,7 +35,8 @@ impl Decoder<'_> {
             return self.missing(directive.name.span);
         }
         let message = format!("`{}` is empty", directive.name.text);
-        self.report(Diagnostic::warning("empty", directive.name.span, message));
+        let help = "write what belongs into it, or take it out";
+        self.report(Diagnostic::warning("empty", directive.name.span, message).help(help));
     }
 
     /// Says that the keyword at hand lacks what its form wants.

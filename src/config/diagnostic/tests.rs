@@ -59,7 +59,7 @@ fn a_drawing_shows_the_line_and_the_related_place() {
 fn a_line_of_a_megabyte_is_not_drawn() {
     let mut diagnostics = Diagnostics::default();
     let text = vec![b'x'; 1 << 20];
-    let file = diagnostics.sources_mut().add("big", &text, Grammar::Keepalived, None).unwrap();
+    let file = diagnostics.sources_mut().add("big", text, Grammar::Keepalived, None).unwrap();
     diagnostics.push(Diagnostic::error("syntax", Span::new(file, 0, 1 << 20), "no keyword"));
     let text = diagnostics.render(Style::Plain);
     assert!(text.contains("big:1:1: no keyword") && text.len() < 1000, "{text}");

@@ -51,7 +51,7 @@ struct Definition {
 enum Input {
     File {
         file: FileId,
-        text: Arc<str>,
+        text: Arc<String>,
         /// Whether a `$`, `~` or `@` stands anywhere in it: lines of a text without them are passed on unseen.
         special: bool,
         at: usize,
@@ -343,7 +343,7 @@ fn is_special(text: &str) -> bool {
     text.bytes().fold(false, |found, byte| found | special(byte))
 }
 
-fn file_line(text: &Arc<str>, file: FileId, at: &mut usize) -> Option<Text> {
+fn file_line(text: &Arc<String>, file: FileId, at: &mut usize) -> Option<Text> {
     if *at > text.len() {
         return None;
     }

@@ -23,7 +23,7 @@ fn read(text: &str) -> Vec<String> {
             }
         }
     }
-    walk(&tree.unwrap(), &mut out);
+    walk(&tree.unwrap().whole(), &mut out);
     out
 }
 

@@ -9,7 +9,7 @@ use crate::config::source::{FileId, Span, Via};
 /// A line, or a part of one.
 #[derive(Debug, Clone)]
 pub(in crate::config) struct Text {
-    said: Arc<str>,
+    said: Arc<String>,
     range: Range<usize>,
     pieces: Pieces,
 }
@@ -23,7 +23,7 @@ enum Pieces {
 
 impl Text {
     /// A line of a file.
-    pub(in crate::config) fn of_file(said: Arc<str>, file: FileId, range: Range<usize>) -> Self {
+    pub(in crate::config) fn of_file(said: Arc<String>, file: FileId, range: Range<usize>) -> Self {
         Self { said, range, pieces: Pieces::File(file) }
     }
 

@@ -9,7 +9,7 @@ fn read(text: &str) -> (Block, Vec<String>) {
     let mut diagnostics = Diagnostics::default();
     let sources = diagnostics.sources_mut();
     let file = sources.add("k", text.as_bytes(), Grammar::Kdl, None).unwrap();
-    let block = parse(file, &mut diagnostics);
+    let block = parse(file, &mut diagnostics).whole();
     (block, diagnostics.lines().map(|line| line.replace(" [syntax]", "")).collect())
 }
 
@@ -63,7 +63,7 @@ fn every_word_knows_its_place() {
     let mut diagnostics = Diagnostics::default();
     let text = "vip \"10.0.0.1/24\" (ms)10 dev=\"eth0\" #true\n";
     let file = diagnostics.sources_mut().add("k", text.as_bytes(), Grammar::Kdl, None).unwrap();
-    let block = parse(file, &mut diagnostics);
+    let block = parse(file, &mut diagnostics).whole();
     let vip = &block.directives[0];
     let places = vip.arguments.iter().map(|word| diagnostics.sources().slice(word.span));
     assert_eq!(places.collect::<Vec<_>>(), ["\"10.0.0.1/24\"", "10", "#true"]);

@@ -6,7 +6,7 @@ fn read(text: &str) -> (String, Vec<String>) {
     let mut diagnostics = Diagnostics::default();
     let sources = diagnostics.sources_mut();
     let file = sources.add("k", text.as_bytes(), Grammar::Keepalived, None).unwrap();
-    let block = parse(file, &Context::new(None, "".into()), &mut diagnostics);
+    let block = parse(file, &Context::new(None, "".into()), &mut diagnostics).whole();
     (show(&block), diagnostics.lines().collect())
 }
 

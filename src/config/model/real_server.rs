@@ -23,10 +23,10 @@ pub struct RealServer {
     pub inhibit_on_failure: bool,
     /// `alpha`, else that of the virtual server: it starts down.
     pub alpha: bool,
-    /// `notify_up`.
-    pub notify_up: Option<Script>,
+    /// `notify_up`. Most have none: there are thousands of real servers.
+    pub notify_up: Option<Box<Script>>,
     /// `notify_down`.
-    pub notify_down: Option<Script>,
+    pub notify_down: Option<Box<Script>>,
     /// `smtp_alert`.
     pub smtp_alert: Option<bool>,
     /// All must pass. Targets, options and cadence are filled in from the levels above.

@@ -65,6 +65,21 @@ fn namespaces(keeper: &Arc<Keeper>) {
     wait_for(SOON, "the weights of the reload", || weights() == [5, 5]);
     assert!(second.logged().contains("instance cannot change"), "{}", second.logged());
 
+    // What a file says is held against the namespace that it names, wherever it is checked.
+    d1.run("ip link add lan7 type dummy");
+    let path = daemon.runtime.join("lan7.conf");
+    let there = format!("net_namespace {}\n", d1.namespace);
+    let here = text(PRIORITIES[0]).replace("eth0", "lan7");
+    let check = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        let line = format!("{} check --against-system {}", evenkeel(), path.display());
+        c1.try_run(&line).unwrap_or_else(|said| said)
+    };
+    let said = check(&(there + &here));
+    assert!(said.contains("lan7 is down") && said.contains("would run"), "{said}");
+    let said = check(&here);
+    assert!(said.contains("no interface `lan7`"), "{said}");
+
     // One that is not there is named.
     let lost = named(&d1, "x", 1).replace(&d1.namespace, "nowhere");
     let refused = Daemon::start(Kind::Evenkeel, net.host("r1"), &lost);
