@@ -1,4 +1,5 @@
-//! The commands that the guide and the README tell people to type exist, with the options that they are given there.
+//! The commands that the guide and the README tell people to type exist, with the options that they are given there; a command
+//! whose reader goes ends without a word.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
@@ -44,4 +45,21 @@ fn help(command: &str, line: &str) -> String {
         Command::new(env!("CARGO_BIN_EXE_evenkeel")).args(["help", command]).output().unwrap();
     assert!(said.status.success(), "`{line}`: {}", String::from_utf8_lossy(&said.stderr));
     String::from_utf8(said.stdout).unwrap()
+}
+
+/// `evenkeel ... | head`: the end of what reads is the end of the command, and no panic.
+#[test]
+fn a_reader_that_goes_ends_a_command_without_a_word() {
+    for words in [["completions", "bash"], ["keywords", "virtual_server"], ["signum", "STOP"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+            .args(words)
+            .stdout(writer)
+            .stderr(std::process::Stdio::piped())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{words:?}");
+    }
 }
