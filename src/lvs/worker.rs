@@ -80,8 +80,8 @@ pub(super) struct Worker {
     write_at: Option<Instant>,
     /// How long the last writing took.
     write_took: Duration,
-    /// A configuration was taken over and the memory for that not yet given back.
-    loaded: bool,
+    /// When the memory that a configuration took in passing is given back.
+    settled_at: Option<Instant>,
     /// When a plan changes next by the passing of time alone.
     planned_until: Option<Instant>,
     /// Questions for counters, the first of them half answered.
@@ -175,8 +175,9 @@ impl Worker {
         let counting = self.counting.front().map(|_| Instant::now());
         let sync = self.sync.poll_timeout();
         let host = self.host.as_ref().and_then(Host::poll_timeout);
-        let due = [checkers, applier, sync, host, self.write_at, self.planned_until, counting];
-        due.into_iter().flatten().min()
+        let own = [self.write_at, self.planned_until, self.settled_at];
+        let due = [checkers, applier, sync, host, counting].into_iter().chain(own);
+        due.flatten().min()
     }
 
     /// Everything that is due, and everything that follows from it.
@@ -221,6 +222,7 @@ impl Worker {
         if self.write_at.is_some_and(|at| now >= at) {
             self.write_state(now);
         }
+        self.settle_memory(now);
     }
 
     // --- verdicts and plans ---

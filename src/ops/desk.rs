@@ -32,6 +32,10 @@ use crate::spec_file;
 /// Questions that wait for this task. Each comes from a request that waits for its answer, so a full queue just
 /// lets further requests wait.
 const ASKS: usize = 64;
+
+/// When a configuration that was taken over has left nothing to do but to wait for questions.
+const SETTLED: Duration = Duration::from_secs(3);
+
 /// How long answers may still go out when the director stops.
 const FAREWELL: Duration = Duration::from_millis(100);
 
@@ -126,8 +130,17 @@ pub(super) struct Desk {
     web: Option<Web>,
     /// Its servers.
     listening: BTreeMap<SocketAddr, AbortHandle>,
+    /// When the memory that the start took is given back.
+    settled_at: Option<Instant>,
     // Ends with the desk: dropping it cancels the server, whose clients then see their connection close.
     servers: JoinSet<()>,
+}
+
+async fn time_of(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Desk {
@@ -146,6 +159,7 @@ impl Desk {
             specs: None,
             web: None,
             listening: BTreeMap::new(),
+            settled_at: None,
             servers: JoinSet::new(),
         }
     }
@@ -168,6 +182,10 @@ impl Desk {
                 // One that was cancelled, or could not serve and has said so.
                 Some(_) = self.servers.join_next() => {}
                 Some(ask) = self.asks.recv() => self.handle_ask(ask).await?,
+                () = time_of(self.settled_at) => {
+                    self.settled_at = None;
+                    sys::memory::give_back_start();
+                }
             }
         }
     }
@@ -181,7 +199,7 @@ impl Desk {
                 self.configure(incoming.descriptor);
                 let summary = Ok(String::new());
                 self.link.send(Role::Supervisor, &Message::Configured { summary }).await?;
-                sys::memory::give_back_start();
+                self.settled_at = Some(Instant::now() + SETTLED);
             }
             Message::Dump(dump) => match incoming.descriptor {
                 Some(file) => self.dump(dump, file),

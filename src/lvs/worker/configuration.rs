@@ -9,6 +9,7 @@ use ipvs::ServiceKey;
 use tracing::{debug, warn};
 
 use super::given::Given;
+use super::memory::SETTLED;
 use super::{STOP_SCRIPTS_WITHIN, Subject, Worker, limits};
 use crate::lvs::served::Served;
 use crate::lvs::spec::{LvsSpec, ServerSpec, ServiceSpec};
@@ -90,7 +91,7 @@ impl Worker {
         self.applier.want(gone, now);
         self.replan(&dirty, now);
         self.set_alarm();
-        self.loaded = true;
+        self.settled_at = Some(now + SETTLED);
         self.write_soon(now);
         let summary = format!(
             "virtual servers: {added} added, {} removed, {changed} changed; \

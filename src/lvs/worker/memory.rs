@@ -16,6 +16,9 @@ const WRITE_PAUSE: Duration = Duration::from_millis(200);
 /// servers must not keep verdicts from the table while all of them fail.
 const WRITE_SHARE: u32 = 20;
 
+/// When a configuration that was taken over has left nothing to do but checks.
+pub(super) const SETTLED: Duration = Duration::from_secs(3);
+
 impl Worker {
     pub(super) fn write_soon(&mut self, now: Instant) {
         let pause = WRITE_PAUSE.max(self.write_took * WRITE_SHARE);
@@ -33,8 +36,12 @@ impl Worker {
             warn!("the state file cannot be written, a restart would begin anew: {cause}");
         }
         self.write_took = begun.elapsed();
-        // What reading a configuration took, and this writing of all of it, is over.
-        if std::mem::take(&mut self.loaded) {
+    }
+
+    /// What reading a configuration took, and writing all of it down, is over.
+    pub(super) fn settle_memory(&mut self, now: Instant) {
+        if self.settled_at.is_some_and(|at| now >= at) {
+            self.settled_at = None;
             sys::memory::give_back_start();
         }
     }

@@ -88,7 +88,7 @@ impl Worker {
             state_file,
             write_at: None,
             write_took: std::time::Duration::ZERO,
-            loaded: false,
+            settled_at: None,
             planned_until: None,
             counting: VecDeque::new(),
             dropped_events: 0,
