@@ -56,6 +56,13 @@ pub(super) const STOPS: &[Scenario] = cells! { stop:
     "bench_failover_stop_keepalived_100_ms_v6" Keepalived Tenth V6,
 };
 
+pub(super) const ORDERS: &[Scenario] = cells! { order:
+    "bench_failover_order_evenkeel_10_ms_v4" Evenkeel Hundredth V4,
+    "bench_failover_order_evenkeel_100_ms_v4" Evenkeel Tenth V4,
+    "bench_failover_order_evenkeel_1_s_v4" Evenkeel Second V4,
+    "bench_failover_order_evenkeel_100_ms_v6" Evenkeel Tenth V6,
+};
+
 /// Before each change: Linux keeps an ARP entry that was just updated for a second, whatever is claimed meanwhile
 /// (`locktime`), and the claims repeated after five seconds must not fall into it either.
 const QUIET: Duration = Duration::from_secs(2);
@@ -280,6 +287,27 @@ fn cut(keeper: &Arc<Keeper>, cell: Cell) {
 
 /// The first director is stopped as planned, is started again and takes the VIP back.
 fn stop(keeper: &Arc<Keeper>, cell: Cell) {
+    let go = |director: &mut Daemon| director.stop();
+    there_and_back(keeper, cell, ["planned stop", "preemption back"], go, Daemon::start_again);
+}
+
+/// The first director is told to hand over, and to take part again.
+fn order(keeper: &Arc<Keeper>, cell: Cell) {
+    let order = |director: &mut Daemon, words: &str| {
+        director.command(words).unwrap_or_else(|why| panic!("{words}: {why}"));
+    };
+    let go = |director: &mut Daemon| order(director, "failover web");
+    let back = |director: &mut Daemon| order(director, "rejoin web");
+    there_and_back(keeper, cell, ["failover command", "rejoin"], go, back);
+}
+
+fn there_and_back(
+    keeper: &Arc<Keeper>,
+    cell: Cell,
+    what: [&str; 2],
+    go: impl Fn(&mut Daemon),
+    back: impl Fn(&mut Daemon),
+) {
     let mut setup = Setup::start(keeper, cell);
     let settle = cell.pace.interval() * 4 + Duration::from_millis(500);
     let mut gaps = [Sample::default(), Sample::default()];
@@ -288,10 +316,10 @@ fn stop(keeper: &Arc<Keeper>, cell: Cell) {
         let mut client = setup.load();
         thread::sleep(QUIET);
         client.phase();
-        setup.directors[0].stop();
+        go(&mut setup.directors[0]);
         thread::sleep(settle + QUIET);
         let stopped = client.phase();
-        setup.directors[0].start_again();
+        back(&mut setup.directors[0]);
         setup.wait_for_first();
         thread::sleep(settle + QUIET);
         for (at, report) in [stopped, client.stop()].into_iter().enumerate() {
@@ -300,12 +328,12 @@ fn stop(keeper: &Arc<Keeper>, cell: Cell) {
             in_flight[at] += report.after_connect;
             total[at] += report.total;
             if report.failed_new() > 0 {
-                keeper.figure(&format!("{}: {report}", ["at the stop", "at the return"][at]));
+                keeper.figure(&format!("{}: {report}", what[at]));
             }
         }
         setup.wait_for_table("d1");
     }
-    for (at, what) in ["planned stop", "preemption back"].into_iter().enumerate() {
+    for (at, what) in what.into_iter().enumerate() {
         setup.figure(keeper, &format!("{what}: client gap, ms"), &gaps[at]);
         let prefix = if cell.kind == Keepalived { "keepalived " } else { "" };
         keeper.figure(&format!(

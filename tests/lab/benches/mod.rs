@@ -12,9 +12,17 @@ use crate::runner::Scenario;
 
 /// Every bench there is.
 pub(crate) fn all() -> Vec<Scenario> {
-    [config::BENCHES, failover::CUTS, failover::STOPS, burden::BENCHES, lvs::BENCHES, ops::BENCHES]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect()
+    [
+        config::BENCHES,
+        failover::CUTS,
+        failover::STOPS,
+        failover::ORDERS,
+        burden::BENCHES,
+        lvs::BENCHES,
+        ops::BENCHES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .collect()
 }

@@ -4,6 +4,24 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// A time that should not be exceeded.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    end: Instant,
+}
+
+impl Watch {
+    /// So many minutes from now.
+    pub(crate) fn start(minutes: u64) -> Self {
+        Self { end: Instant::now() + Duration::from_secs(minutes * 60) }
+    }
+
+    /// They have passed.
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.end
+    }
+}
+
 /// What several runs of the same took.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Runs {
