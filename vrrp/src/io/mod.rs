@@ -3,7 +3,7 @@
 //!
 //! - [`socket`]: VRRP packets out and in
 //! - [`link`], [`address`] and [`present`]: interfaces, virtual addresses, what stands where, over [`netlink`]
-//! - [`path`]: routes and rules
+//! - [`kernel_route`] and [`kernel_rule`]: routes and rules
 //! - [`virtual_link`]: interfaces that carry a virtual router's own MAC address
 //! - [`announcer`] and [`watcher`]: gratuitous ARP and neighbour advertisements, ours and those of others
 //! - [`timer`]: the one timer
@@ -13,10 +13,11 @@ mod announce_queue;
 pub mod announcer;
 pub mod error;
 mod filter;
+pub mod kernel_route;
+pub mod kernel_rule;
 pub mod link;
 mod neighbour;
 pub mod netlink;
-pub mod path;
 pub mod present;
 pub mod socket;
 pub mod timer;
@@ -27,9 +28,10 @@ pub mod watcher;
 pub use address::{Applied, PresentAddress, VRRP_PROTOCOL, VirtualAddress};
 pub use announcer::Announcer;
 pub use error::{Error, Severity};
+pub use kernel_route::{IndexOf, PresentRoute, is_route};
+pub use kernel_rule::{PresentRule, is_rule};
 pub use link::{Changes, Link, Links};
 pub use netlink::Requests;
-pub use path::{IndexOf, PresentRoute, PresentRule, is_route, is_rule};
 pub use present::AddressList;
 pub use socket::{Outgoing, VrrpSocket};
 pub use timer::{Clock, Timer};

@@ -1,33 +1,26 @@
-//! Routes and rules in the kernel: put there, taken away, listed. A listing is compared with what is wanted by
-//! [`is_route`] and [`is_rule`]: what a wanted one leaves open, the kernel may fill in.
+//! Routes in the kernel: put there, taken away, listed. A listing is compared with what is wanted by [`is_route`]: what a
+//! wanted one leaves open, the kernel may fill in.
 
 use std::io;
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::NLM_F_CREATE;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop,
     RouteNextHopFlags, RouteProtocol, RouteScope, RouteType,
 };
-use netlink_packet_route::rule::{
-    RuleAction as Action, RuleAttribute, RuleFlags, RuleMessage, RulePortRange, RuleUidRange,
-};
-use netlink_packet_route::{AddressFamily, IpProtocol, RouteNetlinkMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
 use super::address::{Applied, settle};
 use super::error::Error;
 use super::netlink::{Request, Requests};
 use crate::id::{Family, IfName};
-use crate::route::{Hop, Metric, Prefix, Route, RouteKind, Rule, RuleAction};
+use crate::route::{Hop, Metric, Prefix, Route, RouteKind};
 
 /// A route as the kernel lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentRoute(RouteMessage);
-
-/// A rule as the kernel lists it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PresentRule(RuleMessage);
 
 /// Finds the index of an interface.
 pub type IndexOf<'a> = dyn Fn(IfName) -> Option<u32> + 'a;
@@ -47,19 +40,6 @@ impl Requests {
         self.dump(RouteNetlinkMessage::GetRoute(request), |message| {
             if let RouteNetlinkMessage::NewRoute(message) = message {
                 found.push(PresentRoute(message));
-            }
-        })?;
-        Ok(found)
-    }
-
-    /// Every rule of a family.
-    pub fn list_rules(&mut self, family: Family) -> Result<Vec<PresentRule>, Error> {
-        let mut request = RuleMessage::default();
-        request.header.family = family_of(family);
-        let mut found = Vec::new();
-        self.dump(RouteNetlinkMessage::GetRule(request), |message| {
-            if let RouteNetlinkMessage::NewRule(message) = message {
-                found.push(PresentRule(message));
             }
         })?;
         Ok(found)
@@ -91,20 +71,6 @@ impl Requests {
         let answer = self.transact(vec![Request { message, flags: 0 }])?;
         Ok(one(answer, &[Errno::ESRCH, Errno::ENODEV, Errno::ENETUNREACH]))
     }
-
-    /// Puts a rule there.
-    pub fn add_rule(&mut self, rule: &Rule) -> Result<io::Result<Applied>, Error> {
-        let message = RouteNetlinkMessage::NewRule(rule_message(rule));
-        let answer = self.transact(vec![Request { message, flags: NLM_F_CREATE | NLM_F_EXCL }])?;
-        Ok(one(answer, &[Errno::EEXIST]))
-    }
-
-    /// Takes a rule away.
-    pub fn remove_rule(&mut self, rule: &Rule) -> Result<io::Result<Applied>, Error> {
-        let message = RouteNetlinkMessage::DelRule(rule_message(rule));
-        let answer = self.transact(vec![Request { message, flags: 0 }])?;
-        Ok(one(answer, &[Errno::ENOENT]))
-    }
 }
 
 /// Whether a route of the kernel's is the wanted one, put there by whoever is named in it.
@@ -134,17 +100,6 @@ pub fn is_route(wanted: &Route, present: &PresentRoute, index_of: &IndexOf<'_>) 
         // Without one IPv4 has 0, IPv6 1024 or for some kinds another.
         && wanted.metric.is_none_or(|wanted| metric.unwrap_or(0) == wanted)
         && leads_alike(wanted, attributes, index_of)
-}
-
-/// Whether a rule of the kernel's is the wanted one.
-pub fn is_rule(wanted: &Rule, present: &PresentRule) -> bool {
-    let PresentRule(RuleMessage { header, attributes, .. }) = present;
-    let RuleMessage { header: own, attributes: needed, .. } = rule_message(wanted);
-    let unspoken = |it: &RuleAttribute| matches!(it, RuleAttribute::Protocol(_));
-    header.family == own.family
-        && (header.src_len, header.dst_len, header.tos) == (own.src_len, own.dst_len, own.tos)
-        && header.action == own.action
-        && needed.iter().all(|it| unspoken(it) || attributes.contains(it))
 }
 
 fn leads_alike(wanted: &Route, attributes: &[RouteAttribute], index_of: &IndexOf<'_>) -> bool {
@@ -267,80 +222,7 @@ fn carried((metric, value): &(Metric, u32)) -> RouteMetric {
     }
 }
 
-fn rule_message(rule: &Rule) -> RuleMessage {
-    let Rule {
-        family,
-        inverted,
-        from,
-        to,
-        priority,
-        tos,
-        mark,
-        input,
-        output,
-        suppress_prefix_length,
-        suppress_interface_group,
-        users,
-        ip_protocol,
-        source_ports,
-        destination_ports,
-        protocol,
-        action,
-        untracked: _,
-    } = rule;
-    let mut message = RuleMessage::default();
-    message.header.family = family_of(*family);
-    message.header.tos = *tos;
-    message.header.src_len = from.map_or(0, |from| from.length);
-    message.header.dst_len = to.map_or(0, |to| to.length);
-    if *inverted {
-        message.header.flags |= RuleFlags::Invert;
-    }
-    let ports = |(start, end): (u16, u16)| RulePortRange { start, end };
-    let attributes = &mut message.attributes;
-    attributes.push(RuleAttribute::Priority(*priority));
-    attributes.extend(from.map(|from| RuleAttribute::Source(from.address)));
-    attributes.extend(to.map(|to| RuleAttribute::Destination(to.address)));
-    attributes.extend(input.map(|name| RuleAttribute::Iifname(name.to_string())));
-    attributes.extend(output.map(|name| RuleAttribute::Oifname(name.to_string())));
-    if let Some((mark, mask)) = mark {
-        attributes.push(RuleAttribute::FwMark(*mark));
-        attributes.push(RuleAttribute::FwMask(*mask));
-    }
-    attributes.extend(suppress_prefix_length.map(RuleAttribute::SuppressPrefixLen));
-    attributes.extend(suppress_interface_group.map(RuleAttribute::SuppressIfGroup));
-    attributes
-        .extend(users.map(|(start, end)| RuleAttribute::UidRange(RuleUidRange { start, end })));
-    attributes
-        .extend(ip_protocol.map(|it| RuleAttribute::IpProtocol(IpProtocol::from(i32::from(it)))));
-    attributes.extend(source_ports.map(|it| RuleAttribute::SourcePortRange(ports(it))));
-    attributes.extend(destination_ports.map(|it| RuleAttribute::DestinationPortRange(ports(it))));
-    attributes.push(RuleAttribute::Protocol(RouteProtocol::from(*protocol)));
-    message.header.action = match action {
-        RuleAction::Lookup(table) => {
-            message.header.table = u8::try_from(*table).unwrap_or(0);
-            attributes.push(RuleAttribute::Table(*table));
-            Action::ToTable
-        }
-        RuleAction::LookupVrf => {
-            // FRA_L3MDEV, which the crate does not name: one byte.
-            attributes
-                .push(RuleAttribute::Other(netlink_packet_core::DefaultNla::new(19, vec![1])));
-            Action::ToTable
-        }
-        RuleAction::Goto(priority) => {
-            attributes.push(RuleAttribute::Goto(*priority));
-            Action::Goto
-        }
-        RuleAction::Nop => Action::Nop,
-        RuleAction::Blackhole => Action::Blackhole,
-        RuleAction::Unreachable => Action::Unreachable,
-        RuleAction::Prohibit => Action::Prohibit,
-    };
-    message
-}
-
-fn one(mut answers: Vec<io::Result<()>>, already: &[Errno]) -> io::Result<Applied> {
+pub(super) fn one(mut answers: Vec<io::Result<()>>, already: &[Errno]) -> io::Result<Applied> {
     settle(answers.pop().unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into())), already)
 }
 
@@ -348,7 +230,7 @@ fn no_interface() -> io::Error {
     io::Error::from(Errno::ENODEV)
 }
 
-fn family_of(family: Family) -> AddressFamily {
+pub(super) fn family_of(family: Family) -> AddressFamily {
     match family {
         Family::V4 => AddressFamily::Inet,
         Family::V6 => AddressFamily::Inet6,
@@ -459,41 +341,10 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_known_by_all_that_it_says() {
-        let rule = Rule {
-            family: Family::V4,
-            inverted: false,
-            from: Some(Prefix::new("10.0.0.100".parse().unwrap(), 32)),
-            to: None,
-            priority: 100,
-            tos: 0,
-            mark: Some((5, 0xff)),
-            input: None,
-            output: None,
-            suppress_prefix_length: None,
-            suppress_interface_group: None,
-            users: None,
-            ip_protocol: None,
-            source_ports: None,
-            destination_ports: None,
-            protocol: crate::route::VRRP_PROTOCOL,
-            action: RuleAction::Lookup(1000),
-            untracked: false,
-        };
-        let present = PresentRule(rule_message(&rule));
-        assert!(is_rule(&rule, &present));
-        assert!(!is_rule(&Rule { priority: 101, ..rule }, &present));
-        assert!(!is_rule(&Rule { action: RuleAction::Nop, ..rule }, &present));
-        assert!(!is_rule(&Rule { mark: Some((6, 0xff)), ..rule }, &present));
-    }
-
-    #[test]
     fn the_tables_of_this_host_are_listed() {
         let mut requests = Requests::open().unwrap();
         let locals = requests.list_routes(Family::V4, 2).unwrap();
         let local = |PresentRoute(route): &PresentRoute| route.header.table == 255;
         assert!(locals.iter().any(local), "the loopback address at least");
-        let rules = requests.list_rules(Family::V4).unwrap();
-        assert!(rules.len() >= 3, "local, main and default");
     }
 }
