@@ -24,8 +24,8 @@ pub(crate) struct Options {
     corpus: Option<PathBuf>,
 }
 
-const TARGETS: [&str; 9] =
-    ["keepalived", "kdl", "vrrp", "claim", "http", "smtp", "dns", "agent", "grpc"];
+const TARGETS: [&str; 10] =
+    ["keepalived", "kdl", "vrrp", "bfd", "claim", "http", "smtp", "dns", "agent", "grpc"];
 
 /// Edges counted one by one, with the tables that libFuzzer needs to tell how many there are, and comparisons traced so
 /// that it can find what a program compares with.
