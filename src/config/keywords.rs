@@ -14,8 +14,6 @@ use super::decode::{self, Row};
 
 /// Blocks that keepalived has and this version does not read: their keywords, so that one that strays is recognised.
 const UNREAD: &[(&str, &str)] = &[
-    ("garp_group", "garp_interval gna_interval interface interfaces"),
-    ("track_group", "group"),
     ("SSL", "password ca certificate key"),
     ("auth_hmac", "key active_key anti_replay time_window mode"),
 ];

@@ -8,6 +8,7 @@ mod address;
 mod announce;
 mod daemon;
 mod fifo;
+mod firewall;
 mod global;
 mod instance;
 mod mail_server;
@@ -23,9 +24,10 @@ mod virtual_server;
 use serde::{Deserialize, Serialize};
 
 pub use self::address::{Broadcast, VirtualAddress};
-pub use self::announce::Announce;
+pub use self::announce::{Announce, GarpGroup};
 pub use self::daemon::{Daemon, ReloadFile};
 pub use self::fifo::Fifo;
+pub use self::firewall::{Chains, Firewall};
 pub use self::global::Global;
 pub use self::instance::{Authentication, InitialState, UnicastPeer, Vmac, VrrpInstance};
 pub use self::mail_server::SmtpServer;
@@ -53,6 +55,8 @@ pub struct Config {
     pub track_files: Vec<TrackFile>,
     /// `vrrp_track_process` blocks, in file order.
     pub track_processes: Vec<TrackProcess>,
+    /// `garp_group` blocks, in file order.
+    pub garp_groups: Vec<GarpGroup>,
     /// `heartbeat`: the second path to the other director.
     pub heartbeat: Option<HeartbeatSpec>,
     /// `bfd_instance` blocks, in file order.

@@ -88,6 +88,7 @@ mod tests {
                 prefix_length: length.parse().unwrap(),
                 protocol: 0,
                 tentative: false,
+                peer: None,
             }
         };
         Link {

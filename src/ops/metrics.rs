@@ -221,6 +221,7 @@ fn of_refusals(to: &mut Exposition, vrrp: &VrrpStatus) {
             ("own", refused.own),
             ("auth_type", refused.auth_type),
             ("auth_data", refused.auth_data),
+            ("replay", refused.replay),
         ] {
             to.sample(&[("vrrp_instance", &instance.name), ("reason", reason)], count);
         }

@@ -66,6 +66,8 @@ pub(super) enum Order {
 pub(super) struct Configuration {
     /// What to work by.
     pub spec: RouterWorkerSpec,
+    /// Seconds since the epoch: what numbers of authentication headers begin above.
+    pub seconds: u32,
     /// Set in the first configuration only.
     pub start: Option<Start>,
 }

@@ -8,8 +8,10 @@
 
 mod deadlines;
 mod orders;
+mod sealed;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,8 +19,8 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollTimeout};
 use sys::batch::Inbox;
 use vrrp::io::socket::PACKETS_PER_TURN;
-use vrrp::io::{Announcer, Changes, Clock, Error, Links, Requests, Timer};
-use vrrp::{Action, RouterId, Routers};
+use vrrp::io::{Announcer, Changes, Clock, Error, Links, Requests, SharedPause, Timer};
+use vrrp::{Action, IfName, Refusal, RouterId, Routers};
 
 use super::channel::{CoreEnd, Report};
 use super::damping::Damping;
@@ -31,12 +33,16 @@ use super::sockets::{Sockets, Source, Spot, register};
 use super::spec::RouterWork;
 use super::status::LoopCounters;
 use super::virtual_links;
+use crate::config::model::GarpGroup;
 use crate::process::Raise;
 
 /// How often what should be on the interfaces is compared with what is, beyond every notification.
 const RESYNC: Duration = Duration::from_secs(5);
 /// Between two parts of many addresses: on one processor nothing else runs beside a real-time thread.
 const BREATH: Duration = Duration::from_micros(500);
+
+/// Strangers that are told of: a network of more is told of its first.
+const STRANGERS: usize = 256;
 
 const TIMER: u64 = 0;
 const LINKS: u64 = 1;
@@ -51,6 +57,8 @@ pub(super) struct CoreLoop {
     pub(super) requests: Requests,
     pub(super) links: Links,
     pub(super) announcer: Announcer,
+    /// `garp_group`.
+    pub(super) garp_groups: Vec<GarpGroup>,
     pub(super) sockets: Sockets,
     inbox: Inbox,
     pub(super) routers: Routers,
@@ -66,6 +74,9 @@ pub(super) struct CoreLoop {
     pub(super) failed: BTreeSet<Place>,
     /// Announcements of addresses that are still to be put on their interfaces: rounds, and the pause between packets.
     pub(super) to_announce: BTreeMap<Place, (u8, Duration)>,
+    /// Who advertised routers that are not ours (`log_unknown_vrids`), just now and ever.
+    strangers: Vec<(RouterId, IpAddr)>,
+    known_strangers: BTreeSet<(RouterId, IpAddr)>,
     /// What the core asked for and is being performed; kept for its room.
     pub(super) actions: Vec<Action>,
     /// When the next part of many addresses may be applied.
@@ -82,6 +93,8 @@ pub(super) struct CoreLoop {
     pub(super) real_time: bool,
     pub(super) raise: Raise,
     pub(super) packet: Vec<u8>,
+    /// The same in its authentication header.
+    pub(super) sealed: Vec<u8>,
     configured: bool,
     stop_within: Duration,
     resync_at: Instant,
@@ -144,6 +157,7 @@ impl CoreLoop {
             requests,
             links,
             announcer: Announcer::open()?,
+            garp_groups: Vec::new(),
             sockets: Sockets::default(),
             inbox: vrrp::io::socket::inbox(),
             routers: Routers::new(),
@@ -157,6 +171,8 @@ impl CoreLoop {
             sends: BTreeMap::new(),
             failed: BTreeSet::new(),
             to_announce: BTreeMap::new(),
+            strangers: Vec::new(),
+            known_strangers: BTreeSet::new(),
             actions: Vec::new(),
             apply_at: clock.now(),
             standing_due: false,
@@ -167,6 +183,7 @@ impl CoreLoop {
             real_time: false,
             raise: Raise::default(),
             packet: Vec::with_capacity(PACKET),
+            sealed: Vec::new(),
             configured: false,
             stop_within: Duration::ZERO,
             resync_at: clock.now() + RESYNC,
@@ -276,9 +293,24 @@ impl CoreLoop {
         match source {
             // One round, and then timers and the other sockets: what is left makes the socket readable again.
             Source::Vrrp(spot) => self.read_packets(spot, 1),
+            Source::Sealed(interface) => self.read_sealed(interface, 1),
             Source::Watcher(spot) => self.read_announcements(spot),
         }
+        self.tell_strangers();
         self.settle();
+    }
+
+    /// Each stranger is told of once (`log_unknown_vrids`).
+    fn tell_strangers(&mut self) {
+        for (router, source) in std::mem::take(&mut self.strangers) {
+            if self.known_strangers.len() < STRANGERS
+                && self.known_strangers.insert((router, source))
+            {
+                let text =
+                    format!("{source} advertises virtual router {router}, which is not ours");
+                self.end.report(Report::Trouble(text));
+            }
+        }
     }
 
     fn read_packets(&mut self, spot: Spot, rounds: usize) {
@@ -286,9 +318,15 @@ impl CoreLoop {
             let now = self.clock.now();
             let Some(socket) = self.sockets.vrrp(spot) else { return };
             let routers = &mut self.routers;
+            let (strangers, hears_all) = (&mut self.strangers, self.sockets.hears_all);
             let received = socket.receive(&mut self.inbox, |header, message| {
-                // A refusal is counted by the core; nothing else comes of it.
-                let _ = routers.handle_packet(spot.0, &header, message, now);
+                // A refusal is counted by the core; nothing else comes of it but, where wanted, a word about strangers.
+                if let Err(Refusal::UnknownRouter { router }) =
+                    routers.handle_packet(spot.0, &header, message, now)
+                    && hears_all
+                {
+                    strangers.push((router, header.source));
+                }
             });
             match received {
                 Ok(PACKETS_PER_TURN) => {}
@@ -357,6 +395,13 @@ impl CoreLoop {
     // --- facts ---
 
     fn open_sockets(&mut self, now: Instant) {
+        let index = |name: &IfName| self.links.by_name(name.as_str()).map(|link| link.index);
+        let pauses = self.garp_groups.iter().map(|group| SharedPause {
+            interfaces: group.interfaces.iter().filter_map(index).collect(),
+            arp: group.arp.unwrap_or_default(),
+            neighbour: group.neighbour.unwrap_or_default(),
+        });
+        self.announcer.share(pauses.collect());
         let works = self.works.values();
         let errors = self.sockets.adjust(works, &self.links, &self.epoll, now);
         for error in errors {
@@ -372,7 +417,7 @@ impl CoreLoop {
         let links = facts::by_name(self.links.iter().chain(&damped));
         for (id, work) in &self.works {
             let told = self.told.entry(*id).or_default();
-            let can_send = self.sockets.vrrp(super::sockets::spot_of(*id)).is_some();
+            let can_send = self.sockets.can_send(work);
             let link = facts::link_of(work, &links, can_send);
             let tracking = facts::tracking_of(work, &links, &self.found);
             // Tracking first: a link that comes up starts an election, which needs the priority.

@@ -4,6 +4,7 @@
 //! - `supervisor`: messages of other processes, and orders to the real-time thread
 //! - `record`: logs, events, notifications, the state file
 //! - `bfd`: BFD sessions
+//! - `firewall`: rules for addresses that take no packets
 //! - `pair`: the watch over split brains, the heartbeat path
 //! - `trackers`: tracked scripts, files, processes and virtual servers
 //!
@@ -11,6 +12,7 @@
 //! scripts, findings about files and processes, the end of notify scripts.
 
 mod bfd;
+mod firewall;
 mod pair;
 mod record;
 mod supervisor;
@@ -76,6 +78,8 @@ pub(super) struct Desk<'a> {
     found: mpsc::Receiver<Found>,
     /// BFD sessions.
     paths: bfd::Paths,
+    /// Firewall rules.
+    barrier: firewall::Barrier,
     /// The watch over the pair.
     watch: pair::Watch,
     /// Connections of the other director are waited for.
@@ -164,6 +168,7 @@ impl<'a> Desk<'a> {
             watches: Watches::new(found_to),
             found,
             paths: bfd::Paths::default(),
+            barrier: firewall::Barrier::new(runtime_dir.to_owned()),
             watch: pair::Watch::new(),
             sync_wait: None,
             notifier: Notifier::default(),
@@ -181,7 +186,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Gives the first configuration to the real-time thread, with what the previous process left.
-    pub(super) fn begin(&mut self, spec: RouterWorkerSpec, died_at: Option<u64>) {
+    pub(super) async fn begin(&mut self, spec: RouterWorkerSpec, died_at: Option<u64>) {
         let left = StateFile::read(self.runtime_dir).unwrap_or_else(|error| {
             warn!("the state file cannot be read and is ignored: {error}");
             None
@@ -194,7 +199,7 @@ impl<'a> Desk<'a> {
             info!(%router, ?resume, "goes on after a restart");
         }
         let start = self.begin_sync_wait(&spec, start);
-        self.configure(spec, Some(start));
+        self.configure(spec, Some(start)).await;
     }
 
     /// Works until everything is over.
@@ -219,7 +224,7 @@ impl<'a> Desk<'a> {
                     }
                 }
                 incoming = self.link.receive(), if self.state != Life::Stopping => match incoming {
-                    Ok(Some(incoming)) => self.handle_message(incoming),
+                    Ok(Some(incoming)) => self.handle_message(incoming).await,
                     Ok(None) => self.lose_supervisor("its end of the link is closed"),
                     Err(cause) if cause.kind() == io::ErrorKind::InvalidData => {
                         warn!("a frame that cannot be read: {cause}");
@@ -239,6 +244,9 @@ impl<'a> Desk<'a> {
                 () = self.watches.ask_again() => self.ask_quorums(),
                 () = sync::due(self.sync_wait.as_ref()) => self.handle_sync_due(),
                 () = self.notifier.step() => {}
+                () = self.barrier.due(), if self.state == Life::Serving => {
+                    self.barrier.look_after().await;
+                }
                 () = tokio::time::sleep(ORDER_AGAIN), if retry => self.retry_orders(),
             }
             self.write_state();
@@ -248,6 +256,7 @@ impl<'a> Desk<'a> {
     /// After the release: scripts of the stop get their second, and the state file says that nothing is held.
     async fn finish(mut self) -> io::Result<End> {
         self.write_state();
+        self.barrier.take_down().await;
         self.tasks.shutdown().await;
         self.notifier.finish(STOP_WITHIN).await;
         if let Some(thread) = self.thread.take() {
@@ -314,6 +323,11 @@ impl<'a> Desk<'a> {
             }
         };
         self.send(Role::Supervisor, &Message::Configured { summary }).await;
+        if outcome.is_err() {
+            // What stays in force needs its own rules.
+            let firewall = self.in_force.firewall.clone();
+            self.barrier.apply(&firewall).await;
+        }
         if outcome.is_err() && starting {
             return Some(End::CannotRun);
         }
@@ -336,6 +350,7 @@ impl<'a> Desk<'a> {
         self.complete(&mut status);
         self.complete_bfd(&mut status).await;
         self.complete_watch(&mut status);
+        self.complete_firewall(&mut status);
         // Strings and numbers only: it always serialises.
         let json = serde_json::to_vec(&status).unwrap_or_default();
         for part in message::answer(id, &json) {

@@ -63,7 +63,9 @@ pub(super) fn source_of(work: &RouterWork, own: &Link, links: &ByName<'_>) -> Op
 pub(super) fn tracking_of(work: &RouterWork, links: &ByName<'_>, found: &Findings) -> Tracking {
     let finding =
         |tracker: &Tracker| contribution(tracker.weight, finding_of(tracker, links, found));
-    sum(work.trackers.iter().map(finding))
+    let mut tracking = sum(work.trackers.iter().map(finding));
+    tracking.fault |= work.without_peers;
+    tracking
 }
 
 /// What is known of one tracked object. Without an entry nothing has been reported yet.
@@ -94,6 +96,9 @@ mod tests {
             routes: Vec::new(),
             rules: Vec::new(),
             virtual_link: None,
+            without_peers: false,
+            receive_buffer: None,
+            accept: true,
             promote_secondaries: false,
             trackers: Vec::new(),
             notify: Notify::default(),
@@ -109,6 +114,7 @@ mod tests {
             scope: 0,
             label: None,
             without_prefix_route: false,
+            options: vrrp::AddressOptions::default(),
             untracked: false,
         }
     }
@@ -120,6 +126,7 @@ mod tests {
             prefix_length: 24,
             protocol: *protocol,
             tentative: false,
+            peer: None,
         };
         Link {
             index: 2,

@@ -16,7 +16,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 use vrrp::io::{Applied, Links, PresentAddress, Requests, VRRP_PROTOCOL};
-use vrrp::{IfName, RouterId};
+use vrrp::{AddressOptions, IfName, RouterId};
 
 use kernel_address::{full, plain};
 use places::Places;
@@ -41,11 +41,12 @@ struct Form {
     label: Option<String>,
     broadcast: Option<Ipv4Addr>,
     scope: u8,
+    options: AddressOptions,
 }
 
 impl From<&AddressSpec> for Form {
-    fn from(AddressSpec { label, broadcast, scope, .. }: &AddressSpec) -> Self {
-        Self { label: label.clone(), broadcast: *broadcast, scope: *scope }
+    fn from(AddressSpec { label, broadcast, scope, options, .. }: &AddressSpec) -> Self {
+        Self { label: label.clone(), broadcast: *broadcast, scope: *scope, options: *options }
     }
 }
 
@@ -306,7 +307,12 @@ impl Holdings {
         }
         let found = places.iter().map(|place| (*place, index(links, place.interface)));
         let found: Vec<_> = found.filter_map(|(place, index)| Some((place, index?))).collect();
-        let requested: Vec<_> = found.iter().map(|(place, index)| plain(place, *index)).collect();
+        let peer = |place: &Place, index: u32| {
+            let link = links.iter().find(|link| link.index == index)?;
+            link.addresses.find(place.address, place.prefix_length)?.peer
+        };
+        let requested = found.iter().map(|(place, at)| plain(place, *at, peer(place, *at)));
+        let requested: Vec<_> = requested.collect();
         let answers = requests.remove_addresses(&requested)?;
         for ((place, index), answer) in found.into_iter().zip(answers) {
             match answer {
@@ -358,6 +364,7 @@ impl Holdings {
                         prefix_length: place.prefix_length,
                         protocol: if ours { VRRP_PROTOCOL } else { 0 },
                         tentative: false,
+                        peer: address.options.peer,
                     });
                     if applied == Applied::Changed {
                         outcome.added.push(place);

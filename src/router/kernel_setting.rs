@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::RouterWork;
+use super::spec::RouterWorkerSpec;
 
 /// A setting below /proc/sys/net, as in `ipv4/conf/eth0/promote_secondaries`.
 pub(super) type Name = String;
@@ -19,9 +19,12 @@ pub(super) struct KernelSettings {
 }
 
 /// What the routers need.
-pub(super) fn needed<'a>(works: impl Iterator<Item = &'a RouterWork>) -> BTreeMap<Name, String> {
+pub(super) fn needed(spec: &RouterWorkerSpec) -> BTreeMap<Name, String> {
     let mut needed = BTreeMap::new();
-    for work in works {
+    if spec.disable_local_igmp {
+        needed.insert("ipv4/igmp_link_local_mcast_reports".to_owned(), "0".to_owned());
+    }
+    for work in &spec.routers {
         if let Some(link) = &work.virtual_link {
             // The base does not answer for what stands on the virtual interface, nor asks in its name: a neighbour
             // would take the base's MAC address for it (RFC 9568 section 8.1.2).

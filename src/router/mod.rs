@@ -9,6 +9,7 @@
 //! - `sockets`, `holdings`, `paths`, [`virtual_links`], `kernel_setting`: what it keeps open, which addresses, routes,
 //!   rules and interfaces stand where, and what is set for them
 //! - `facts`, `damping`, [`priority`]: PURE: what interfaces and tracked objects mean for a router
+//! - [`firewall`]: PURE but for its programs: the rules of `no_accept`
 //! - `script`, `file`, `process`: what watches tracked objects
 //! - `bfd`: the thread of the BFD sessions
 //! - `desk`, `notify`, `state_file`, `words`: the ordinary thread
@@ -23,6 +24,7 @@ mod desk;
 mod difference;
 mod facts;
 mod file;
+pub mod firewall;
 pub mod heartbeat;
 mod holdings;
 mod kernel_setting;
@@ -108,7 +110,7 @@ async fn work(runtime_dir: &Path) -> io::Result<Option<End>> {
         }
     };
     let mut desk = Desk::new(link, desk, woken, thread, runtime_dir)?;
-    desk.begin(spec, died_at);
+    desk.begin(spec, died_at).await;
     desk.run().await.map(Some)
 }
 

@@ -150,14 +150,22 @@ impl CoreLoop {
             return;
         }
         let spot = spot_of(router);
-        let Some(socket) = self.sockets.vrrp(spot) else { return };
-        let mut sent = socket.send(&Outgoing { source, destination, ttl, message: &self.packet });
-        self.packet.clear();
-        let routers = &self.routers;
-        if routers.version_2_advertisement(router, priority, destination, &mut self.packet) {
-            let also = socket.send(&Outgoing { source, destination, ttl, message: &self.packet });
-            sent = sent.and(also);
-        }
+        let sealed = self.routers.seal(router, destination, ttl, &self.packet, &mut self.sealed);
+        let sent = if sealed {
+            let Some(socket) = self.sockets.sealed(spot.0) else { return };
+            socket.send(destination, &self.sealed)
+        } else {
+            let Some(socket) = self.sockets.vrrp(spot) else { return };
+            let sent = socket.send(&Outgoing { source, destination, ttl, message: &self.packet });
+            self.packet.clear();
+            let (routers, packet) = (&self.routers, &mut self.packet);
+            if routers.version_2_advertisement(router, priority, destination, packet) {
+                let message = &self.packet;
+                sent.and(socket.send(&Outgoing { source, destination, ttl, message }))
+            } else {
+                sent
+            }
+        };
         let sends = self.sends.entry(router).or_default();
         let was_failing = std::mem::replace(&mut sends.failing, sent.is_err());
         sends.failures += u64::from(sent.is_err());
@@ -168,7 +176,10 @@ impl CoreLoop {
             Ok(()) => {}
             Err(cause) => {
                 let now = self.clock.now();
-                self.sockets.handle_error(spot, &cause, now);
+                match sealed {
+                    true => self.sockets.handle_sealed_error(spot.0, &cause, now),
+                    false => self.sockets.handle_error(spot, &cause, now),
+                };
                 if !was_failing {
                     let cause = Some(cause);
                     self.end.report(Report::Sending { router, destination, cause });

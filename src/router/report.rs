@@ -84,6 +84,7 @@ impl CoreLoop {
                 .collect(),
             scripts: Vec::new(),
             bfd: Vec::new(),
+            firewall: None,
             alarms: Vec::new(),
             peer: None,
             counters: LoopCounters {

@@ -12,8 +12,8 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
-use vrrp::io::{Error, Links, Severity, VrrpSocket, Watcher};
-use vrrp::{Family, IfName, RouterId, Transport, Vrid};
+use vrrp::io::{Error, Links, SealedSocket, Severity, VrrpSocket, Watcher};
+use vrrp::{Auth, Family, IfName, RouterId, Transport, Vrid};
 
 use super::spec::RouterWork;
 
@@ -29,9 +29,13 @@ const FIRST_TOKEN: u64 = 16;
 #[derive(Debug)]
 pub(super) struct Sockets {
     vrrp: BTreeMap<Spot, (u64, VrrpSocket)>,
+    /// Those of `auth_type AH`, beside the ordinary ones: what comes unsealed is heard there, and refused.
+    sealed: BTreeMap<IfName, (u64, SealedSocket)>,
     watchers: BTreeMap<Spot, Watching>,
     troubles: BTreeMap<Spot, Trouble>,
     next_token: u64,
+    /// Routers of numbers that are not ours are heard too.
+    pub(super) hears_all: bool,
 }
 
 /// What the routers of one socket have to hear.
@@ -39,6 +43,10 @@ pub(super) struct Sockets {
 struct Hearing {
     groups: BTreeSet<IpAddr>,
     vrids: BTreeSet<Vrid>,
+    /// One of them at least has `auth_type AH`.
+    is_sealed: bool,
+    /// The greatest `kernel_rx_buf_size`.
+    buffer: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -70,6 +78,8 @@ impl Watching {
 pub(super) enum Source {
     /// VRRP packets.
     Vrrp(Spot),
+    /// The same in authentication headers.
+    Sealed(IfName),
     /// Announcements of others.
     Watcher(Spot),
 }
@@ -78,9 +88,11 @@ impl Default for Sockets {
     fn default() -> Self {
         Self {
             vrrp: BTreeMap::new(),
+            sealed: BTreeMap::new(),
             watchers: BTreeMap::new(),
             troubles: BTreeMap::new(),
             next_token: FIRST_TOKEN,
+            hears_all: false,
         }
     }
 }
@@ -94,6 +106,23 @@ impl Sockets {
     /// The VRRP socket of a router.
     pub(super) fn vrrp(&self, spot: Spot) -> Option<&VrrpSocket> {
         self.vrrp.get(&spot).map(|(_, socket)| socket)
+    }
+
+    /// The socket of a router with `auth_type AH`.
+    pub(super) fn sealed(&self, interface: IfName) -> Option<&SealedSocket> {
+        self.sealed.get(&interface).map(|(_, socket)| socket)
+    }
+
+    /// Every interface with such a socket.
+    pub(super) fn sealed_spots(&self) -> Vec<IfName> {
+        self.sealed.keys().copied().collect()
+    }
+
+    /// What a router sends has a way out.
+    pub(super) fn can_send(&self, work: &RouterWork) -> bool {
+        let spot = spot_of(work.router.id);
+        let is_sealed = matches!(work.router.auth, Auth::Header(_));
+        self.vrrp.contains_key(&spot) && (!is_sealed || self.sealed.contains_key(&spot.0))
     }
 
     /// Every place with a VRRP socket.
@@ -110,7 +139,9 @@ impl Sockets {
     pub(super) fn source(&self, token: u64) -> Option<Source> {
         let vrrp = self.vrrp.iter().find(|(_, (at, _))| *at == token);
         let watcher = || self.watchers.iter().find(|(_, watching)| watching.token == token);
+        let sealed = || self.sealed.iter().find(|(_, (at, _))| *at == token);
         vrrp.map(|(spot, _)| Source::Vrrp(*spot))
+            .or_else(|| sealed().map(|(interface, _)| Source::Sealed(*interface)))
             .or_else(|| watcher().map(|(spot, _)| Source::Watcher(*spot)))
     }
 
@@ -127,6 +158,11 @@ impl Sockets {
         for work in works {
             let hearing = needed.entry(spot_of(work.router.id)).or_default();
             hearing.vrids.insert(work.router.id.vrid);
+            hearing.buffer = hearing.buffer.max(work.receive_buffer);
+            if self.hears_all {
+                hearing.vrids.extend((1..=u8::MAX).filter_map(|vrid| Vrid::try_from(vrid).ok()));
+            }
+            hearing.is_sealed |= matches!(work.router.auth, Auth::Header(_));
             if let Transport::Multicast { group } = work.router.transport {
                 hearing.groups.insert(group);
             }
@@ -135,6 +171,11 @@ impl Sockets {
             let index = links.by_name(spot.0.as_str()).map(|link| link.index);
             // Dropping the socket takes it out of the epoll.
             needed.contains_key(spot) && index == Some(socket.interface())
+        });
+        self.sealed.retain(|interface, (_, socket)| {
+            let index = links.by_name(interface.as_str()).map(|link| link.index);
+            let hearing = needed.get(&(*interface, Family::V4));
+            hearing.is_some_and(|it| it.is_sealed) && index == Some(socket.interface())
         });
         self.troubles.retain(|spot, _| needed.contains_key(spot));
         let mut errors = Vec::new();
@@ -173,6 +214,25 @@ impl Sockets {
                 self.vrrp.remove(&spot);
                 let text = format!("VRRP socket on {}: {error}", spot.0);
                 self.troubles.insert(spot, Trouble { again_at: Some(now + PAUSE), text });
+                true
+            }
+        }
+    }
+
+    /// The same of the socket of routers with `auth_type AH`.
+    pub(super) fn handle_sealed_error(
+        &mut self,
+        interface: IfName,
+        error: &io::Error,
+        now: Instant,
+    ) -> bool {
+        match Severity::of(error) {
+            Severity::Transient => false,
+            Severity::InterfaceGone | Severity::Fatal => {
+                self.sealed.remove(&interface);
+                let text = format!("VRRP socket (AH) on {interface}: {error}");
+                let trouble = Trouble { again_at: Some(now + PAUSE), text };
+                self.troubles.insert((interface, Family::V4), trouble);
                 true
             }
         }
@@ -258,10 +318,37 @@ impl Sockets {
             let what = format!("VRRP socket ({}) on {}", spot.1, spot.0);
             move |cause| Error::Socket { what, step, cause }
         };
+        if let Some(bytes) = hearing.buffer {
+            socket.widen(bytes).map_err(broken("receive buffer"))?;
+        }
         // First: what a group brings in is filtered already.
         socket.hear_only(&hearing.vrids).map_err(broken("attach filter"))?;
         for group in &hearing.groups {
             socket.join(*group).map_err(broken("join multicast group"))?;
+        }
+        if hearing.is_sealed { self.provide_sealed(spot.0, hearing, links, epoll) } else { Ok(()) }
+    }
+
+    fn provide_sealed(
+        &mut self,
+        interface: IfName,
+        hearing: &Hearing,
+        links: &Links,
+        epoll: &Epoll,
+    ) -> Result<(), Error> {
+        if !self.sealed.contains_key(&interface) {
+            let socket = SealedSocket::open(links.named(interface.as_str())?)?;
+            let token = self.token();
+            register(epoll, &socket, token)?;
+            self.sealed.insert(interface, (token, socket));
+        }
+        let Some((_, socket)) = self.sealed.get_mut(&interface) else { return Ok(()) };
+        for group in &hearing.groups {
+            socket.join(*group).map_err(|cause| Error::Socket {
+                what: format!("VRRP socket (AH) on {interface}"),
+                step: "join multicast group",
+                cause,
+            })?;
         }
         Ok(())
     }

@@ -9,18 +9,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vrrp::{
-    AnnounceSpec, Auth, ChecksumForm, Family, GroupSpec, IfName, Password, Peer, Route, RouterId,
-    RouterSpec, Rule, Transport, Wish,
+    AddressOptions, AnnounceSpec, Auth, ChecksumForm, Family, GroupSpec, IfName, Password, Peer,
+    Route, RouterId, RouterSpec, Rule, Transport, Version, Wish,
 };
 
+use super::firewall::FirewallSpec;
 use super::heartbeat::HeartbeatSpec;
 use super::priority::{Tracker, TrackerKind};
 use super::sync_wait::SyncWaitSpec;
 use super::virtual_links::VirtualLinkSpec;
 use crate::config::model::{
-    Announce, Authentication, BfdInstance, Broadcast, Config, Fifo, InitialState, InterfaceDelay,
-    Notify, Script, SyncGroup, TrackFile, TrackProcess, Tracked, VirtualAddress, VrrpInstance,
-    VrrpScript,
+    Announce, Authentication, BfdInstance, Broadcast, Config, Fifo, GarpGroup, InitialState,
+    InterfaceDelay, Notify, Script, SyncGroup, TrackFile, TrackProcess, Tracked, VirtualAddress,
+    VrrpInstance, VrrpScript,
 };
 use crate::fifo::FifoSpec;
 use crate::process::Process;
@@ -31,6 +32,8 @@ use vrrp::io::virtual_link::virtual_mac;
 pub struct RouterWorkerSpec {
     /// Virtual routers, in file order.
     pub routers: Vec<RouterWork>,
+    /// Addresses that take no packets, and how the rules for that are made.
+    pub firewall: FirewallSpec,
     /// `static_ipaddress`: there from start to stop.
     pub static_addresses: Vec<AddressSpec>,
     /// `static_routes`.
@@ -65,6 +68,14 @@ pub struct RouterWorkerSpec {
     pub startup_delay: Duration,
     /// `lvs_sync_wait`: who waits for connections of the other director, and how long at most.
     pub sync_wait: Option<SyncWaitSpec>,
+    /// `garp_group`.
+    pub garp_groups: Vec<GarpGroup>,
+    /// `vrrp_delay_after_boot`.
+    pub delay_after_boot: Duration,
+    /// `disable_local_igmp`.
+    pub disable_local_igmp: bool,
+    /// `log_unknown_vrids`.
+    pub log_unknown_vrids: bool,
     /// `vrrp_rt_priority`, 1 to 99; `None`: evenkeel's own where it is permitted.
     pub real_time_priority: Option<u8>,
     /// How the worker's process runs.
@@ -90,6 +101,12 @@ pub struct RouterWork {
     pub rules: Vec<Rule>,
     /// `use_vmac`: the interface that carries its own MAC address.
     pub virtual_link: Option<VirtualLinkSpec>,
+    /// `unicast_fault_no_peer`: it has no peer to serve with.
+    pub without_peers: bool,
+    /// `kernel_rx_buf_size`, bytes.
+    pub receive_buffer: Option<u32>,
+    /// `accept`: it takes packets to its addresses, as their owner always does.
+    pub accept: bool,
     /// `promote_secondaries` on its interfaces.
     pub promote_secondaries: bool,
     /// What its priority follows, its group's trackers among them.
@@ -115,6 +132,8 @@ pub struct AddressSpec {
     pub label: Option<String>,
     /// `noprefixroute`.
     pub without_prefix_route: bool,
+    /// `peer`, `preferred_lft`, `home` and their like.
+    pub options: AddressOptions,
     /// The state of its interface is of no concern to the router (`no_track`).
     pub untracked: bool,
 }
@@ -181,6 +200,7 @@ impl From<&Config> for RouterWorkerSpec {
             watch_holders: config.global.vrrp_watch_holders,
             heartbeat: config.heartbeat.clone(),
             bfd: config.bfd_instances.clone(),
+            firewall: FirewallSpec::of(&routers, &config.global.firewall),
             static_addresses: config.static_addresses.iter().map(standing_address).collect(),
             static_routes: config.static_routes.clone(),
             static_rules: config.static_rules.clone(),
@@ -195,6 +215,10 @@ impl From<&Config> for RouterWorkerSpec {
             dynamic_interfaces: config.global.dynamic_interfaces,
             startup_delay: config.global.vrrp_startup_delay,
             sync_wait: sync_wait(config, &routers),
+            garp_groups: config.garp_groups.clone(),
+            delay_after_boot: config.global.vrrp_delay_after_boot,
+            disable_local_igmp: config.global.disable_local_igmp,
+            log_unknown_vrids: config.global.log_unknown_vrids,
             real_time_priority: config.global.vrrp_rt_priority,
             process: config.global.vrrp_process.clone(),
             stop_within: stop_within(config.global.child_wait_time, &routers),
@@ -237,6 +261,7 @@ fn router(config: &Config, instance: &VrrpInstance) -> RouterWork {
     router.auth = match instance.authentication {
         Authentication::None => Auth::None,
         Authentication::Pass(password) => Auth::Pass(Password::truncated(&password)),
+        Authentication::Header(password) => Auth::Header(Password::truncated(&password)),
     };
     router.transport = transport(config, instance);
     router.checksum = match instance.v3_checksum_as_v2 {
@@ -250,19 +275,37 @@ fn router(config: &Config, instance: &VrrpInstance) -> RouterWork {
     router.lower_prio_no_advert = instance.lower_prio_no_advert;
     router.higher_prio_send_advert = instance.higher_prio_send_advert;
     router.hand_over = instance.hand_over;
+    router.owner_ignores = instance.owner_ignores;
+    router.yields_after_stall = instance.yields_after_stall;
+    let is_unicast = !instance.unicast_peers.is_empty();
+    let has_old = is_unicast && id.family == Family::V4 && instance.version == Version::V3;
+    router.old_unicast_checksum = instance.old_unicast_checksum && has_old;
     router.track_primary = !instance.dont_track_primary;
+    let addresses: Vec<_> = held.map(|vip| address(instance, link.as_ref(), vip)).collect();
+    router.extra = elsewhere(&addresses, interface, instance.announce.extra_all);
     RouterWork {
         router,
         source: instance.source,
         unicast_ttl: instance.unicast_ttl,
-        addresses: held.map(|vip| address(instance, link.as_ref(), vip)).collect(),
+        addresses,
         virtual_link: link,
         routes: instance.virtual_routes.clone(),
         rules: instance.virtual_rules.clone(),
+        without_peers: instance.without_peers,
+        receive_buffer: instance.receive_buffer,
+        accept: instance.accept,
         promote_secondaries: instance.promote_secondaries,
         trackers: trackers(instance, group),
         notify: notify(config, &instance.notify),
     }
+}
+
+/// Those that are not where advertisements leave, so that switches there hear of them by announcements alone: all, or one
+/// for each interface (`garp_extra_if`).
+fn elsewhere(addresses: &[AddressSpec], interface: IfName, all: bool) -> Vec<IpAddr> {
+    let mut seen = BTreeSet::new();
+    let others = addresses.iter().filter(|vip| vip.interface != interface);
+    others.filter(|vip| all || seen.insert(vip.interface)).map(|vip| vip.address).collect()
 }
 
 /// The addresses in order, each once (RFC 9568 section 5.2.9): one may stand on two interfaces.
@@ -272,7 +315,7 @@ fn once<'a>(addresses: impl Iterator<Item = &'a VirtualAddress>) -> Vec<IpAddr> 
 }
 
 fn transport(config: &Config, instance: &VrrpInstance) -> Transport {
-    if instance.unicast_peers.is_empty() {
+    if instance.unicast_peers.is_empty() && !instance.without_peers {
         let group = instance.mcast_dst.unwrap_or(match instance.family {
             Family::V4 => config.global.vrrp_mcast_group4.into(),
             Family::V6 => config.global.vrrp_mcast_group6.into(),
@@ -288,8 +331,16 @@ fn transport(config: &Config, instance: &VrrpInstance) -> Transport {
 }
 
 fn announce(from: Announce, interval: Duration) -> AnnounceSpec {
-    let Announce { delay, repeat, refresh, refresh_repeat, lower_prio_delay, lower_prio_repeat } =
-        from;
+    let Announce {
+        delay,
+        repeat,
+        refresh,
+        refresh_repeat,
+        lower_prio_delay,
+        lower_prio_repeat,
+        extra,
+        extra_all: _,
+    } = from;
     let narrow = |count: u32| u8::try_from(count).unwrap_or(u8::MAX);
     AnnounceSpec {
         repeat: narrow(repeat),
@@ -298,6 +349,7 @@ fn announce(from: Announce, interval: Duration) -> AnnounceSpec {
         refresh_repeat: narrow(refresh_repeat),
         lower_prio_repeat: narrow(lower_prio_repeat),
         lower_prio_delay,
+        extra,
         interval,
     }
 }
@@ -368,6 +420,7 @@ fn standing_address(vip: &VirtualAddress) -> AddressSpec {
         scope: vip.scope,
         label: vip.label.clone(),
         without_prefix_route: vip.noprefixroute,
+        options: vip.options,
         untracked: vip.no_track,
     }
 }

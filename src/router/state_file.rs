@@ -138,6 +138,7 @@ mod tests {
             scope: 0,
             label: None,
             without_prefix_route: false,
+            options: vrrp::AddressOptions::default(),
             untracked: false,
         };
         let work = RouterWork {
@@ -148,6 +149,9 @@ mod tests {
             routes: Vec::new(),
             rules: Vec::new(),
             virtual_link: None,
+            without_peers: false,
+            receive_buffer: None,
+            accept: true,
             promote_secondaries: false,
             trackers: Vec::new(),
             notify: Notify::default(),

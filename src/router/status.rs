@@ -26,8 +26,22 @@ pub struct VrrpStatus {
     pub peer: Option<PeerStatus>,
     /// BFD sessions, by name.
     pub bfd: Vec<bfd::SessionView>,
+    /// Firewall rules, where there should be any.
+    #[serde(default)]
+    pub firewall: Option<FirewallStatus>,
     /// What the thread itself has counted.
     pub counters: LoopCounters,
+}
+
+/// Rules that drop what is sent to addresses under `no_accept`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirewallStatus {
+    /// The program that made them; none stand without.
+    pub by: Option<String>,
+    /// For which addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Why they are not as they should be.
+    pub trouble: Option<String>,
 }
 
 /// An alarm that stands.

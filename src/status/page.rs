@@ -59,6 +59,9 @@ fn instances(page: &mut String, vrrp: &VrrpStatus) -> Result {
         let (name, lasted) = (alarm.alarm.name(), duration(alarm.for_ms));
         writeln!(page, "\nALARM {name}: {}: {} (for {lasted})", alarm.subject, alarm.text)?;
     }
+    if let Some(trouble) = vrrp.firewall.as_ref().and_then(|it| it.trouble.as_ref()) {
+        writeln!(page, "\n  {trouble}")?;
+    }
     writeln!(page, "\nVRRP instances")?;
     for instance in &vrrp.instances {
         write_instance(page, instance)?;

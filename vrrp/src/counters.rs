@@ -64,8 +64,11 @@ pub struct Refused {
     pub own: u64,
     /// [`Refusal::AuthType`].
     pub auth_type: u64,
-    /// [`Refusal::AuthData`].
+    /// [`Refusal::AuthData`] and [`Refusal::Unsealed`].
     pub auth_data: u64,
+    /// [`Refusal::Replay`].
+    #[serde(default)]
+    pub replay: u64,
 }
 
 impl Refused {
@@ -84,7 +87,8 @@ impl Refused {
             Refusal::Source { .. } => &mut self.source,
             Refusal::Own { .. } => &mut self.own,
             Refusal::AuthType { .. } => &mut self.auth_type,
-            Refusal::AuthData => &mut self.auth_data,
+            Refusal::AuthData | Refusal::Unsealed => &mut self.auth_data,
+            Refusal::Replay { .. } => &mut self.replay,
         };
         *counter += 1;
     }
@@ -106,6 +110,7 @@ impl Refused {
             own,
             auth_type,
             auth_data,
+            replay,
         } = self;
         ttl + version
             + r#type
@@ -120,5 +125,6 @@ impl Refused {
             + own
             + auth_type
             + auth_data
+            + replay
     }
 }

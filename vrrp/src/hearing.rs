@@ -47,6 +47,10 @@ impl Router {
             }
             return Err(refusal);
         }
+        if self.spec.owner_ignores && self.priority.is_owner() {
+            self.counters.received_idle += 1;
+            return Ok(Heard::Nothing);
+        }
         self.counters.received += 1;
         let advertisement = &received.advertisement;
         let source = received.header.source;
@@ -117,6 +121,10 @@ impl Router {
             self.learn(other);
             return Heard::Better { master: other.address, priority: other.priority };
         }
+        if self.yields_after_stall(other.priority, now) {
+            self.learn(other);
+            return Heard::Better { master: other.address, priority: other.priority };
+        }
         // As long as a silence is none yet.
         let longer = self.spec.advert_int.max(other.interval);
         self.lesser_until = Some(now + longer * 3);
@@ -124,6 +132,13 @@ impl Router {
         let notice = Notice::LesserMaster { source: other.address, priority: other.priority };
         out.push_back(Action::Noticed { router: self.id(), notice });
         Heard::Insist
+    }
+
+    /// keepalived's `timer_expired_backup`: it did not run, another became Master, and it would not preempt that one.
+    fn yields_after_stall(&mut self, priority: u8, now: Instant) -> bool {
+        let most = self.spec.yields_after_stall.filter(|_| !self.spec.preempt);
+        let is_recent = self.stalled_until.is_some_and(|until| now < until);
+        is_recent && most.is_some_and(|most| priority <= most)
     }
 
     /// Of two routers that say that they own the addresses, the one with the lesser address yields (RFC 9568 section

@@ -9,6 +9,8 @@
 //! | [`id`] | names: interface, virtual router, priority, version |
 //! | [`spec`] | what a router and a group should be |
 //! | [`packet`], [`checksum`] | the wire form, and the checks that need no configuration |
+//! | `seal` | authentication headers of version 2: bytes, check value, numbers |
+//! | [`address_options`] | what may be said of an address besides where it stands |
 //! | [`route`] | routes and rules that go with a router |
 //! | `receive` | the checks that do |
 //! | [`announce`] | gratuitous ARP and unsolicited neighbour advertisements as bytes |
@@ -22,6 +24,7 @@
 //! | `io` | sockets and links; decides nothing |
 
 pub mod action;
+pub mod address_options;
 pub mod announce;
 pub mod checksum;
 pub mod counters;
@@ -38,6 +41,7 @@ mod receive;
 pub mod route;
 mod router;
 pub mod routers;
+mod seal;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 pub mod spec;
@@ -45,6 +49,7 @@ pub mod state;
 mod timing;
 
 pub use action::{Action, Addresses, Cause, Notice};
+pub use address_options::AddressOptions;
 pub use counters::{Counters, Refused};
 pub use id::{Family, IfName, Priority, RouterId, Version, Vrid};
 pub use input::{Header, Held, Link, MasterView, Received, ResumeAs, RouterView, Tracking};

@@ -148,6 +148,17 @@ pub enum Refusal {
     /// Version 2: not the password (RFC 2338 section 5.3.10).
     #[error("wrong password")]
     AuthData,
+    /// Version 2 with `auth_type AH`: it came without an authentication header.
+    #[error("no authentication header")]
+    Unsealed,
+    /// `auth_type AH`: not newer than what its sender has sent before.
+    #[error("number {seen}, after {last}")]
+    Replay {
+        /// As received.
+        seen: u32,
+        /// The last one of that sender.
+        last: u32,
+    },
 }
 
 impl Refusal {
@@ -167,7 +178,8 @@ impl Refusal {
             Self::Source { .. } => "source",
             Self::Own { .. } => "own",
             Self::AuthType { .. } => "auth-type",
-            Self::AuthData => "auth-data",
+            Self::AuthData | Self::Unsealed => "auth-data",
+            Self::Replay { .. } => "replay",
         }
     }
 }
@@ -185,6 +197,8 @@ impl WireAuth {
         match auth {
             Auth::None => Self::ABSENT,
             Auth::Pass(password) => Self { kind: 1, data: password.bytes() },
+            // What is authentic is said by the header around it.
+            Auth::Header(_) => Self { kind: 2, data: [0; AUTH_DATA] },
         }
     }
 }

@@ -63,8 +63,8 @@ fn check_version_2(advertisement: &Advertisement<'_>, spec: &RouterSpec) -> Resu
     if theirs.kind != ours.kind {
         return Err(Refusal::AuthType { seen: theirs.kind, wanted: ours.kind });
     }
-    // Type 0 ignores the data (RFC 3768 section 5.3.7).
-    if ours.kind != 0 && theirs.data != ours.data {
+    // Type 0 ignores the data (RFC 3768 section 5.3.7), type 2 has none.
+    if ours.kind == 1 && theirs.data != ours.data {
         return Err(Refusal::AuthData);
     }
     // A router of version 3 that hears version 2 as well learns its interval (RFC 9568 section 8.4.2).

@@ -10,7 +10,9 @@ use crate::counters::Counters;
 use crate::id::{Priority, RouterId, Version};
 use crate::input::{Link, MasterView, ResumeAs, Tracking};
 use crate::oddity::Oddities;
-use crate::spec::{RouterSpec, Wish};
+use crate::packet::{Refusal, WireAuth};
+use crate::seal::{Numbers, Sealed};
+use crate::spec::{Auth, RouterSpec, Wish};
 use crate::state::{Backup, HandingOver, Master, Phase, Silence, State};
 use crate::timing;
 
@@ -63,6 +65,10 @@ pub(crate) struct Router {
     pub(crate) pause: Option<Pause>,
     /// With `also_version_2`: who was last heard in version 3, and until when that counts.
     pub(crate) speaks_version_3: Option<(IpAddr, Instant)>,
+    /// While Master: it did not run for a while, and so long it asks whether somebody else became Master.
+    pub(crate) stalled_until: Option<Instant>,
+    /// `auth_type AH`.
+    pub(crate) numbers: Numbers,
 }
 
 impl Router {
@@ -90,6 +96,8 @@ impl Router {
             oddities: Oddities::default(),
             pause: None,
             speaks_version_3: None,
+            stalled_until: None,
+            numbers: Numbers::default(),
         }
     }
 
@@ -103,6 +111,21 @@ impl Router {
 
     pub(crate) fn source(&self) -> Option<IpAddr> {
         self.link.and_then(|link| link.source)
+    }
+
+    /// Whether a packet came as sealed as this router wants it, and newer than the last one of its sender.
+    pub(crate) fn unseal(&mut self, sealed: Option<&Sealed<'_>>) -> Result<(), Refusal> {
+        match (self.spec.auth, sealed) {
+            (Auth::None | Auth::Pass(_), None) => Ok(()),
+            (Auth::None | Auth::Pass(_), Some(_)) => {
+                Err(Refusal::AuthType { seen: 2, wanted: WireAuth::of(self.spec.auth).kind })
+            }
+            (Auth::Header(_), None) => Err(Refusal::Unsealed),
+            (Auth::Header(password), Some(sealed)) if sealed.is_by(password) => {
+                self.numbers.hear(sealed.header.source, sealed.sequence)
+            }
+            (Auth::Header(_), Some(_)) => Err(Refusal::AuthData),
+        }
     }
 
     /// Everything that it needs to know before it starts is known.
@@ -206,7 +229,14 @@ impl Router {
             announce_again: has_second.then(|| now + announce.delay),
             refresh: self.next_refresh(now),
             insist_again: None,
+            extra: self.next_extra(now),
         }
+    }
+
+    fn next_extra(&self, now: Instant) -> Option<Instant> {
+        let pause = self.spec.announce.extra;
+        let is_wanted = !pause.is_zero() && !self.spec.extra.is_empty();
+        is_wanted.then(|| now + pause)
     }
 
     fn next_refresh(&self, now: Instant) -> Option<Instant> {
@@ -311,9 +341,10 @@ impl Router {
         self.reprioritise(out);
         self.shift_timer(before, now);
         let next = now + self.spec.advert_int;
-        let refresh = self.next_refresh(now);
+        let (refresh, extra) = (self.next_refresh(now), self.next_extra(now));
         if let Phase::Master(master) = &mut self.phase {
             master.advertise = master.advertise.min(next);
+            master.extra = extra;
             if old.announce != self.spec.announce {
                 master.refresh = refresh;
             }
@@ -416,7 +447,14 @@ impl Router {
     /// The advertisement that is due; keeps the beat unless a whole interval was lost.
     pub(crate) fn advertise_if_due(&mut self, now: Instant, out: &mut VecDeque<Action>) {
         let interval = self.spec.advert_int;
+        let (patience, yields) = (self.master_down(), self.spec.yields_after_stall.is_some());
         let Phase::Master(master) = &mut self.phase else { return };
+        if yields && master.advertise + patience <= now {
+            // So late that somebody may be Master by now: what that one sent is read before we claim anything.
+            master.advertise = now + interval / 10;
+            self.stalled_until = Some(now + interval * 2);
+            return;
+        }
         if master.advertise <= now {
             self.pause = None;
             let next = master.advertise + interval;
@@ -427,7 +465,7 @@ impl Router {
 
     /// The announcements that are due.
     pub(crate) fn announce_if_due(&mut self, now: Instant, out: &mut VecDeque<Action>) {
-        let refresh = self.next_refresh(now);
+        let (refresh, next_extra) = (self.next_refresh(now), self.next_extra(now));
         let announce = self.spec.announce;
         let Phase::Master(master) = &mut self.phase else { return };
         let mut repeat = 0;
@@ -441,7 +479,14 @@ impl Router {
             master.refresh = refresh;
             repeat = repeat.max(announce.refresh_repeat);
         }
+        let is_extra = master.extra.is_some_and(|at| at <= now);
+        if is_extra {
+            master.extra = next_extra;
+        }
         self.announce(Addresses::All, repeat, out);
+        if is_extra && repeat == 0 {
+            self.announce(Addresses::Only(self.spec.extra.clone()), 1, out);
+        }
     }
 
     /// Announces against a lesser Master, now and once more later (keepalived's `garp_lower_prio_*`).
@@ -489,12 +534,16 @@ impl Router {
         match &self.phase {
             Phase::Initialize | Phase::Fault | Phase::Backup(_) => None,
             Phase::HandingOver(handing_over) => Some(handing_over.until),
-            Phase::Master(master) => {
-                [Some(master.advertise), master.announce_again, master.refresh, master.insist_again]
-                    .into_iter()
-                    .flatten()
-                    .min()
-            }
+            Phase::Master(master) => [
+                Some(master.advertise),
+                master.announce_again,
+                master.refresh,
+                master.insist_again,
+                master.extra,
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
         }
     }
 }

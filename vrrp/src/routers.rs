@@ -13,7 +13,8 @@ use crate::id::{IfName, RouterId, Version};
 use crate::input::{Header, Held, Link, Received, ResumeAs, RouterView, Tracking};
 use crate::packet::{Advertisement, Outgoing, Refusal};
 use crate::router::Router;
-use crate::spec::{GroupSpec, RouterSpec};
+use crate::seal::{self, Sealed};
+use crate::spec::{Auth, GroupSpec, RouterSpec, Transport};
 use crate::state::State;
 
 /// Every virtual router of this machine. Feed it with `handle_*`, then take actions with [`Routers::poll_action`] until
@@ -133,10 +134,40 @@ impl Routers {
         }
     }
 
-    /// The same for an advertisement already decoded.
+    /// An IPv4 packet of protocol 51 came in (`auth_type AH`), header and all: likewise, its seal checked first.
+    pub fn handle_sealed(
+        &mut self,
+        interface: IfName,
+        packet: &[u8],
+        now: Instant,
+    ) -> Result<RouterId, Refusal> {
+        let read = Sealed::decode(packet).and_then(|sealed| {
+            let header = sealed.header;
+            let advertisement = Advertisement::decode(sealed.message, &header)?;
+            Ok((sealed, Received { interface, header, advertisement }))
+        });
+        match read {
+            Ok((sealed, received)) => self.take(&received, Some(&sealed), now),
+            Err(refusal) => {
+                self.refused.count(&refusal);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The same as [`Routers::handle_packet`] for an advertisement already decoded.
     pub fn handle_advertisement(
         &mut self,
         received: &Received<'_>,
+        now: Instant,
+    ) -> Result<RouterId, Refusal> {
+        self.take(received, None, now)
+    }
+
+    fn take(
+        &mut self,
+        received: &Received<'_>,
+        sealed: Option<&Sealed<'_>>,
         now: Instant,
     ) -> Result<RouterId, Refusal> {
         let router = received.router();
@@ -146,7 +177,10 @@ impl Routers {
             return Err(refusal);
         };
         let group = &mut self.groups[group];
-        match group.handle_advertisement(member, received, now, &mut self.actions) {
+        let heard = group.members[member]
+            .unseal(sealed)
+            .and_then(|()| group.handle_advertisement(member, received, now, &mut self.actions));
+        match heard {
             Ok(()) => Ok(router),
             Err(refusal) => {
                 group.members[member].counters.refused.count(&refusal);
@@ -335,8 +369,40 @@ impl Routers {
             auth: spec.auth,
             checksum: spec.checksum,
         };
+        // The destination is in the pseudo-header alone.
+        let group = Transport::group_of(spec.id.family);
+        let destination = if spec.old_unicast_checksum { group } else { destination };
         outgoing.encode(source, destination, buffer);
         true
+    }
+
+    /// Puts an advertisement into the authentication header that a router of `auth_type AH` sends: the whole packet,
+    /// from its IPv4 header on. False for other routers, whose message is sent as it is.
+    pub fn seal(
+        &mut self,
+        router: RouterId,
+        destination: IpAddr,
+        ttl: u8,
+        message: &[u8],
+        buffer: &mut Vec<u8>,
+    ) -> bool {
+        let Some(place) = self.places.get(&router) else { return false };
+        let router = &mut self.groups[place.group].members[place.member];
+        let (Auth::Header(password), Some(IpAddr::V4(source)), IpAddr::V4(destination)) =
+            (router.spec.auth, router.source(), destination)
+        else {
+            return false;
+        };
+        let sequence = router.numbers.next();
+        seal::seal(password, sequence, [source, destination], ttl, message, buffer);
+        true
+    }
+
+    /// The numbers of `auth_type AH` begin no lower than that, for every router there is: what a process sends must be
+    /// newer than what the one before it sent.
+    pub fn begin_numbers(&mut self, at_least: u32) {
+        let members = self.groups.iter_mut().flat_map(|group| &mut group.members);
+        members.for_each(|member| member.numbers.begin(at_least));
     }
 
     /// One router as it is.

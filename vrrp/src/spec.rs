@@ -57,6 +57,16 @@ pub struct RouterSpec {
     pub higher_prio_send_advert: bool,
     /// Keeps the addresses until the next Master has announced them. Off: releases at once, as keepalived does.
     pub hand_over: bool,
+    /// `owner_ignore_adverts`: as owner it hears nobody (RFC 3768 section 7.1; not so by RFC 9568's erratum 8298).
+    pub owner_ignores: bool,
+    /// `timer_expired_backup`, without preemption: a Master that did not run for a whole master-down time yields to
+    /// whoever became Master meanwhile with a priority up to this.
+    pub yields_after_stall: Option<u8>,
+    /// `old_unicast_checksum`: version 3 over IPv4 to peers, with the group in the pseudo-header (keepalived before
+    /// 1.3.6).
+    pub old_unicast_checksum: bool,
+    /// `garp_extra_if`: what is announced now and then while Master, being where advertisements do not leave.
+    pub extra: Vec<IpAddr>,
     /// Own interface down or without source address means Fault (`dont_track_primary` is false).
     pub track_primary: bool,
 }
@@ -77,6 +87,8 @@ pub enum Auth {
     None,
     /// Type 1, a password in clear text.
     Pass(Password),
+    /// Type 2, an authentication header keyed with a password (HMAC-MD5-96).
+    Header(Password),
 }
 
 /// Up to eight bytes, padded with zeros. Does not show itself.
@@ -167,6 +179,8 @@ pub struct AnnounceSpec {
     pub lower_prio_repeat: u8,
     /// `garp_lower_prio_delay`: until the second such burst; zero means none.
     pub lower_prio_delay: Duration,
+    /// `garp_extra_if`: between two announcements of `RouterSpec::extra` while Master; zero means none.
+    pub extra: Duration,
     /// `vrrp_garp_interval` or `vrrp_gna_interval`: between two packets on one interface. The core does not use it.
     pub interval: Duration,
 }
@@ -181,6 +195,7 @@ impl Default for AnnounceSpec {
             refresh_repeat: 1,
             lower_prio_repeat: 5,
             lower_prio_delay: Duration::from_secs(5),
+            extra: Duration::ZERO,
             interval: Duration::ZERO,
         }
     }
@@ -210,6 +225,10 @@ impl RouterSpec {
             lower_prio_no_advert: false,
             higher_prio_send_advert: false,
             hand_over: true,
+            owner_ignores: false,
+            yields_after_stall: None,
+            old_unicast_checksum: false,
+            extra: Vec::new(),
             track_primary: true,
         }
     }

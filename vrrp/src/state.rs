@@ -88,6 +88,8 @@ pub(crate) struct Master {
     pub(crate) refresh: Option<Instant>,
     /// The second burst that answers a lesser Master.
     pub(crate) insist_again: Option<Instant>,
+    /// The next announcement where advertisements do not leave.
+    pub(crate) extra: Option<Instant>,
 }
 
 /// See [`State::HandingOver`].

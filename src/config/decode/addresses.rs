@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use vrrp::AddressOptions;
+
 use super::options::{OptionWord, alone, later, value};
 use super::route::SCOPES;
 use super::{At, Decoder};
@@ -20,7 +22,9 @@ pub(super) struct Draft {
     scope: u8,
     nodad: bool,
     noprefixroute: bool,
+    options: AddressOptions,
     no_track: bool,
+    pub(super) track_group: Option<At<String>>,
 }
 
 impl Draft {
@@ -43,6 +47,11 @@ impl Draft {
         same_link && apart
     }
 
+    /// Where it goes, if that was said.
+    pub(super) fn interface(&self) -> Option<vrrp::IfName> {
+        self.dev
+    }
+
     /// With the instance's interface where none is named.
     pub(super) fn finish(self, interface: vrrp::IfName) -> VirtualAddress {
         VirtualAddress {
@@ -54,6 +63,7 @@ impl Draft {
             scope: self.scope,
             nodad: self.nodad,
             noprefixroute: self.noprefixroute,
+            options: self.options,
             no_track: self.no_track,
         }
     }
@@ -78,14 +88,42 @@ const OPTIONS: &[OptionWord<Draft>] = &[
     alone("nodad", |draft| draft.nodad = true),
     alone("noprefixroute", |draft| draft.noprefixroute = true),
     alone("no_track", |draft| draft.no_track = true),
-    later("peer", 1, "the address is a plain one"),
-    later("home", 0, "the flag is not set"),
-    later("mngtmpaddr", 0, "the flag is not set"),
-    later("autojoin", 0, "the flag is not set"),
-    later("preferred_lft", 1, "the address is preferred for ever"),
-    later("track_group", 1, "its loss concerns its own instance"),
+    value("peer", peer),
+    alone("home", |draft| draft.options.home = true),
+    alone("mngtmpaddr", |draft| draft.options.makes_temporary = true),
+    alone("autojoin", |draft| draft.options.joins = true),
+    value("preferred_lft", |decoder, word, draft| {
+        draft.options.preferred = match &*word.text {
+            "forever" => Some(u32::MAX),
+            _ => decoder.number_in(word, 0..=u32::MAX),
+        };
+    }),
+    value("track_group", |_, word, draft| {
+        draft.track_group = Some(At { value: word.text.to_string(), span: word.span });
+    }),
     later("use_vmac", 0, "the address goes on the interface itself"),
 ];
+
+/// The other end, and the prefix around it: `10.0.0.1 peer 10.0.0.2/24`.
+fn peer(decoder: &mut Decoder<'_>, word: &Word, draft: &mut Draft) {
+    let (address, length) = match word.text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (&*word.text, None),
+    };
+    let most = if draft.address.value.is_ipv4() { 32 } else { 128 };
+    let address = address.parse::<IpAddr>().ok();
+    let address = address.filter(|it| it.is_ipv4() == draft.address.value.is_ipv4());
+    let length = match length.map(str::parse) {
+        None => Some(most),
+        Some(length) => length.ok().filter(|length| *length <= most),
+    };
+    match (address, length) {
+        (Some(address), Some(length)) => {
+            (draft.options.peer, draft.prefix) = (Some(address), length);
+        }
+        _ => decoder.bad(word, "an address of the same family, with a prefix length or without,"),
+    }
+}
 
 fn broadcast(decoder: &mut Decoder<'_>, word: &Word, draft: &mut Draft) {
     draft.broadcast = match (&*word.text, draft.address.value) {
@@ -172,7 +210,9 @@ impl Decoder<'_> {
             scope: 0,
             nodad: false,
             noprefixroute: false,
+            options: AddressOptions::default(),
             no_track: false,
+            track_group: None,
         })
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Decoder;
+use super::global::DAY;
 use crate::config::model::Announce;
 use crate::config::tree::Directive;
 
@@ -16,6 +17,8 @@ pub(super) struct AnnounceDraft {
     pub(super) lower_prio_delay: Option<Duration>,
     pub(super) lower_prio_repeat: Option<u32>,
     pub(super) min: Option<bool>,
+    /// `garp_extra_if [all] SECONDS`.
+    pub(super) extra: Option<(bool, Duration)>,
 }
 
 impl AnnounceDraft {
@@ -28,6 +31,8 @@ impl AnnounceDraft {
             refresh_repeat: self.refresh_repeat.unwrap_or(outer.refresh_repeat),
             lower_prio_delay: self.lower_prio_delay.unwrap_or(outer.lower_prio_delay),
             lower_prio_repeat: self.lower_prio_repeat.unwrap_or(outer.lower_prio_repeat),
+            extra: self.extra.map_or(outer.extra, |(_, pause)| pause),
+            extra_all: self.extra.map_or(outer.extra_all, |(all, _)| all),
         }
     }
 
@@ -45,6 +50,17 @@ impl AnnounceDraft {
 }
 
 impl Decoder<'_> {
+    /// `garp_extra_if [all] SECONDS`.
+    pub(super) fn extra_interfaces(&mut self, directive: &Directive) -> Option<(bool, Duration)> {
+        let all = directive.arguments.first().is_some_and(|word| word.is("all"));
+        let Some(word) = directive.arguments.get(usize::from(all)) else {
+            self.missing(directive.name.span);
+            return None;
+        };
+        self.surplus(directive, usize::from(all) + 1);
+        Some((all, self.time_in(word, Duration::ZERO..=DAY)?))
+    }
+
     /// How many packets an announcement repeats; 0 means 1 where there must be one.
     pub(super) fn bursts(&mut self, directive: &Directive, least: u32) -> Option<u32> {
         self.number(directive, 0..=255).map(|times: u32| times.max(least))

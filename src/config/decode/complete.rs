@@ -61,6 +61,8 @@ impl Decoder<'_> {
         let (preempt, preempt_delay) = self.preemption(&draft, state, priority, strict);
         self.transport(&draft, family, strict);
         self.subnets(&draft);
+        self.no_track_group(&draft.virtual_addresses);
+        self.no_track_group(&draft.excluded_addresses);
         self.held_addresses(&mut draft, family, version, strict, keyword);
         let rules = self.rules(&draft, global, version, strict, priority, keyword);
         self.strict_at = everywhere;
@@ -74,6 +76,8 @@ impl Decoder<'_> {
             wanted.filter_map(|it| self.finish_route(it, family, Some(interface))).collect();
         let wanted = std::mem::take(&mut draft.rules).into_iter();
         let virtual_rules = wanted.filter_map(|it| self.finish_rule(it, family)).collect();
+        let yields_after_stall = self.yields_after_stall(&draft, preempt);
+        let without_peers = draft.fault_no_peer.is_some() && !draft.is_unicast();
         let instance = VrrpInstance {
             name: draft.name,
             interface,
@@ -112,6 +116,11 @@ impl Decoder<'_> {
             down_timer_adverts: rules.down_timer_adverts,
             also_version_2,
             hand_over: draft.hand_over.unwrap_or(global.vrrp_hand_over),
+            owner_ignores: draft.owner_ignores.unwrap_or(global.vrrp_owner_ignore_adverts),
+            yields_after_stall,
+            without_peers,
+            old_unicast_checksum: draft.old_unicast_checksum,
+            receive_buffer: draft.receive_buffer,
             announce: draft.announce.over(global.announce),
             track_interfaces: Vec::new(),
             track_scripts: Vec::new(),
@@ -301,6 +310,18 @@ impl Decoder<'_> {
         (preempt, Duration::ZERO)
     }
 
+    fn yields_after_stall(&mut self, draft: &Draft, preempt: bool) -> Option<u8> {
+        let At { value, span } = draft.yields_after_stall?;
+        if preempt {
+            let message = "`timer_expired_backup` without `nopreempt` is left out";
+            self.report(
+                Diagnostic::warning("adjusted", span, message)
+                    .help("a router that preempts takes the addresses back anyway; add: nopreempt"),
+            );
+        }
+        (!preempt).then_some(value)
+    }
+
     fn transport(&mut self, draft: &Draft, family: Family, strict: bool) {
         if let Some(At { value, span }) = draft.source
             && Family::of(value) != family
@@ -314,6 +335,11 @@ impl Decoder<'_> {
         {
             let message = format!("{value} is no {family} group, as the virtual addresses are");
             self.report(Diagnostic::error("family", span, message));
+        }
+        if let Some(span) = draft.fault_no_peer.filter(|_| !draft.is_unicast()) {
+            let message = "no peer: `unicast_fault_no_peer` keeps this instance in FAULT";
+            self.report(Diagnostic::warning("adjusted", span, message));
+            return;
         }
         let Some(keyword) = draft.unicast_peer else {
             if draft.unicast_source
@@ -389,19 +415,12 @@ impl Decoder<'_> {
                 .down_timer_adverts
                 .map_or(global.vrrp_down_timer_adverts, |adverts| adverts.value),
         };
-        if let Some(At { value: false, span }) = draft.accept {
-            self.report(Diagnostic::warning(
-                "not-yet",
-                span,
-                "no firewall rules are made: the addresses answer all the same",
-            ));
-        }
         if !strict {
             return rules;
         }
         if !rules.accept {
             let message = format!(
-                "strict mode: keepalived drops what is sent to the addresses of `{}`; here they answer",
+                "strict mode: what is sent to the addresses of `{}` is dropped, not only pings",
                 draft.name
             );
             self.report(

@@ -11,7 +11,9 @@ use super::global::DAY;
 use super::notify::Notifies;
 use super::options::{OptionWord, value};
 use super::track::{Trackers, Tracks};
-use super::{At, Decoder, Keyword, Keywords, acts, many, not_yet, refused, route, rule, vmac};
+use super::{
+    At, Decoder, Keyword, Keywords, acts, many, no_effect, not_yet, refused, route, rule, vmac,
+};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::keywords;
 use crate::config::model::{InitialState, Notify, UnicastPeer};
@@ -23,6 +25,8 @@ use crate::config::tree::{Directive, Form};
 const SHORTEST: Duration = Duration::from_millis(10);
 /// The most that version 2 can say: 8 bits of seconds.
 const LONGEST_V2: Duration = Duration::from_secs(255);
+/// The most that a receive buffer may have: what the kernel's own limit allows at the utmost.
+const MOST_BUFFER: u32 = i32::MAX as u32 / 2;
 /// The block as far as it was read.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
@@ -70,6 +74,11 @@ pub(super) struct Draft {
     pub(super) higher_prio_send_advert: Option<At<bool>>,
     pub(super) down_timer_adverts: Option<At<u8>>,
     pub(super) hand_over: Option<bool>,
+    pub(super) owner_ignores: Option<bool>,
+    pub(super) yields_after_stall: Option<At<u8>>,
+    pub(super) fault_no_peer: Option<Span>,
+    pub(super) old_unicast_checksum: bool,
+    pub(super) receive_buffer: Option<u32>,
     pub(super) announce: AnnounceDraft,
     pub(super) trackers: Trackers,
     pub(super) notify: Notify,
@@ -97,7 +106,7 @@ pub(super) enum Kind {
 impl Keywords for Authentication {
     const BLOCK: &'static str = "authentication";
     const TABLES: &'static [&'static [Keyword<Self>]] = &[&[
-        acts("auth_type", "PASS", |decoder, directive, draft| {
+        acts("auth_type", "PASS | AH", |decoder, directive, draft| {
             let Some(word) = decoder.word(directive) else { return };
             const CHOICES: [(&str, Kind); 2] = [("PASS", Kind::Pass), ("AH", Kind::Header)];
             let kind = decoder.choice(word, &CHOICES);
@@ -175,11 +184,15 @@ const IDENTITY: &[Keyword<Draft>] = &[
         let time = decoder.time_in(word, SHORTEST..=LONGEST_V2);
         draft.advert_int = time.map(|value| At { value, span: word.span });
     }),
-    acts("authentication", "{ auth_type PASS auth_pass PASSWORD }", |decoder, directive, draft| {
-        let mut authentication = Authentication::default();
-        decoder.block(directive, &mut authentication);
-        draft.authentication = Some((authentication, directive.name.span));
-    }),
+    acts(
+        "authentication",
+        "{ auth_type PASS | AH auth_pass PASSWORD }",
+        |decoder, directive, draft| {
+            let mut authentication = Authentication::default();
+            decoder.block(directive, &mut authentication);
+            draft.authentication = Some((authentication, directive.name.span));
+        },
+    ),
     acts("use_vmac", "[NAME] [MAC]", |decoder, directive, draft| {
         draft.vmac = decoder.vmac(directive);
     }),
@@ -192,7 +205,7 @@ const IDENTITY: &[Keyword<Draft>] = &[
         let Some(word) = decoder.word(directive) else { return };
         draft.vrf = decoder.interface(word).map(|value| At { value, span: word.span });
     }),
-    not_yet("native_ipv6", "", "the family is that of the first address"),
+    no_effect("native_ipv6", "", "the family is that of the first address, as in keepalived"),
 ];
 
 const TRANSPORT: &[Keyword<Draft>] = &[
@@ -222,13 +235,20 @@ const TRANSPORT: &[Keyword<Draft>] = &[
     acts("v3_checksum_as_v2", "[BOOL]", |decoder, directive, draft| {
         draft.v3_checksum_as_v2 = decoder.switch(directive).unwrap_or_default();
     }),
-    not_yet("unicast_fault_no_peer", "", "without peers the router is no unicast router"),
-    not_yet(
-        "old_unicast_checksum",
-        "[never]",
-        "the checksum of keepalived before 1.3.6 is not spoken",
-    ),
-    not_yet("kernel_rx_buf_size", "BYTES", "the receive buffer has the kernel's size"),
+    acts("unicast_fault_no_peer", "", |decoder, directive, draft| {
+        draft.fault_no_peer = decoder.flag(directive).then_some(directive.head());
+    }),
+    acts("old_unicast_checksum", "[never]", |decoder, directive, draft| {
+        decoder.surplus(directive, 1);
+        draft.old_unicast_checksum = match directive.arguments.first() {
+            Some(word) if word.is("never") || word.is("false") => false,
+            Some(word) if !word.is("true") => return decoder.bad(word, "`never` or nothing"),
+            Some(_) | None => true,
+        };
+    }),
+    acts("kernel_rx_buf_size", "BYTES", |decoder, directive, draft| {
+        draft.receive_buffer = decoder.number(directive, 1..=MOST_BUFFER);
+    }),
 ];
 
 const ADDRESSES: &[Keyword<Draft>] = &[
@@ -322,11 +342,17 @@ const RULES: &[Keyword<Draft>] = &[
     acts("garp_lower_prio_repeat", "TIMES", |decoder, directive, draft| {
         draft.announce.lower_prio_repeat = decoder.bursts(directive, 0);
     }),
-    not_yet("garp_extra_if", "[all] SECONDS", NO_VMAC),
-    not_yet("vmac_garp_intvl", "[all] SECONDS", NO_VMAC),
-    not_yet("timer_expired_backup", "[1..254]", "a router that was late goes by its own timers"),
-    not_yet("thread_timer_expired", "[1..254]", "a router that was late goes by its own timers"),
-    not_yet("owner_ignore_adverts", "[BOOL]", "an owner hears advertisements"),
+    acts("garp_extra_if", "[all] SECONDS", |decoder, directive, draft| {
+        draft.announce.extra = decoder.extra_interfaces(directive);
+    }),
+    acts("vmac_garp_intvl", "[all] SECONDS", |decoder, directive, draft| {
+        draft.announce.extra = decoder.extra_interfaces(directive);
+    }),
+    acts("timer_expired_backup", "[1..254]", timer_expired),
+    acts("thread_timer_expired", "[1..254]", timer_expired),
+    acts("owner_ignore_adverts", "[BOOL]", |decoder, directive, draft| {
+        draft.owner_ignores = decoder.switch(directive);
+    }),
     acts("notify_priority_changes", "[BOOL]", |decoder, directive, draft| {
         draft.notify_priority_changes = decoder.switch(directive);
     }),
@@ -354,6 +380,19 @@ const TRACKING: &[Keyword<Draft>] = &[
         draft.smtp_alert = decoder.switch(directive);
     }),
 ];
+
+/// `timer_expired_backup [PRIORITY]`: the highest one that a late Master yields to.
+fn timer_expired(decoder: &mut Decoder<'_>, directive: &Directive, draft: &mut Draft) {
+    decoder.surplus(directive, 1);
+    let word = directive.arguments.first();
+    let most = match word {
+        Some(word) if word.is("true") => Some(254),
+        Some(word) if word.is("false") => return,
+        Some(word) => decoder.number_in(word, 1..=254),
+        None => Some(254),
+    };
+    draft.yields_after_stall = most.map(|value| At { value, span: directive.head() });
+}
 
 const TTLS: &[OptionWord<UnicastPeer>] = &[
     value("min_ttl", |decoder, word, peer| {

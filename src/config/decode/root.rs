@@ -11,11 +11,13 @@ use super::script::Named;
 use super::tracked::{Object, Objects};
 use super::{
     At, Decoder, Keyword, Keywords, acts, addresses, global, instance, many, no_effect, not_yet,
-    route, rule, sync_group,
+    route, rule, sync_group, track_group,
 };
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
-use crate::config::model::{Config, InterfaceDelay, TrackFile, TrackProcess, VirtualServer};
+use crate::config::model::{
+    Config, GarpGroup, InterfaceDelay, TrackFile, TrackProcess, VirtualServer,
+};
 use crate::config::packed::Packed;
 use crate::config::source::Span;
 use crate::config::suggest;
@@ -32,6 +34,8 @@ pub(super) struct Draft {
     files: Vec<Object<TrackFile>>,
     interface_delays: Vec<InterfaceDelay>,
     static_addresses: Vec<addresses::Draft>,
+    track_groups: Vec<track_group::Draft>,
+    garp_groups: Vec<GarpGroup>,
     static_routes: Vec<route::Draft>,
     static_rules: Vec<rule::Draft>,
     processes: Vec<Object<TrackProcess>>,
@@ -118,7 +122,10 @@ impl Keywords for Draft {
         many("static_rules", "{ RULE ... }", |decoder, directive, draft| {
             draft.static_rules.extend(decoder.rule_lines(directive));
         }),
-        not_yet("track_group", "NAME { ... }", "there are no static addresses to watch"),
+        many("track_group", "NAME { group { INSTANCE ... } }", |decoder, directive, draft| {
+            let group = decoder.track_group(directive);
+            draft.track_groups.extend(group);
+        }),
         not_yet("SSL", "{ ... }", "SSL_GET presents no certificate"),
         many("vrrp_track_process", "NAME { ... }", |decoder, directive, draft| {
             let process = decoder.vrrp_track_process(directive);
@@ -133,7 +140,10 @@ impl Keywords for Draft {
             let file = decoder.track_file(directive);
             draft.files.extend(file);
         }),
-        not_yet("garp_group", "{ ... }", "vrrp_garp_interval holds for each interface"),
+        many("garp_group", "{ ... }", |decoder, directive, draft| {
+            let group = decoder.garp_group(directive);
+            draft.garp_groups.extend(group);
+        }),
         acts("heartbeat", "{ ... }", |decoder, directive, draft| {
             draft.heartbeat = decoder.heartbeat(directive);
         }),
@@ -196,6 +206,8 @@ impl Decoder<'_> {
             files,
             interface_delays,
             static_addresses,
+            track_groups,
+            garp_groups,
             static_routes,
             static_rules,
             processes,
@@ -241,7 +253,9 @@ impl Decoder<'_> {
             self.report(Diagnostic::error("unresolved", span, message).help(help));
         }
         self.one_service_each(&virtual_servers);
+        self.closed_services(&finished, &virtual_servers);
         let default_interface = global.default_interface.or_else(|| "eth0".parse().ok());
+        self.tie_groups(&track_groups, &static_addresses, default_interface, &mut finished);
         let static_addresses = static_addresses.into_iter();
         let static_addresses =
             static_addresses.filter_map(|it| Some(it.finish(default_interface?))).collect();
@@ -253,6 +267,7 @@ impl Decoder<'_> {
         let static_rules = static_rules.filter_map(|it| self.finish_rule(it, Family::V4)).collect();
         let config = Config {
             static_addresses,
+            garp_groups,
             static_routes,
             static_rules,
             global,

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use super::{
     Decoder, agent, bfd, checker, dns, dr, file, global, grpc, heartbeat, http, idle, instance,
-    lvs_sysctl, operating, ping, real_server, root, script, smtp, sync_group, tls, track_process,
+    lvs_sysctl, operating, ping, real_server, root, script, smtp, sync_group, tls, track_group, track_process,
     udp, virtual_server,
 };
 use crate::config::tree::Directive;
@@ -148,5 +148,7 @@ pub(in crate::config) fn all_rows() -> Vec<Row> {
     rows::<dr::DrDraft>(&mut all);
     rows::<file::Draft>(&mut all);
     rows::<file::FileDraft>(&mut all);
+    rows::<track_group::Draft>(&mut all);
+    rows::<crate::config::model::GarpGroup>(&mut all);
     all
 }

@@ -83,17 +83,6 @@ impl Decoder<'_> {
         let Some((Authentication { kind, password }, keyword)) = &draft.authentication else {
             return Secret::None;
         };
-        if let Some(At { value: Kind::Header, span }) = kind {
-            self.report(
-                Diagnostic::error(
-                    "not-yet",
-                    *span,
-                    "`auth_type AH` is not supported by this version",
-                )
-                .help("PASS, or none: AH protects against nobody who can hear the network"),
-            );
-            return Secret::None;
-        }
         match (kind, password) {
             _ if version == Version::V3 => {
                 let message = "version 3 has no authentication: it is left out";
@@ -110,7 +99,7 @@ impl Decoder<'_> {
                 self.against_strict(*keyword, "strict mode has no authentication: it is left out");
                 Secret::None
             }
-            (Some(_), Some(At { value, span })) => {
+            (Some(kind), Some(At { value, span })) => {
                 if value.len() > PASSWORD {
                     let message = format!("only the first {PASSWORD} bytes of the password count");
                     let help = "cut it to them, so that nobody relies on the rest";
@@ -118,14 +107,17 @@ impl Decoder<'_> {
                 }
                 let mut bytes = [0; PASSWORD];
                 bytes.iter_mut().zip(value.bytes()).for_each(|(to, from)| *to = from);
-                Secret::Pass(bytes)
+                match kind.value {
+                    Kind::Pass => Secret::Pass(bytes),
+                    Kind::Header => Secret::Header(bytes),
+                }
             }
             (Some(kind), None) => {
                 self.report(
                     Diagnostic::warning(
                         "missing-keyword",
                         kind.span,
-                        "`auth_type PASS` without `auth_pass`: no authentication",
+                        "`auth_type` without `auth_pass`: no authentication",
                     )
                     .help("add: auth_pass secret"),
                 );

@@ -32,7 +32,7 @@ type Row = (&'static str, &'static str, &'static str, &'static str, &'static str
 const VALUES: &[Row] = &[
     ("*", "advert_int", "s", "0.01..255", "1"),
     ("authentication", "auth_pass", "", "1 to 8 bytes", "none"),
-    ("authentication", "auth_type", "", "PASS", "none"),
+    ("authentication", "auth_type", "", "PASS, AH", "none"),
     ("*", "vrrp_version version", "", "2, 3", "2, for IPv6 3"),
     ("vrrp_instance", "version", "", "2, 3", "vrrp_version; for IPv6 3"),
     ("vrrp_instance", "virtual_router_id", "", "1..255", "required"),

@@ -23,6 +23,8 @@ pub struct VirtualAddress {
     pub nodad: bool,
     /// `noprefixroute`: the kernel adds no route for the prefix.
     pub noprefixroute: bool,
+    /// `peer`, `preferred_lft`, `home`, `mngtmpaddr`, `autojoin`.
+    pub options: vrrp::AddressOptions,
     /// `no_track`: its loss is not a fault.
     pub no_track: bool,
 }

@@ -19,6 +19,10 @@ pub struct Announce {
     pub lower_prio_delay: Duration,
     /// `garp_lower_prio_repeat`.
     pub lower_prio_repeat: u32,
+    /// `garp_extra_if`: period of announcements where advertisements do not leave; zero means never.
+    pub extra: Duration,
+    /// `garp_extra_if all`: for every address there, not one for each interface.
+    pub extra_all: bool,
 }
 
 impl Default for Announce {
@@ -30,6 +34,19 @@ impl Default for Announce {
             refresh_repeat: 1,
             lower_prio_delay: Duration::from_secs(5),
             lower_prio_repeat: 5,
+            extra: Duration::ZERO,
+            extra_all: false,
         }
     }
+}
+
+/// `garp_group`: interfaces that share the pause between announcements.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GarpGroup {
+    /// `interface`, `interfaces`.
+    pub interfaces: Vec<vrrp::IfName>,
+    /// `garp_interval`: after each gratuitous ARP packet; `None` shares nothing.
+    pub arp: Option<Duration>,
+    /// `gna_interval`: after each unsolicited neighbour advertisement.
+    pub neighbour: Option<Duration>,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Announce, Daemon, DriftPolicy, Fifo, FlushOnStop, LogFormat, LvsTimeouts, ScriptUser,
+    Announce, Daemon, DriftPolicy, Fifo, Firewall, FlushOnStop, LogFormat, LvsTimeouts, ScriptUser,
     SmtpServer, SyncDaemon, Web,
 };
 use crate::ops::told::spec::{Login, Security, WebhookSpec};
@@ -83,6 +83,14 @@ pub struct Global {
     pub vrrp_higher_prio_send_advert: bool,
     /// `vrrp_startup_delay`, 0.
     pub vrrp_startup_delay: Duration,
+    /// `vrrp_delay_after_boot`, 0: since the kernel's start.
+    pub vrrp_delay_after_boot: Duration,
+    /// `vrrp_owner_ignore_adverts`.
+    pub vrrp_owner_ignore_adverts: bool,
+    /// `disable_local_igmp`: the kernel reports no group of 224.0.0.0/24.
+    pub disable_local_igmp: bool,
+    /// `log_unknown_vrids`.
+    pub log_unknown_vrids: bool,
     /// `vrrp_hand_over` (evenkeel's own), on: a router that stops keeps its addresses until the next one announced them.
     pub vrrp_hand_over: bool,
     /// `vrrp_watch_holders` (evenkeel's own), on: ask the network who has our addresses.
@@ -91,6 +99,8 @@ pub struct Global {
     pub vrrp_rt_priority: Option<u8>,
     /// `dynamic_interfaces`: an interface may be missing at the start.
     pub dynamic_interfaces: bool,
+    /// `nftables`, `vrrp_iptables` and their like.
+    pub firewall: Firewall,
     /// `vmac_prefix`, `vrrp`: how names of virtual interfaces begin.
     pub vmac_prefix: String,
     /// `default_interface`, `eth0` unless given: where static addresses go that name none.
@@ -171,10 +181,15 @@ impl Default for Global {
             vrrp_lower_prio_no_advert: false,
             vrrp_higher_prio_send_advert: false,
             vrrp_startup_delay: Duration::ZERO,
+            vrrp_delay_after_boot: Duration::ZERO,
+            vrrp_owner_ignore_adverts: false,
+            disable_local_igmp: false,
+            log_unknown_vrids: false,
             vrrp_hand_over: true,
             vrrp_watch_holders: true,
             vrrp_rt_priority: None,
             dynamic_interfaces: false,
+            firewall: Firewall::default(),
             vmac_prefix: "vrrp".to_owned(),
             default_interface: None,
             lvs_timeouts: None,

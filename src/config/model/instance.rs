@@ -80,6 +80,16 @@ pub struct VrrpInstance {
     pub also_version_2: bool,
     /// `hand_over`, else `vrrp_hand_over`.
     pub hand_over: bool,
+    /// `owner_ignore_adverts`, else the global one: as owner it hears nobody.
+    pub owner_ignores: bool,
+    /// `timer_expired_backup`, with `nopreempt` only.
+    pub yields_after_stall: Option<u8>,
+    /// `unicast_fault_no_peer` without a peer: it never serves.
+    pub without_peers: bool,
+    /// `old_unicast_checksum`.
+    pub old_unicast_checksum: bool,
+    /// `kernel_rx_buf_size`, bytes; `None`: the kernel's.
+    pub receive_buffer: Option<u32>,
     /// `garp_*`, else the global ones.
     pub announce: Announce,
     /// `track_interface`.
@@ -116,6 +126,8 @@ pub enum Authentication {
     None,
     /// `auth_type PASS`: eight bytes, zero padded (RFC 2338 5.3.6).
     Pass([u8; 8]),
+    /// `auth_type AH`: likewise, the key of an authentication header (RFC 2338 5.3.6.3).
+    Header([u8; 8]),
 }
 
 impl std::fmt::Debug for Authentication {
@@ -123,6 +135,7 @@ impl std::fmt::Debug for Authentication {
         match self {
             Self::None => f.write_str("None"),
             Self::Pass(_) => f.write_str("Pass(********)"),
+            Self::Header(_) => f.write_str("Header(********)"),
         }
     }
 }

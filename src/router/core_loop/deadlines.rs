@@ -76,6 +76,9 @@ impl CoreLoop {
             for spot in self.sockets.spots() {
                 self.read_packets(spot, TURNS_OF_A_FULL_SOCKET);
             }
+            for interface in self.sockets.sealed_spots() {
+                self.read_sealed(interface, TURNS_OF_A_FULL_SOCKET);
+            }
             self.settle();
         }
         let now = self.clock.now();

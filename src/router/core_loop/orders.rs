@@ -63,11 +63,12 @@ impl CoreLoop {
         }
     }
 
-    pub(super) fn configure(&mut self, Configuration { spec, start }: Configuration) {
+    pub(super) fn configure(&mut self, Configuration { spec, seconds, start }: Configuration) {
         let replaces = start.as_ref().is_some_and(|start| start.is_replacement);
         let outcome = if replaces { Ok(()) } else { self.check(&spec) };
         if outcome.is_ok() {
             self.take_over(spec, start);
+            self.routers.begin_numbers(seconds);
         }
         self.end.report(Report::Configured(outcome));
     }
@@ -104,10 +105,13 @@ impl CoreLoop {
         let Start { resume, left, scripts, resigned, unprepared, paths, settings, .. } =
             start.unwrap_or_default();
         self.stop_within = spec.stop_within;
+        self.garp_groups.clone_from(&spec.garp_groups);
+        self.sockets.hears_all = spec.log_unknown_vrids;
         self.raise.set(spec.process.auto);
         self.damping.configure(&spec.interface_delays);
-        if !self.configured && !spec.startup_delay.is_zero() && resume.is_empty() {
-            self.quiet_until = Some(now + spec.startup_delay);
+        let quiet = spec.startup_delay.max(spec.delay_after_boot.saturating_sub(since_boot()));
+        if !self.configured && !quiet.is_zero() && resume.is_empty() {
+            self.quiet_until = Some(now + quiet);
         }
         for (name, condition) in scripts {
             self.found.insert((TrackerKind::Script, name), Finding::Is(condition));
@@ -117,9 +121,9 @@ impl CoreLoop {
         self.holdings.adopt(left, &self.links);
         self.paths.adopt(paths);
         self.settings.adopt(settings);
+        self.apply_settings(&kernel_setting::needed(&spec));
         self.holdings.stand(spec.static_addresses);
         self.paths.stand(Path::all(&spec.static_routes, &spec.static_rules));
-        self.apply_settings(&kernel_setting::needed(spec.routers.iter()));
         // Those that are removed hand over first; they are forgotten when the core has done so.
         self.works.extend(spec.routers.iter().map(|work| (work.router.id, work.clone())));
         self.apply_virtual_links();
@@ -233,4 +237,10 @@ impl CoreLoop {
             self.settle();
         }
     }
+}
+
+/// How long this kernel has been running, suspended or not.
+fn since_boot() -> Duration {
+    let passed = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
+    passed.map_or(Duration::MAX, Duration::from)
 }

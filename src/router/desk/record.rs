@@ -208,6 +208,11 @@ fn now_ms() -> u64 {
     u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Seconds since the epoch.
+pub(super) fn seconds() -> u32 {
+    u32::try_from(now_ms() / 1000).unwrap_or(u32::MAX)
+}
+
 fn list(places: &[Place]) -> String {
     let text = |place: &Place| {
         format!("{}/{} dev {}", place.address, place.prefix_length, place.interface)

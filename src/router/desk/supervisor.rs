@@ -28,14 +28,14 @@ impl Desk<'_> {
         }
     }
 
-    pub(super) fn handle_message(&mut self, incoming: Incoming) {
+    pub(super) async fn handle_message(&mut self, incoming: Incoming) {
         match incoming.message {
             Message::Ping(number) => self.order(Order::Ping(number)),
             Message::Configure(_) => {
                 let specs = incoming.descriptor.map(|file| spec_file::read(&file, Role::Vrrp));
                 match specs {
-                    Some(Ok(Some(spec))) => self.configure(spec, None),
-                    Some(Ok(None)) => self.configure(RouterWorkerSpec::default(), None),
+                    Some(Ok(Some(spec))) => self.configure(spec, None).await,
+                    Some(Ok(None)) => self.configure(RouterWorkerSpec::default(), None).await,
                     Some(Err(cause)) => self.refuse(format!("cannot read the specs: {cause}")),
                     None => self.refuse("no specs came along".to_owned()),
                 }
@@ -84,7 +84,7 @@ impl Desk<'_> {
         }
     }
 
-    pub(super) fn configure(&mut self, spec: RouterWorkerSpec, start: Option<Start>) {
+    pub(super) async fn configure(&mut self, spec: RouterWorkerSpec, start: Option<Start>) {
         let resumed = start.as_ref().map(|start| start.scripts.clone()).unwrap_or_default();
         for work in &spec.routers {
             let (name, notify) = (work.router.name.clone(), work.notify.clone());
@@ -105,12 +105,17 @@ impl Desk<'_> {
         self.pending = Some(spec.clone());
         self.start_scripts(&spec.scripts, &resumed);
         self.watch(&spec);
+        self.barrier.apply(&spec.firewall).await;
         let sessions = spec.clone();
         // The core's thread is there already: what belongs to threads reaches it too.
         spec.process.apply(&self.process);
         self.process = spec.process.clone();
         self.fifos.adjust(&spec.fifos);
-        self.order(Order::Configure(Box::new(Configuration { spec, start })));
+        self.order(Order::Configure(Box::new(Configuration {
+            spec,
+            seconds: super::record::seconds(),
+            start,
+        })));
         self.configure_bfd(&sessions);
         self.configure_watch(&sessions);
     }

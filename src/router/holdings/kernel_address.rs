@@ -1,5 +1,8 @@
 //! A virtual address as the kernel is asked for it.
 
+use std::net::IpAddr;
+
+use vrrp::AddressOptions;
 use vrrp::io::VirtualAddress;
 
 use super::{AddressSpec, Place};
@@ -14,6 +17,7 @@ pub(super) fn full(spec: &AddressSpec, interface: u32) -> VirtualAddress {
         scope,
         label,
         without_prefix_route,
+        options,
         untracked: _,
     } = spec;
     VirtualAddress {
@@ -27,11 +31,12 @@ pub(super) fn full(spec: &AddressSpec, interface: u32) -> VirtualAddress {
         without_prefix_route: *without_prefix_route,
         // As keepalived does: a host address must not become a source address, a network's may.
         deprecated: *prefix_length == 128,
+        options: *options,
     }
 }
 
-/// Enough of an address to remove it.
-pub(super) fn plain(place: &Place, interface: u32) -> VirtualAddress {
+/// Enough of an address to remove it: the kernel asks for the other end too, where it has one.
+pub(super) fn plain(place: &Place, interface: u32, peer: Option<IpAddr>) -> VirtualAddress {
     VirtualAddress {
         interface,
         address: place.address,
@@ -42,5 +47,6 @@ pub(super) fn plain(place: &Place, interface: u32) -> VirtualAddress {
         without_dad: false,
         without_prefix_route: false,
         deprecated: false,
+        options: AddressOptions { peer, ..AddressOptions::default() },
     }
 }

@@ -19,6 +19,7 @@ fn vip(address: &str) -> AddressSpec {
         scope: 0,
         label: None,
         without_prefix_route: false,
+        options: AddressOptions::default(),
         untracked: false,
     }
 }
@@ -30,6 +31,7 @@ fn eth0(addresses: &[(&str, u8)]) -> Link {
         prefix_length: 24,
         protocol: *protocol,
         tentative: false,
+        peer: None,
     };
     Link {
         index: 2,

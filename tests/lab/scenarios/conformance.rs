@@ -94,6 +94,9 @@ const FORMS: &[(u8, &str, &str)] = &[
         "version 3\nadvert_int 0.2\nunicast_src_ip fd00::1\nunicast_peer {\n    fd00::2\n}",
         "fe80::8/64\n    fd00::108/64",
     ),
+    (9, "version 3\nadvert_int 0.2\nuse_vmac", "10.0.0.109/24"),
+    (10, "version 3\nadvert_int 0.2\nuse_vmac", "fe80::10/64\n    fd00::110/64"),
+    (11, "version 2\nauthentication {\nauth_type AH\nauth_pass k@l4ve\n}", "10.0.0.111/24"),
 ];
 /// The one whose checksum leaves the pseudo-header out.
 const PLAIN: u8 = 4;
@@ -108,7 +111,7 @@ fn config() -> String {
     FORMS.iter().map(one).collect()
 }
 
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 15] = [
     "vrrp.virt_rtr_id",
     "vrrp.version",
     "vrrp.type",
@@ -123,6 +126,7 @@ const FIELDS: [&str; 14] = [
     "ipv6.dst",
     "eth.dst",
     "_ws.expert.message",
+    "eth.src",
 ];
 
 fn no_fault(keeper: &Arc<Keeper>) {
@@ -139,10 +143,10 @@ fn no_fault(keeper: &Arc<Keeper>) {
     });
     let daemon = Daemon::start(Evenkeel, d1, &config());
     wait_for(Duration::from_secs(15), "all addresses", || {
-        (101..=107)
-            .filter(|last| *last != 105)
+        [101, 102, 103, 104, 106, 107, 109, 111]
+            .iter()
             .all(|last| kernel_view::holds(d1, &format!("10.0.0.{last}")))
-            && [105, 108].iter().all(|last| kernel_view::holds(d1, &format!("fd00::{last}")))
+            && [105, 108, 110].iter().all(|last| kernel_view::holds(d1, &format!("fd00::{last}")))
     });
     thread::sleep(Duration::from_millis(2500));
     daemon.stop();
@@ -179,11 +183,30 @@ fn no_fault(keeper: &Arc<Keeper>) {
 }
 
 fn check(packet: &[String], words: &str, is_v6: bool, addresses: usize) {
-    let [_, version, kind, priority, count, status, ttl, hops, src, dst, src6, dst6, mac, expert] =
-        packet
+    let [
+        vrid,
+        version,
+        kind,
+        priority,
+        count,
+        status,
+        ttl,
+        hops,
+        src,
+        dst,
+        src6,
+        dst6,
+        mac,
+        expert,
+        mac_from,
+    ] = packet
     else {
         panic!("{packet:?}")
     };
+    // RFC 9568 section 7.2: frames of a virtual router with a MAC address of its own carry that.
+    let number: u8 = vrid.parse().unwrap();
+    let virtual_mac = format!("00:00:5e:00:0{}:{number:02x}", if is_v6 { 2 } else { 1 });
+    assert_eq!(*mac_from == virtual_mac, words.contains("use_vmac"), "{packet:?}");
     assert_eq!(expert, "", "the dissector objects: {packet:?}");
     let wanted = if words.contains("version 2") { "2" } else { "3" };
     assert_eq!((version.as_str(), kind.as_str()), (wanted, "1"), "{packet:?}");

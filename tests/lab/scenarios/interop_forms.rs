@@ -29,6 +29,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 /// Number, words of the instance on the first and second director, its addresses, the one to look for.
 type Form = (u8, [&'static str; 2], &'static str, &'static str);
 
+const SEALED: &str = "version 2\nauthentication {\n    auth_type AH\n    auth_pass s3cret\n}";
+
 const FORMS: &[Form] = &[
     (1, ["version 2"; 2], "10.0.0.101", "10.0.0.101"),
     (
@@ -60,6 +62,18 @@ const FORMS: &[Form] = &[
         ],
         "fe80::106/64\n    fd00::106",
         "fd00::106",
+    ),
+    (7, [SEALED; 2], "10.0.0.107", "10.0.0.107"),
+    (
+        8,
+        [
+            "version 2\nauthentication {\n    auth_type AH\n    auth_pass s3cret\n}\n\
+             unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}",
+            "version 2\nauthentication {\n    auth_type AH\n    auth_pass s3cret\n}\n\
+             unicast_src_ip 10.0.0.2\nunicast_peer {\n    10.0.0.1\n}",
+        ],
+        "10.0.0.108",
+        "10.0.0.108",
     ),
 ];
 

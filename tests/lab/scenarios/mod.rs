@@ -1,5 +1,6 @@
 //! The tests, a file per theme. Each scenario is a promise; its name says which.
 
+mod address_options;
 mod bfd;
 mod burden;
 mod checks;
@@ -10,6 +11,7 @@ mod drill;
 mod dynamic;
 mod events;
 mod failover;
+mod firewall;
 mod ill;
 mod interop;
 mod interop_forms;
@@ -55,11 +57,13 @@ pub(crate) fn all() -> Vec<Scenario> {
         table::SCENARIOS,
         pool::SCENARIOS,
         paths::SCENARIOS,
+        address_options::SCENARIOS,
         steps::SCENARIOS,
         refusal::SCENARIOS,
         sample::SCENARIOS,
         interop::SCENARIOS,
         failover::SCENARIOS,
+        firewall::SCENARIOS,
         resilience::SCENARIOS,
         process::SCENARIOS,
         reload::SCENARIOS,

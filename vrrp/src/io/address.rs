@@ -12,6 +12,8 @@ use netlink_packet_route::address::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
+use crate::address_options::AddressOptions;
+
 use super::error::Error;
 use super::netlink::{Request, Requests};
 
@@ -43,6 +45,8 @@ pub struct VirtualAddress {
     pub without_prefix_route: bool,
     /// IPv6: preferred lifetime zero, so that the kernel never chooses it as a source address (RFC 6724 rule 3).
     pub deprecated: bool,
+    /// Everything else.
+    pub options: AddressOptions,
 }
 
 /// An address found on an interface.
@@ -58,6 +62,8 @@ pub struct PresentAddress {
     pub protocol: u8,
     /// IPv6: duplicate address detection has not ended, or has failed: it cannot be used as a source.
     pub tentative: bool,
+    /// The other end of a point-to-point link.
+    pub peer: Option<IpAddr>,
 }
 
 /// How one request ended that did not fail.
@@ -110,6 +116,7 @@ impl Requests {
             without_dad: false,
             without_prefix_route: false,
             deprecated: false,
+            options: AddressOptions::default(),
         };
         for answer in self.remove_addresses(&[nowhere])? {
             let denied = |cause: &io::Error| cause.kind() == io::ErrorKind::PermissionDenied;
@@ -159,6 +166,7 @@ impl PresentAddress {
             prefix_length: message.header.prefix_len,
             protocol,
             tentative: flags & unusable != 0 && flags & optimistic == 0,
+            peer: address.filter(|address| local.is_some_and(|local| local != *address)),
         })
     }
 }
@@ -194,6 +202,7 @@ fn message(address: &VirtualAddress) -> AddressMessage {
         without_dad,
         without_prefix_route,
         deprecated,
+        options,
     } = address;
     let mut message = AddressMessage::default();
     message.header.family = match ip {
@@ -211,9 +220,19 @@ fn message(address: &VirtualAddress) -> AddressMessage {
     if *without_prefix_route {
         flags |= AddressFlags::Noprefixroute;
     }
+    if options.home && ip.is_ipv6() {
+        flags |= AddressFlags::Homeaddress;
+    }
+    if options.makes_temporary && ip.is_ipv6() {
+        flags |= AddressFlags::Managetempaddr;
+    }
+    if options.joins {
+        flags |= AddressFlags::Mcautojoin;
+    }
     let attributes = &mut message.attributes;
     attributes.push(AddressAttribute::Local(*ip));
-    attributes.push(AddressAttribute::Address(*ip));
+    // With an other end, this is its address and the prefix is around it.
+    attributes.push(AddressAttribute::Address(options.peer.unwrap_or(*ip)));
     attributes.push(AddressAttribute::Protocol(AddressProtocol::from(VRRP_PROTOCOL)));
     if !flags.is_empty() {
         attributes.push(AddressAttribute::Flags(flags));
@@ -221,9 +240,11 @@ fn message(address: &VirtualAddress) -> AddressMessage {
     if ip.is_ipv4() {
         attributes.extend(broadcast.map(AddressAttribute::Broadcast));
         attributes.extend(label.clone().map(AddressAttribute::Label));
-    } else if *deprecated {
+    }
+    let usual = (*deprecated && ip.is_ipv6()).then_some(0);
+    if let Some(preferred) = options.preferred.or(usual) {
         let mut lifetimes = CacheInfo::default();
-        lifetimes.ifa_preferred = 0;
+        lifetimes.ifa_preferred = preferred;
         lifetimes.ifa_valid = FOREVER;
         attributes.push(AddressAttribute::CacheInfo(lifetimes));
     }
@@ -245,6 +266,7 @@ mod tests {
             without_dad: true,
             without_prefix_route: false,
             deprecated: true,
+            options: AddressOptions::default(),
         }
     }
 
@@ -264,6 +286,30 @@ mod tests {
         );
         let read = PresentAddress::from_message(&message).unwrap();
         assert_eq!((read.protocol, read.tentative), (VRRP_PROTOCOL, false));
+    }
+
+    #[test]
+    fn options_are_asked_for_and_the_other_end_is_read_back() {
+        let mut address = vip("10.0.0.100");
+        let peer: IpAddr = "10.0.0.7".parse().unwrap();
+        address.options = AddressOptions {
+            peer: Some(peer),
+            preferred: Some(60),
+            joins: true,
+            home: true,
+            ..AddressOptions::default()
+        };
+        let asked = message(&address);
+        assert_eq!(PresentAddress::from_message(&asked).unwrap().peer, Some(peer));
+        // `home` is IPv6's.
+        assert!(asked.attributes.contains(&AddressAttribute::Flags(AddressFlags::Mcautojoin)));
+        let preferred = |attribute: &AddressAttribute| {
+            matches!(attribute, AddressAttribute::CacheInfo(info)
+                if info.ifa_preferred == 60 && info.ifa_valid == FOREVER)
+        };
+        assert!(asked.attributes.iter().any(preferred), "{asked:?}");
+        let plain = message(&vip("10.0.0.100"));
+        assert_eq!(PresentAddress::from_message(&plain).unwrap().peer, None);
     }
 
     #[test]

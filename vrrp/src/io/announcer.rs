@@ -4,7 +4,7 @@
 //! Frames go out whole, neighbour advertisements too: a raw ICMPv6 socket could not send from an address that
 //! the kernel has not finished adding.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -31,8 +31,30 @@ pub struct Announcer {
     queues: BTreeMap<u32, Queue<Frame>>,
     outbox: Outbox,
     rest_until: Option<Instant>,
+    /// Interfaces that share a pause, and until when each of these pauses lasts.
+    shared: Vec<(SharedPause, Option<Instant>)>,
     sent: u64,
     failed: u64,
+}
+
+/// Interfaces that announce one after the other (keepalived's `garp_group`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedPause {
+    /// Indices of the interfaces.
+    pub interfaces: BTreeSet<u32>,
+    /// After each gratuitous ARP packet of any of them.
+    pub arp: Duration,
+    /// After each neighbour advertisement.
+    pub neighbour: Duration,
+}
+
+impl SharedPause {
+    fn after(&self, frame: &Frame) -> Duration {
+        match frame {
+            Frame::Arp(_) => self.arp,
+            Frame::Advertisement(_) => self.neighbour,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -53,7 +75,8 @@ impl Announcer {
         ))?;
         let outbox = Outbox::new(FRAMES_PER_TURN);
         let (queues, rest_until) = (BTreeMap::new(), None);
-        Ok(Self { socket, queues, outbox, rest_until, sent: 0, failed: 0 })
+        let shared = Vec::new();
+        Ok(Self { socket, queues, outbox, rest_until, shared, sent: 0, failed: 0 })
     }
 
     /// Queues `repeat` rounds of one packet per address on `link`, `pause` apart. Nothing on links that have no
@@ -73,6 +96,13 @@ impl Announcer {
         }
     }
 
+    /// From now on these interfaces share a pause each; an interface is in the first that names it.
+    pub fn share(&mut self, pauses: Vec<SharedPause>) {
+        if self.shared.iter().map(|(pause, _)| pause).ne(&pauses) {
+            self.shared = pauses.into_iter().map(|pause| (pause, None)).collect();
+        }
+    }
+
     /// Forgets what waits for `address` on the interface: another router has it now.
     pub fn forget(&mut self, interface: u32, address: IpAddr) {
         if let Some(queue) = self.queues.get_mut(&interface) {
@@ -87,9 +117,16 @@ impl Announcer {
         }
         let mut turn = Vec::new();
         for (interface, queue) in &mut self.queues {
+            let shared = self.shared.iter_mut().find(|(it, _)| it.interfaces.contains(interface));
+            let mut shared = shared.map(|(pause, until)| (&*pause, until));
             while turn.len() < FRAMES_PER_TURN
+                && shared.as_ref().is_none_or(|(_, until)| until.is_none_or(|until| until <= now))
                 && let Some((address, frame, pause)) = queue.pop(now)
             {
+                if let Some((pause, until)) = &mut shared {
+                    let pause = pause.after(&frame);
+                    **until = (!pause.is_zero()).then(|| now + pause);
+                }
                 let to = sys::link::interface_address(*interface, frame.ether_type());
                 self.outbox.push(frame.bytes(), to);
                 turn.push((*interface, address, frame, pause));
@@ -128,7 +165,12 @@ impl Announcer {
 
     /// When [`Announcer::send_due`] has something to do; a moment in the past means now.
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let due = self.queues.values().filter_map(|queue| queue.poll_timeout(now)).min()?;
+        let due = self.queues.iter().filter_map(|(interface, queue)| {
+            let due = queue.poll_timeout(now)?;
+            let shared = self.shared.iter().find(|(it, _)| it.interfaces.contains(interface));
+            Some(shared.and_then(|(_, until)| *until).map_or(due, |until| until.max(due)))
+        });
+        let due = due.min()?;
         Some(self.rest_until.map_or(due, |until| until.max(due)))
     }
 

@@ -2,6 +2,7 @@
 //! descriptors for one real-time thread; no runtime, no task, no decision.
 //!
 //! - [`socket`]: VRRP packets out and in
+//! - [`sealed_socket`]: those in an authentication header
 //! - [`link`], [`address`] and [`present`]: interfaces, virtual addresses, what stands where, over [`netlink`]
 //! - [`kernel_route`] and [`kernel_rule`]: routes and rules
 //! - [`virtual_link`]: interfaces that carry a virtual router's own MAC address
@@ -19,6 +20,7 @@ pub mod link;
 mod neighbour;
 pub mod netlink;
 pub mod present;
+pub mod sealed_socket;
 pub mod socket;
 pub mod timer;
 pub mod virtual_link;
@@ -26,13 +28,14 @@ mod vrid_filter;
 pub mod watcher;
 
 pub use address::{Applied, PresentAddress, VRRP_PROTOCOL, VirtualAddress};
-pub use announcer::Announcer;
+pub use announcer::{Announcer, SharedPause};
 pub use error::{Error, Severity};
 pub use kernel_route::{IndexOf, PresentRoute, is_route};
 pub use kernel_rule::{PresentRule, is_rule};
 pub use link::{Changes, Link, Links};
 pub use netlink::Requests;
 pub use present::AddressList;
+pub use sealed_socket::SealedSocket;
 pub use socket::{Outgoing, VrrpSocket};
 pub use timer::{Clock, Timer};
 pub use watcher::Watcher;

@@ -105,7 +105,14 @@ mod tests {
 
     fn address(text: &str, prefix_length: u8, protocol: u8) -> PresentAddress {
         let address = text.parse().unwrap();
-        PresentAddress { interface: 2, address, prefix_length, protocol, tentative: false }
+        PresentAddress {
+            interface: 2,
+            address,
+            prefix_length,
+            protocol,
+            tentative: false,
+            peer: None,
+        }
     }
 
     #[test]

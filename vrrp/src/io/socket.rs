@@ -123,6 +123,11 @@ impl VrrpSocket {
         Ok(())
     }
 
+    /// Asks for a receive buffer of so many bytes; the kernel doubles it, up to its own limit (`net.core.rmem_max`).
+    pub fn widen(&self, bytes: u32) -> io::Result<()> {
+        self.socket.set_recv_buffer_size(usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
     /// The interface, by the index that it had when the socket was opened.
     pub fn interface(&self) -> u32 {
         self.interface

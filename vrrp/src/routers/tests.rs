@@ -1,11 +1,13 @@
 //! A set of routers driven by hand, and what it asks for as lines of text.
 
 mod both_versions;
+mod extensions;
 mod groups;
 mod pausing;
 mod preparing;
 mod reload;
 mod rules;
+mod sealed;
 mod stalls;
 mod table;
 mod walk;

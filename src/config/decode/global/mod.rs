@@ -2,6 +2,7 @@
 
 mod agents;
 mod files;
+mod firewall;
 mod lvs;
 mod sync_daemon;
 mod vrrp;
@@ -75,8 +76,16 @@ impl Draft {
 
 impl Keywords for Draft {
     const BLOCK: &'static str = "global_defs";
-    const TABLES: &'static [&'static [Keyword<Self>]] =
-        &[mail::MAIL, SCRIPTS, vrrp::VRRP, lvs::LVS, process::PROCESS, agents::SNMP, files::FILES];
+    const TABLES: &'static [&'static [Keyword<Self>]] = &[
+        mail::MAIL,
+        SCRIPTS,
+        vrrp::VRRP,
+        firewall::FIREWALL,
+        lvs::LVS,
+        process::PROCESS,
+        agents::SNMP,
+        files::FILES,
+    ];
 }
 
 const SCRIPTS: &[Keyword<Draft>] = &[

@@ -7,7 +7,6 @@ use super::{DAY, Draft};
 use crate::config::decode::{Decoder, Keyword, acts, no_effect, not_yet};
 use crate::config::tree::Directive;
 
-const NO_FIREWALL: &str = "no firewall rules are made";
 pub(super) const VRRP: &[Keyword<Draft>] = &[
     acts("vrrp_version", "2 | 3", |decoder, directive, draft| {
         if let Some(version) = decoder.version(directive) {
@@ -88,20 +87,23 @@ pub(super) const VRRP: &[Keyword<Draft>] = &[
     acts("vrrp_watch_holders", "[BOOL]", |decoder, directive, draft| {
         draft.global.vrrp_watch_holders = decoder.switch(directive).unwrap_or(true);
     }),
-    not_yet("vrrp_delay_after_boot", "SECONDS", "VRRP begins with the start of the daemon"),
-    not_yet("vrrp_garp_extra_if", "[all] SECONDS", "there are no virtual MAC interfaces"),
-    not_yet("vrrp_vmac_garp_intvl", "[all] SECONDS", "there are no virtual MAC interfaces"),
-    not_yet("vrrp_owner_ignore_adverts", "[BOOL]", "an owner hears advertisements"),
+    acts("vrrp_delay_after_boot", "SECONDS", |decoder, directive, draft| {
+        let time = decoder.time(directive, Duration::ZERO..=DAY);
+        draft.global.vrrp_delay_after_boot = time.unwrap_or_default();
+    }),
+    acts("vrrp_garp_extra_if", "[all] SECONDS", |decoder, directive, draft| {
+        draft.announce.extra = decoder.extra_interfaces(directive);
+    }),
+    acts("vrrp_vmac_garp_intvl", "[all] SECONDS", |decoder, directive, draft| {
+        draft.announce.extra = decoder.extra_interfaces(directive);
+    }),
+    acts("vrrp_owner_ignore_adverts", "[BOOL]", |decoder, directive, draft| {
+        draft.global.vrrp_owner_ignore_adverts = decoder.switch(directive).unwrap_or_default();
+    }),
     acts("vrrp_notify_priority_changes", "[BOOL]", |decoder, directive, draft| {
         let on = decoder.switch(directive).unwrap_or_default();
         draft.global.vrrp_notify_priority_changes = on;
     }),
-    not_yet("vrrp_iptables", "[IN [OUT]]", NO_FIREWALL),
-    not_yet("vrrp_ipsets", "[NAME ...]", NO_FIREWALL),
-    not_yet("nftables", "[TABLE]", NO_FIREWALL),
-    not_yet("nftables_priority", "NUMBER", NO_FIREWALL),
-    not_yet("nftables_ifindex", "", NO_FIREWALL),
-    not_yet("nftables_counters", "", NO_FIREWALL),
     acts("vmac_prefix", "NAME", |decoder, directive, draft| {
         let Some(word) = decoder.word(directive) else { return };
         // `6.255` is the longest that follows.
@@ -126,8 +128,12 @@ pub(super) const VRRP: &[Keyword<Draft>] = &[
         let Some(word) = decoder.word(directive) else { return };
         draft.global.default_interface = decoder.interface(word);
     }),
-    not_yet("disable_local_igmp", "", "the kernel announces the multicast group by IGMP"),
-    not_yet("log_unknown_vrids", "", "advertisements of other routers are counted, not logged"),
+    acts("disable_local_igmp", "", |decoder, directive, draft| {
+        draft.global.disable_local_igmp = decoder.flag(directive);
+    }),
+    acts("log_unknown_vrids", "", |decoder, directive, draft| {
+        draft.global.log_unknown_vrids = decoder.flag(directive);
+    }),
     no_effect(
         "vrrp_rx_bufs_policy",
         "MTU | ADVERT | BYTES",

@@ -1,0 +1,91 @@
+//! Addresses that take no packets (`no_accept`, strict mode), by the rules that this kernel can have: it has no nftables
+//! for IP, so that the director falls back to iptables and says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::daemon::{Daemon, Kind};
+use crate::host::{Host, wait_for};
+use crate::keeper::Keeper;
+use crate::kernel_view;
+use crate::runner::Scenario;
+use crate::topology::Plan;
+
+pub(super) const SCENARIOS: &[Scenario] =
+    &[Scenario::together("no_accept_drops_what_is_sent_to_the_addresses", 120, drops)];
+
+const PATIENCE: Duration = Duration::from_secs(40);
+const OPEN: &str = "10.0.0.100";
+const CLOSED: &str = "10.0.0.101";
+const CLOSED_6: &str = "fd00::101";
+
+fn config(words: &str) -> String {
+    let instance = |vrid: u8, words: &str, addresses: &str| {
+        format!(
+            "vrrp_instance v{vrid} {{\ninterface eth0\nvirtual_router_id {vrid}\npriority 150\n\
+             version 3\nadvert_int 0.1\n{words}\nvirtual_ipaddress {{\n{addresses}\n}}\n}}\n"
+        )
+    };
+    instance(51, "", OPEN)
+        + &instance(52, words, CLOSED)
+        + &instance(53, words, &format!("fe80::101/64\n{CLOSED_6}"))
+}
+
+/// Nobody listens on that port: an open address says so, a closed one says nothing.
+fn answers(client: &Host, address: &str) -> bool {
+    let address = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+    let asked = client.try_run(&format!("curl -gsS -m 2 http://{address}:9/"));
+    asked.is_err_and(|error| error.contains("curl: (7)"))
+}
+
+/// Every rule and chain of both families, as the kernel has them.
+fn rules(host: &Host) -> String {
+    host.run("iptables-legacy -S") + &host.run("ip6tables-legacy -S")
+}
+
+fn drops(keeper: &Arc<Keeper>) {
+    let net = Plan::new().directors(1).clients(1).build(keeper);
+    let (director, client) = (net.host("d1"), net.host("c1"));
+    director.run("iptables-legacy -A INPUT -s 192.0.2.1 -j DROP");
+    let empty = rules(director);
+
+    let mut daemon = Daemon::start(Kind::Evenkeel, director, &config("no_accept"));
+    wait_for(PATIENCE, "all addresses", || {
+        [OPEN, CLOSED, CLOSED_6].iter().all(|address| kernel_view::holds(director, address))
+    });
+    // The rules were there before any address was.
+    let standing = rules(director);
+    assert!(standing.contains(&format!("-A evenkeel-in -d {CLOSED}/32 -j DROP")), "{standing}");
+    assert!(standing.contains("-A evenkeel-in -d fe80::101/128 -i eth0 -j DROP"), "{standing}");
+    assert!(standing.contains("192.0.2.1"), "what was there stays: {standing}");
+    wait_for(PATIENCE, "the open address to answer", || answers(client, OPEN));
+    assert!(!answers(client, CLOSED), "closed");
+    assert!(!answers(client, CLOSED_6), "closed");
+    // It is found by its neighbours all the same.
+    wait_for(PATIENCE, "neighbour discovery of the closed address", || {
+        answers(client, CLOSED_6);
+        let neighbour = client.run(&format!("ip -6 neigh show {CLOSED_6}"));
+        neighbour.contains("lladdr")
+    });
+    let status = daemon.command("status --json").expect("status");
+    assert!(status.contains("\"by\":\"iptables-legacy\""), "{status}");
+
+    // Whatever its router's state: nothing is to be done at a takeover.
+    director.run("ip link set eth0 down");
+    assert_eq!(rules(director), standing);
+    director.run("ip link set eth0 up");
+
+    daemon.kill_all();
+    assert_eq!(rules(director), standing, "outlives a crash with the addresses");
+    daemon.start_again();
+    wait_for(PATIENCE, "all addresses again", || kernel_view::holds(director, CLOSED_6));
+    assert_eq!(rules(director), standing, "and is taken over as it is");
+
+    daemon.reload(&config("accept"));
+    wait_for(PATIENCE, "the rules to go", || rules(director) == empty);
+    wait_for(PATIENCE, "the address to answer", || answers(client, CLOSED));
+    daemon.reload(&config("no_accept"));
+    wait_for(PATIENCE, "the rules again", || rules(director) == standing);
+    daemon.stop();
+    assert_eq!(rules(director), empty, "gone after a stop");
+}
