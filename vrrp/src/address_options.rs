@@ -12,6 +12,8 @@ pub struct AddressOptions {
     /// `preferred_lft`, seconds: after them it is no source address any more; `None` leaves what is usual, which is for
     /// ever, and not at all for a host address of IPv6.
     pub preferred: Option<u32>,
+    /// `-nodad` (IPv6): used only after duplicate address detection (RFC 4862 section 5.4), a second or more.
+    pub detects_duplicates: bool,
     /// `home` (IPv6): the home address of RFC 6275.
     pub home: bool,
     /// `mngtmpaddr` (IPv6): the kernel makes temporary addresses of it (RFC 8981).

@@ -19,11 +19,9 @@ pub struct VirtualAddress {
     pub label: Option<String>,
     /// `scope`, as in rt_scopes: 0 global, 253 link, 254 host.
     pub scope: u8,
-    /// `-nodad` / `nodad`: skip duplicate address detection (IPv6; VIPs of a master do so by default).
-    pub nodad: bool,
     /// `noprefixroute`: the kernel adds no route for the prefix.
     pub noprefixroute: bool,
-    /// `peer`, `preferred_lft`, `home`, `mngtmpaddr`, `autojoin`.
+    /// `peer`, `preferred_lft`, `home`, `mngtmpaddr`, `autojoin`, `-nodad`.
     pub options: vrrp::AddressOptions,
     /// `no_track`: its loss is not a fault.
     pub no_track: bool,

@@ -27,7 +27,7 @@ pub(super) fn full(spec: &AddressSpec, interface: u32) -> VirtualAddress {
         broadcast: *broadcast,
         scope: *scope,
         label: label.clone(),
-        without_dad: true,
+        without_dad: !options.detects_duplicates,
         without_prefix_route: *without_prefix_route,
         // As keepalived does: a host address must not become a source address, a network's may.
         deprecated: *prefix_length == 128,
