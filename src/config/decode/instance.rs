@@ -140,73 +140,72 @@ impl Tracks for Draft {
 
 const NO_VMAC: &str = "the router uses the interface's own MAC address";
 
-const IDENTITY: &[Keyword<Draft>] = &[
-    acts("state", "MASTER | BACKUP", |decoder, directive, draft| {
-        let Some(word) = decoder.word(directive) else { return };
-        const CHOICES: [(&str, InitialState); 2] =
-            [("MASTER", InitialState::Master), ("BACKUP", InitialState::Backup)];
-        let state = decoder.choice(word, &CHOICES);
-        draft.state = state.map(|value| At { value, span: word.span });
-    }),
-    acts("interface", "INTERFACE", |decoder, directive, draft| {
-        let Some(word) = decoder.word(directive) else { return };
-        draft.interface = decoder.interface(word).map(|value| At { value, span: word.span });
-        if word.is("lo") {
-            let message = "no other router is heard on the loopback interface";
-            decoder.report(
-                Diagnostic::warning("loopback", word.span, message).help(
+const IDENTITY: &[Keyword<Draft>] =
+    &[
+        acts("state", "MASTER | BACKUP", |decoder, directive, draft| {
+            let Some(word) = decoder.word(directive) else { return };
+            const CHOICES: [(&str, InitialState); 2] =
+                [("MASTER", InitialState::Master), ("BACKUP", InitialState::Backup)];
+            let state = decoder.choice(word, &CHOICES);
+            draft.state = state.map(|value| At { value, span: word.span });
+        }),
+        acts("interface", "INTERFACE", |decoder, directive, draft| {
+            let Some(word) = decoder.word(directive) else { return };
+            draft.interface = decoder.interface(word).map(|value| At { value, span: word.span });
+            if word.is("lo") {
+                let message = "no other router is heard on the loopback interface";
+                decoder.report(Diagnostic::warning("loopback", word.span, message).help(
                     "keepalived does not run with it: name the interface to the other routers",
-                ),
-            );
-        }
-    }),
-    acts("virtual_router_id", "1..255", |decoder, directive, draft| {
-        let Some(word) = decoder.word(directive) else { return };
-        let id: Option<u8> = decoder.number_in(word, 1..=255);
-        let id = id.and_then(|id| Vrid::try_from(id).ok());
-        draft.vrid = id.map(|value| At { value, span: word.span });
-    }),
-    acts("priority", "1..255", |decoder, directive, draft| {
-        let Some(word) = decoder.word(directive) else { return };
-        let priority = match word.text.parse() {
-            Ok(number @ 1..=255_u8) => Some(number),
-            Ok(_) | Err(_) => decoder.no_priority(word),
-        };
-        let priority = priority.and_then(|priority| Priority::try_from(priority).ok());
-        draft.priority = priority.map(|value| At { value, span: word.span });
-    }),
-    acts("version", "2 | 3", |decoder, directive, draft| {
-        let span = directive.head();
-        draft.version = decoder.version(directive).map(|value| At { value, span });
-    }),
-    acts("advert_int", "SECONDS", |decoder, directive, draft| {
-        let Some(word) = decoder.word(directive) else { return };
-        let time = decoder.time_in(word, SHORTEST..=LONGEST_V2);
-        draft.advert_int = time.map(|value| At { value, span: word.span });
-    }),
-    acts(
-        "authentication",
-        "{ auth_type PASS | AH auth_pass PASSWORD }",
-        |decoder, directive, draft| {
-            let mut authentication = Authentication::default();
-            decoder.block(directive, &mut authentication);
-            draft.authentication = Some((authentication, directive.name.span));
-        },
-    ),
-    acts("use_vmac", "[NAME] [MAC]", |decoder, directive, draft| {
-        draft.vmac = decoder.vmac(directive);
-    }),
-    not_yet("use_vmac_addr", "", NO_VMAC),
-    acts("vmac_xmit_base", "", |decoder, directive, draft| {
-        draft.vmac_xmit_base = decoder.flag(directive);
-    }),
-    not_yet("use_ipvlan", "[NAME] [ADDRESS] [bridge | private | vepa]", NO_VMAC),
-    acts("vrf", "INTERFACE", |decoder, directive, draft| {
-        let Some(word) = decoder.word(directive) else { return };
-        draft.vrf = decoder.interface(word).map(|value| At { value, span: word.span });
-    }),
-    no_effect("native_ipv6", "", "the family is that of the first address, as in keepalived"),
-];
+                ));
+            }
+        }),
+        acts("virtual_router_id", "1..255", |decoder, directive, draft| {
+            let Some(word) = decoder.word(directive) else { return };
+            let id: Option<u8> = decoder.number_in(word, 1..=255);
+            let id = id.and_then(|id| Vrid::try_from(id).ok());
+            draft.vrid = id.map(|value| At { value, span: word.span });
+        }),
+        acts("priority", "1..255", |decoder, directive, draft| {
+            let Some(word) = decoder.word(directive) else { return };
+            let priority = match word.text.parse() {
+                Ok(number @ 1..=255_u8) => Some(number),
+                Ok(_) | Err(_) => decoder.no_priority(word),
+            };
+            let priority = priority.and_then(|priority| Priority::try_from(priority).ok());
+            draft.priority = priority.map(|value| At { value, span: word.span });
+        }),
+        acts("version", "2 | 3", |decoder, directive, draft| {
+            let span = directive.head();
+            draft.version = decoder.version(directive).map(|value| At { value, span });
+        }),
+        acts("advert_int", "SECONDS", |decoder, directive, draft| {
+            let Some(word) = decoder.word(directive) else { return };
+            let time = decoder.time_in(word, SHORTEST..=LONGEST_V2);
+            draft.advert_int = time.map(|value| At { value, span: word.span });
+        }),
+        acts(
+            "authentication",
+            "{ auth_type PASS | AH auth_pass PASSWORD }",
+            |decoder, directive, draft| {
+                let mut authentication = Authentication::default();
+                decoder.block(directive, &mut authentication);
+                draft.authentication = Some((authentication, directive.name.span));
+            },
+        ),
+        acts("use_vmac", "[NAME] [MAC]", |decoder, directive, draft| {
+            draft.vmac = decoder.vmac(directive);
+        }),
+        not_yet("use_vmac_addr", "", NO_VMAC),
+        acts("vmac_xmit_base", "", |decoder, directive, draft| {
+            draft.vmac_xmit_base = decoder.flag(directive);
+        }),
+        not_yet("use_ipvlan", "[NAME] [ADDRESS] [bridge | private | vepa]", NO_VMAC),
+        acts("vrf", "INTERFACE", |decoder, directive, draft| {
+            let Some(word) = decoder.word(directive) else { return };
+            draft.vrf = decoder.interface(word).map(|value| At { value, span: word.span });
+        }),
+        no_effect("native_ipv6", "", "the family is that of the first address, as in keepalived"),
+    ];
 
 const TRANSPORT: &[Keyword<Draft>] = &[
     acts("mcast_src_ip", "ADDRESS", |decoder, directive, draft| {

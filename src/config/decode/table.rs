@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use super::{
     Decoder, agent, bfd, checker, dns, dr, file, global, grpc, heartbeat, http, idle, instance,
-    lvs_sysctl, operating, ping, real_server, root, script, smtp, sync_group, tls, track_group, track_process,
-    udp, virtual_server,
+    lvs_sysctl, operating, ping, real_server, root, script, smtp, sync_group, tls, track_group,
+    track_process, udp, virtual_server,
 };
 use crate::config::tree::Directive;
 
