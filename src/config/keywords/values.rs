@@ -213,7 +213,7 @@ const VALUES: &[Row] = &[
     ("*", "dynamic_interfaces", "", "allow_if_changes", "off"),
     ("*", "vrrp_iptables", "", "chain names", "INPUT OUTPUT"),
     ("*", "vrrp_ipsets", "", "set names", "keepalived..."),
-    ("*", "nftables", "", "a table", "keepalived"),
+    ("*", "nftables", "", "a table", "evenkeel"),
     ("*", "nftables_ipvs", "", "a table", "keepalived_ipvs"),
     ("*", "nftables_priority nftables_ipvs_priority", "", "a whole number", "-1"),
     ("*", "nftables_ipvs_start_fwmark", "", "1..", "1000"),
