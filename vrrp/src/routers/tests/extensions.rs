@@ -38,6 +38,8 @@ fn a_late_master_yields_to_whoever_came_meanwhile() {
 
     let mut bench = late(Some(90));
     bench.call(Routers::advertise_if_due);
+    let others = bench.call(Routers::handle_timeout);
+    assert!(!others.contains("advertise"), "not before it has listened: {others}");
     let lines = bench.advance(SECOND / 10);
     assert!(lines.contains("advertise 1 as 100"), "nobody there: it goes on: {lines}");
 
