@@ -221,6 +221,8 @@ impl Worker {
         self.tell_applier_reports();
         if self.write_at.is_some_and(|at| now >= at) {
             self.write_state(now);
+            // All of the state lay in memory once more, which is not needed before the next time.
+            sys::memory::give_back();
         }
         self.settle_memory(now);
     }

@@ -38,7 +38,7 @@ impl Worker {
         self.write_took = begun.elapsed();
     }
 
-    /// What reading a configuration took, and writing all of it down, is over.
+    /// What reading a configuration took is over.
     pub(super) fn settle_memory(&mut self, now: Instant) {
         if self.settled_at.is_some_and(|at| now >= at) {
             self.settled_at = None;
