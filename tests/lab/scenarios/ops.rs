@@ -35,7 +35,7 @@ fn alone(
     let servers = ["r1", "r2"].map(|name| crate::responder::Responder::start(net.host(name)));
     let config = instance(Pace::Tenth, PRIORITIES[0], "") + &service(80, [2, 2]) + more;
     let daemon = Daemon::start(Evenkeel, net.host("d1"), &config);
-    wait_for(Duration::from_secs(10), "a full table", || {
+    wait_for(Duration::from_secs(40), "a full table", || {
         kernel_view::weights(net.host("d1"), SERVICE).len() == 2
     });
     (net, daemon, servers.into())
@@ -90,17 +90,17 @@ fn overrides(keeper: &Arc<Keeper>) {
     assert!(listed.contains("weight 50%") && listed.contains("(new disk)"), "{listed}");
 
     daemon.reload(&(instance(Pace::Tenth, PRIORITIES[0], "") + &service(80, [4, 4])));
-    wait_for(Duration::from_secs(5), "the reload", || weights(d1) == [7, 2]);
+    wait_for(Duration::from_secs(40), "the reload", || weights(d1) == [7, 2]);
     let pid = daemon.worker("lvs").unwrap();
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)
         .unwrap();
-    wait_for(Duration::from_secs(5), "a new lvs worker", || {
+    wait_for(Duration::from_secs(40), "a new lvs worker", || {
         daemon.worker("lvs").is_some_and(|new| new != pid) && daemon.command("overrides").is_ok()
     });
     assert_eq!(weights(d1), [7, 2], "after a killed worker");
     daemon.stop();
     daemon.start_again();
-    wait_for(Duration::from_secs(10), "a full table again", || weights(d1) == [7, 2]);
+    wait_for(Duration::from_secs(40), "a full table again", || weights(d1) == [7, 2]);
 
     daemon.command("disable 10.0.0.11").unwrap();
     assert_eq!(weights(d1), [2]);
@@ -110,7 +110,7 @@ fn overrides(keeper: &Arc<Keeper>) {
     assert_eq!(daemon.command("overrides").unwrap(), "no overrides\n");
     daemon.command("disable 10.0.0.12 --for 1500ms").unwrap();
     assert_eq!(weights(d1), [4]);
-    wait_for(Duration::from_secs(5), "the end of the override", || weights(d1) == [4, 4]);
+    wait_for(Duration::from_secs(40), "the end of the override", || weights(d1) == [4, 4]);
     for (wrong, status) in
         [("drain 10.0.0.99", 5), ("weight 10.0.0.11 many", 2), ("explain nothing", 5)]
     {
@@ -124,13 +124,13 @@ fn drain(keeper: &Arc<Keeper>) {
     let d1 = net.host("d1");
     // Closing connections linger for two minutes; here they may go sooner.
     d1.run("ipvsadm --set 900 1 300");
-    wait_for(Duration::from_secs(10), "the VIP", || kernel_view::holds(d1, "10.0.0.100"));
+    wait_for(Duration::from_secs(40), "the VIP", || kernel_view::holds(d1, "10.0.0.100"));
     let talk = "exec 3<>/dev/tcp/10.0.0.100/80; sleep 4";
     let log = keeper.log("held connections");
     let held: Vec<_> = (0..4)
         .map(|_| net.host("c1").spawn(&["bash".into(), "-c".into(), talk.into()], &log))
         .collect();
-    wait_for(Duration::from_secs(5), "connections", || {
+    wait_for(Duration::from_secs(40), "connections", || {
         d1.run("ipvsadm -Ln").lines().any(|line| line.contains("Route   2      2"))
     });
     let counted = daemon.command("drain 10.0.0.11 --deadline 60 --wait").unwrap();
@@ -140,7 +140,7 @@ fn drain(keeper: &Arc<Keeper>) {
     keeper.figure(&format!("{} lines of countdown", counted.lines().count()));
     drop(held);
     daemon.command("drain 10.0.0.12 --deadline 1").unwrap();
-    wait_for(Duration::from_secs(5), "the deadline", || weights(d1) == [0]);
+    wait_for(Duration::from_secs(40), "the deadline", || weights(d1) == [0]);
 }
 
 fn explain(keeper: &Arc<Keeper>) {
@@ -174,7 +174,7 @@ fn metrics(keeper: &Arc<Keeper>) {
         d1.try_run(&format!("curl -sS -i --max-time 10 {more} http://127.0.0.1:9650{path}"))
             .unwrap_or_else(|said| said)
     };
-    wait_for(Duration::from_secs(5), "the web socket", || get("", "/healthz").contains("ok"));
+    wait_for(Duration::from_secs(40), "the web socket", || get("", "/healthz").contains("ok"));
     let text = get("", "/metrics");
     for line in [
         "evenkeel_real_server_up{virtual_server=\"TCP 10.0.0.100:80\",real_server=\"10.0.0.11:80\"} 1",
@@ -212,7 +212,7 @@ fn metrics(keeper: &Arc<Keeper>) {
     let other = daemon.config.display().to_string();
     d1.run(&format!("sed -i s/9650/9651/ {other}"));
     daemon.command("reload").unwrap();
-    wait_for(Duration::from_secs(5), "the other port", || {
+    wait_for(Duration::from_secs(40), "the other port", || {
         d1.try_run("curl -sS --max-time 2 http://127.0.0.1:9651/healthz").is_ok()
     });
     assert!(d1.try_run("curl -sS --max-time 2 http://127.0.0.1:9650/healthz").is_err());
@@ -255,7 +255,7 @@ fn rights(keeper: &Arc<Keeper>) {
 fn examples(keeper: &Arc<Keeper>) {
     let (net, daemon, _servers) = alone(keeper, "");
     let d1 = net.host("d1");
-    wait_for(Duration::from_secs(10), "the VIP", || kernel_view::holds(d1, "10.0.0.100"));
+    wait_for(Duration::from_secs(40), "the VIP", || kernel_view::holds(d1, "10.0.0.100"));
     let socket = daemon.runtime.join("admin.sock").display().to_string();
     let page = include_str!("../../../docs/admin-api.md");
     let examples: Vec<&str> = page.split("```console\n").skip(1).collect();
@@ -360,7 +360,7 @@ time.sleep(3)
 fn dumps(keeper: &Arc<Keeper>) {
     let (net, daemon, _servers) = alone(keeper, "");
     let d1 = net.host("d1");
-    wait_for(Duration::from_secs(10), "the VIP", || kernel_view::holds(d1, "10.0.0.100"));
+    wait_for(Duration::from_secs(40), "the VIP", || kernel_view::holds(d1, "10.0.0.100"));
     let pid = d1.run(&format!("cat {}", daemon.runtime.join("evenkeel.pid").display()));
     for (name, file, word) in [
         ("DATA", "evenkeel.data", "virtual_servers"),
@@ -373,7 +373,7 @@ fn dumps(keeper: &Arc<Keeper>) {
         }
         d1.run(&format!("kill -{} {}", signal.trim(), pid.trim()));
         let path = daemon.runtime.join(file);
-        wait_for(Duration::from_secs(5), file, || path.exists());
+        wait_for(Duration::from_secs(40), file, || path.exists());
         let text = std::fs::read_to_string(path).unwrap();
         assert!(text.contains(word), "{file}: {text}");
     }

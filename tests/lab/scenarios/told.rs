@@ -38,7 +38,7 @@ fn by_mail(keeper: &Arc<Keeper>) {
     let config = MAIL.to_owned() + &instance(Pace::Tenth, PRIORITIES[0], "") + &service(80, [1, 1]);
     let (d1, relay) = (net.host("d1"), net.host("c1"));
     let daemon = Daemon::start(Evenkeel, d1, &config);
-    wait_for(Duration::from_secs(10), "a full table", || {
+    wait_for(Duration::from_secs(40), "a full table", || {
         kernel_view::weights(d1, SERVICE).len() == 2
     });
     servers[0].switch(Mode::Refuse);
@@ -46,7 +46,7 @@ fn by_mail(keeper: &Arc<Keeper>) {
         let status = daemon.command("status --json").unwrap();
         serde_json::from_str::<serde_json::Value>(&status).unwrap()["told"][0].clone()
     };
-    wait_for(Duration::from_secs(10), "a try that fails", || told()["failures"].as_u64() > Some(0));
+    wait_for(Duration::from_secs(40), "a try that fails", || told()["failures"].as_u64() > Some(0));
     assert_eq!(told()["waiting"], 1, "{}", told());
     assert!(told()["error"].as_str().unwrap().contains("refused"), "{}", told());
 
@@ -61,7 +61,7 @@ fn by_mail(keeper: &Arc<Keeper>) {
         assert!(mail.contains(line), "{line:?} in {mail}");
     }
     assert!(mail.replace("\n ", " ").contains("[10.0.0.11]:tcp:80 of virtual server"), "{mail}");
-    wait_for(Duration::from_secs(5), "the status to say so", || told()["delivered"] == 1);
+    wait_for(Duration::from_secs(40), "the status to say so", || told()["delivered"] == 1);
     assert_eq!(told()["error"], serde_json::Value::Null);
 }
 
@@ -77,11 +77,11 @@ fn by_page(keeper: &Arc<Keeper>) {
         let curl = "curl -sS -i --max-time 10";
         d1.try_run(&format!("{curl} http://127.0.0.1:9650{path}")).unwrap_or_else(|said| said)
     };
-    wait_for(Duration::from_secs(10), "the page", || get("/").contains("<title>evenkeel</title>"));
+    wait_for(Duration::from_secs(40), "the page", || get("/").contains("<title>evenkeel</title>"));
     let page = get("/");
     assert!(page.contains("content-security-policy: default-src 'none'"), "{page}");
     assert!(get("/model.js").contains("api/v1/counters"));
-    wait_for(Duration::from_secs(10), "counters of both servers", || {
+    wait_for(Duration::from_secs(40), "counters of both servers", || {
         let counters = get("/api/v1/counters");
         let body = counters.split("\r\n\r\n").nth(1).unwrap_or_default();
         let read: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
