@@ -69,7 +69,11 @@ fn refused(keeper: &Arc<Keeper>) {
     let pair = Pair::start(keeper, [Evenkeel; 2], Pace::Tenth);
     let director = &pair.directors[0];
     let before = WORKERS.map(|role| director.worker(role));
-    std::fs::write(&director.config, "virtual_server 10.0.0.300 80 {\n").unwrap();
+    std::fs::write(
+        &director.config,
+        "vrrp_instance web {\n interface eth0\n virtual_router_id 300\n}\n",
+    )
+    .unwrap();
     let refusal = director.command("upgrade").expect_err("a refusal");
     keeper.figure(refusal.lines().next().unwrap_or_default());
     assert_eq!(WORKERS.map(|role| director.worker(role)), before);
