@@ -1,5 +1,6 @@
 //! What one configuration comes to: the specs of each worker. Made in the load child, compared by `evenkeel plan`.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -47,8 +48,13 @@ impl Specs {
 
 /// Writes and seals a spec file: what [`Specs::from`] gives, but that of thousands of virtual servers one is there at a
 /// time. `files` are those that the configuration stands in: where `auto_reload` asks for it, the supervisor watches
-/// them.
-pub fn write(config: &Config, file: OwnedFd, files: &[&str]) -> io::Result<()> {
+/// them. `wrong_values` is what [`crate::config::Diagnostics::wrong_values`] says.
+pub fn write(
+    config: &Config,
+    file: OwnedFd,
+    files: &[&str],
+    wrong_values: &BTreeSet<String>,
+) -> io::Result<()> {
     let mut sections = Sections::default();
     let mut child_wait = config.global.child_wait_time;
     if has_routers(config) {
@@ -63,7 +69,8 @@ pub fn write(config: &Config, file: OwnedFd, files: &[&str]) -> io::Result<()> {
     sections.set(Role::Ops, &OpsSpec::from(config))?;
     let Global { daemon, web, log_format, .. } = &config.global;
     let watched = files.iter().filter(|_| daemon.auto_reload).map(PathBuf::from).collect();
-    sections.set(Role::Supervisor, &SupervisorSpec { daemon: daemon.clone(), files: watched })?;
+    let (daemon, wrong_values) = (daemon.clone(), wrong_values.clone());
+    sections.set(Role::Supervisor, &SupervisorSpec { daemon, files: watched, wrong_values })?;
     let listen = web.as_ref().map_or(&[][..], |web| &web.listen);
     sections.write(file, child_wait, listen, *log_format)
 }

@@ -33,7 +33,7 @@ fn finish(Loaded { config, diagnostics, .. }: &Loaded) -> u8 {
         eprintln!("{why}");
     }
     let out = io::stdout().as_fd().try_clone_to_owned();
-    match out.and_then(|out| specs::write(config, out, &files)) {
+    match out.and_then(|out| specs::write(config, out, &files, diagnostics.wrong_values())) {
         Ok(()) => u8::from(!diagnostics.is_empty() || kept.is_err()),
         Err(cause) => {
             eprintln!("cannot leave the specs: {cause}");

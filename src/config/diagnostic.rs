@@ -3,7 +3,7 @@
 
 mod drawing;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 use serde_json::json;
@@ -110,6 +110,7 @@ pub struct Diagnostics {
     dropped: usize,
     /// What was told: a macro or a group that stands for a thousand things has each of its mistakes once.
     told: HashSet<(Span, String)>,
+    wrong_values: BTreeSet<String>,
 }
 
 impl Diagnostics {
@@ -150,6 +151,20 @@ impl Diagnostics {
         } else {
             self.dropped += 1;
         }
+    }
+
+    /// Adds a wrong value that is skipped or replaced as in keepalived.
+    pub(super) fn push_wrong_value(&mut self, diagnostic: Diagnostic) {
+        if self.wrong_values.len() < Self::MOST {
+            self.wrong_values.insert(diagnostic.message.clone());
+        }
+        self.push(diagnostic);
+    }
+
+    /// What was said of wrong values that are skipped or replaced, a thousand at most, without their places:
+    /// a line further down they are the same ones.
+    pub fn wrong_values(&self) -> &BTreeSet<String> {
+        &self.wrong_values
     }
 
     /// Puts them in the order of the text.

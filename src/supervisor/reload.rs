@@ -89,6 +89,9 @@ impl Supervisor {
         }
         let (specs, report) = loader.finish();
         let read = loaded(&self.options.config, status, late, &specs, &report)
+            .and_then(|(header, spec)| {
+                self.refuse_mistakes(&spec, &report).map(|()| (header, spec))
+            })
             .and_then(|(header, spec)| Ok((header, spec, web::open(&header, &self.web)?)));
         match read {
             Ok((header, spec, web)) => {
@@ -101,6 +104,21 @@ impl Supervisor {
                 asked_by.into_iter().for_each(|id| self.done(id, Err(report.clone())));
             }
         }
+    }
+
+    /// A start passes over a wrong value as keepalived does, for the file worked yesterday. What was wrong only since the
+    /// last change is a slip of the pen, and nothing that runs is to suffer from it.
+    fn refuse_mistakes(&self, new: &SupervisorSpec, report: &OwnedFd) -> Result<(), String> {
+        let mistakes = self.spec.mistaken_by(new);
+        if mistakes.is_empty() {
+            return Ok(());
+        }
+        let text = spec_file::read_text(report).unwrap_or_default();
+        let list = mistakes.join("\n  ");
+        Err(format!(
+            "{text}\nNot taken, since these values are wrong and were not so in the configuration that runs:\n  {list}\n\
+             Mend them; a stop and a start take them as they are."
+        ))
     }
 
     /// What is said of the director itself.

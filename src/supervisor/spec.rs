@@ -1,5 +1,6 @@
 //! What a configuration says of the director itself: the one section of a spec file that the supervisor reads.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,8 @@ pub struct SupervisorSpec {
     pub daemon: Daemon,
     /// The files that the configuration stands in, where `auto_reload` asks that they be watched.
     pub files: Vec<PathBuf>,
+    /// Wrong values that are passed over as in keepalived.
+    pub wrong_values: BTreeSet<String>,
 }
 
 impl SupervisorSpec {
@@ -27,6 +30,11 @@ impl SupervisorSpec {
             ReloadFile::Usual => runtime_dir.join("evenkeel.reload"),
             ReloadFile::Path(path) => path.clone(),
         })
+    }
+
+    /// The wrong values that `new` has and this one has not: what was changed last was changed by mistake.
+    pub(super) fn mistaken_by<'n>(&'n self, new: &'n Self) -> Vec<&'n str> {
+        new.wrong_values.difference(&self.wrong_values).map(String::as_str).collect()
     }
 
     /// What cannot change while the director runs, where `new` says otherwise.
@@ -54,7 +62,7 @@ mod tests {
                 instance: name.map(str::to_owned),
                 ..Daemon::default()
             };
-            SupervisorSpec { daemon, files: Vec::new() }
+            SupervisorSpec { daemon, ..SupervisorSpec::default() }
         };
         let folder = |spec: &SupervisorSpec| spec.runtime_dir("/run/evenkeel".as_ref());
         assert_eq!(folder(&named(None, None)), Path::new("/run/evenkeel"));
@@ -64,5 +72,16 @@ mod tests {
         assert_eq!(named(None, None).fixed(&named(None, Some("a"))), Some("instance"));
         assert_eq!(named(None, None).fixed(&named(Some("b"), Some("a"))), Some("net_namespace"));
         assert_eq!(named(None, Some("a")).fixed(&named(None, Some("a"))), None);
+    }
+
+    #[test]
+    fn only_wrong_values_that_were_not_there_before_are_mistakes_of_a_change() {
+        let with = |wrong: &[&str]| SupervisorSpec {
+            wrong_values: wrong.iter().map(ToString::to_string).collect(),
+            ..SupervisorSpec::default()
+        };
+        assert_eq!(with(&["a", "b"]).mistaken_by(&with(&["b", "c"])), ["c"]);
+        assert!(with(&["a"]).mistaken_by(&with(&["a"])).is_empty());
+        assert!(with(&["a"]).mistaken_by(&with(&[])).is_empty());
     }
 }

@@ -134,7 +134,8 @@ impl Decoder<'_> {
 
     fn tolerate(&mut self, diagnostic: Diagnostic, how: std::fmt::Arguments<'_>) {
         let message = format!("{}; {how}", diagnostic.message);
-        self.report(Diagnostic { severity: Severity::Warning, message, ..diagnostic });
+        let told = Diagnostic { severity: Severity::Warning, message, ..diagnostic };
+        self.diagnostics.push_wrong_value(told);
     }
 
     /// Whether a wrong value at this place is passed over: keepalived's grammar, and a keyword that it knows.

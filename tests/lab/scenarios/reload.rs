@@ -69,7 +69,7 @@ fn bad_file(keeper: &Arc<Keeper>) {
     let pair = Pair::start(keeper, [Evenkeel; 2], Pace::Tenth);
     let daemon = &pair.directors[0];
     let before = kernel_view::rules(pair.d1());
-    // keepalived ends with it; a wrong priority would be skipped, as there.
+    // keepalived ends with it, at a start too.
     let bad = with_weights([9, 9]).replace("virtual_router_id ", "virtual_router_id 15");
     let line = 1 + bad.lines().position(|line| line.contains("virtual_router_id")).unwrap();
     let wrong = bad.lines().nth(line - 1).and_then(|line| line.split_whitespace().last());
@@ -83,6 +83,13 @@ fn bad_file(keeper: &Arc<Keeper>) {
     thread::sleep(Duration::from_secs(1));
     assert_eq!(kernel_view::rules(pair.d1()), before);
     assert!(kernel_view::holds(pair.d1(), VIP));
+
+    // A start would pass over this one; at a reload it is a slip of the pen.
+    fs::write(&daemon.config, with_weights([9, 9]).replace("10.0.0.12 80", "10.0.0.1222 80"))
+        .unwrap();
+    let said = daemon.command("reload").expect_err("a new wrong value is refused");
+    assert!(said.contains("10.0.0.1222") && said.contains("Not taken"), "{said}");
+    assert_eq!(kernel_view::rules(pair.d1()), before);
 
     fs::write(&daemon.config, with_weights([9, 9])).unwrap();
     daemon.command("reload").unwrap();
