@@ -21,6 +21,52 @@ pub(super) struct AnnounceDraft {
     pub(super) extra: Option<(bool, Duration)>,
 }
 
+/// A block with such keywords. They have other names at each level, and do the same.
+pub(super) trait Announces {
+    /// Where they go.
+    fn announce(&mut self) -> &mut AnnounceDraft;
+}
+
+pub(super) fn delay(decoder: &mut Decoder<'_>, directive: &Directive, draft: &mut impl Announces) {
+    draft.announce().delay = decoder.time(directive, Duration::ZERO..=DAY);
+}
+
+pub(super) fn repeat(decoder: &mut Decoder<'_>, directive: &Directive, draft: &mut impl Announces) {
+    draft.announce().repeat = decoder.bursts(directive, 1);
+}
+
+pub(super) fn refresh(
+    decoder: &mut Decoder<'_>,
+    directive: &Directive,
+    draft: &mut impl Announces,
+) {
+    draft.announce().refresh = decoder.time(directive, Duration::ZERO..=DAY);
+}
+
+pub(super) fn refresh_repeat(
+    decoder: &mut Decoder<'_>,
+    directive: &Directive,
+    draft: &mut impl Announces,
+) {
+    draft.announce().refresh_repeat = decoder.bursts(directive, 1);
+}
+
+pub(super) fn lower_prio_delay(
+    decoder: &mut Decoder<'_>,
+    directive: &Directive,
+    draft: &mut impl Announces,
+) {
+    draft.announce().lower_prio_delay = decoder.time(directive, Duration::ZERO..=DAY);
+}
+
+pub(super) fn lower_prio_repeat(
+    decoder: &mut Decoder<'_>,
+    directive: &Directive,
+    draft: &mut impl Announces,
+) {
+    draft.announce().lower_prio_repeat = decoder.bursts(directive, 0);
+}
+
 impl AnnounceDraft {
     /// With the defaults of the level around it.
     pub(super) fn over(self, outer: Announce) -> Announce {
@@ -62,7 +108,7 @@ impl Decoder<'_> {
     }
 
     /// How many packets an announcement repeats; 0 means 1 where there must be one.
-    pub(super) fn bursts(&mut self, directive: &Directive, least: u32) -> Option<u32> {
+    fn bursts(&mut self, directive: &Directive, least: u32) -> Option<u32> {
         self.number(directive, 0..=255).map(|times: u32| times.max(least))
     }
 }

@@ -6,8 +6,7 @@ use std::time::Duration;
 use vrrp::{IfName, Priority, Version, Vrid};
 
 use super::addresses;
-use super::announce::AnnounceDraft;
-use super::global::DAY;
+use super::announce::{self, AnnounceDraft, Announces};
 use super::notify::Notifies;
 use super::options::{OptionWord, value};
 use super::track::{Trackers, Tracks};
@@ -118,6 +117,12 @@ impl Keywords for Authentication {
         }),
         refused("auth_hmac", "{ ... }", "peers that have it would hear nothing from this router"),
     ]];
+}
+
+impl Announces for Draft {
+    fn announce(&mut self) -> &mut AnnounceDraft {
+        &mut self.announce
+    }
 }
 
 impl Keywords for Draft {
@@ -323,24 +328,12 @@ const RULES: &[Keyword<Draft>] = &[
     acts("hand_over", "[BOOL]", |decoder, directive, draft| {
         draft.hand_over = decoder.switch(directive);
     }),
-    acts("garp_master_delay", "SECONDS", |decoder, directive, draft| {
-        draft.announce.delay = decoder.time(directive, Duration::ZERO..=DAY);
-    }),
-    acts("garp_master_repeat", "TIMES", |decoder, directive, draft| {
-        draft.announce.repeat = decoder.bursts(directive, 1);
-    }),
-    acts("garp_master_refresh", "SECONDS", |decoder, directive, draft| {
-        draft.announce.refresh = decoder.time(directive, Duration::ZERO..=DAY);
-    }),
-    acts("garp_master_refresh_repeat", "TIMES", |decoder, directive, draft| {
-        draft.announce.refresh_repeat = decoder.bursts(directive, 1);
-    }),
-    acts("garp_lower_prio_delay", "SECONDS", |decoder, directive, draft| {
-        draft.announce.lower_prio_delay = decoder.time(directive, Duration::ZERO..=DAY);
-    }),
-    acts("garp_lower_prio_repeat", "TIMES", |decoder, directive, draft| {
-        draft.announce.lower_prio_repeat = decoder.bursts(directive, 0);
-    }),
+    acts("garp_master_delay", "SECONDS", announce::delay),
+    acts("garp_master_repeat", "TIMES", announce::repeat),
+    acts("garp_master_refresh", "SECONDS", announce::refresh),
+    acts("garp_master_refresh_repeat", "TIMES", announce::refresh_repeat),
+    acts("garp_lower_prio_delay", "SECONDS", announce::lower_prio_delay),
+    acts("garp_lower_prio_repeat", "TIMES", announce::lower_prio_repeat),
     acts("garp_extra_if", "[all] SECONDS", |decoder, directive, draft| {
         draft.announce.extra = decoder.extra_interfaces(directive);
     }),

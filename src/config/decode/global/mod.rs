@@ -9,7 +9,7 @@ mod vrrp;
 
 use std::time::Duration;
 
-use super::announce::AnnounceDraft;
+use super::announce::{AnnounceDraft, Announces};
 use super::{Decoder, Keyword, Keywords, acts, mail, no_effect, not_yet, process};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Global, LogFormat, ScriptUser, Web};
@@ -71,6 +71,12 @@ impl Draft {
     /// `child_wait_time` stands at the outermost level.
     pub(super) fn set_child_wait_time(&mut self, time: Option<Duration>) {
         self.global.child_wait_time = time.unwrap_or(self.global.child_wait_time);
+    }
+}
+
+impl Announces for Draft {
+    fn announce(&mut self) -> &mut AnnounceDraft {
+        &mut self.announce
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{DAY, Draft};
+use crate::config::decode::announce;
 use crate::config::decode::{Decoder, Keyword, acts, no_effect, not_yet};
 use crate::config::tree::Directive;
 
@@ -42,24 +43,12 @@ pub(super) const VRRP: &[Keyword<Draft>] = &[
         let time = decoder.time(directive, Duration::ZERO..=Duration::from_secs(60));
         draft.global.vrrp_gna_interval = time.unwrap_or_default();
     }),
-    acts("vrrp_garp_master_delay", "SECONDS", |decoder, directive, draft| {
-        draft.announce.delay = decoder.time(directive, Duration::ZERO..=DAY);
-    }),
-    acts("vrrp_garp_master_repeat", "TIMES", |decoder, directive, draft| {
-        draft.announce.repeat = decoder.bursts(directive, 1);
-    }),
-    acts("vrrp_garp_master_refresh", "SECONDS", |decoder, directive, draft| {
-        draft.announce.refresh = decoder.time(directive, Duration::ZERO..=DAY);
-    }),
-    acts("vrrp_garp_master_refresh_repeat", "TIMES", |decoder, directive, draft| {
-        draft.announce.refresh_repeat = decoder.bursts(directive, 1);
-    }),
-    acts("vrrp_garp_lower_prio_delay", "SECONDS", |decoder, directive, draft| {
-        draft.announce.lower_prio_delay = decoder.time(directive, Duration::ZERO..=DAY);
-    }),
-    acts("vrrp_garp_lower_prio_repeat", "TIMES", |decoder, directive, draft| {
-        draft.announce.lower_prio_repeat = decoder.bursts(directive, 0);
-    }),
+    acts("vrrp_garp_master_delay", "SECONDS", announce::delay),
+    acts("vrrp_garp_master_repeat", "TIMES", announce::repeat),
+    acts("vrrp_garp_master_refresh", "SECONDS", announce::refresh),
+    acts("vrrp_garp_master_refresh_repeat", "TIMES", announce::refresh_repeat),
+    acts("vrrp_garp_lower_prio_delay", "SECONDS", announce::lower_prio_delay),
+    acts("vrrp_garp_lower_prio_repeat", "TIMES", announce::lower_prio_repeat),
     acts("vrrp_min_garp", "[BOOL]", |decoder, directive, draft| {
         draft.announce.min = decoder.switch(directive);
     }),
