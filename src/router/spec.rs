@@ -2,26 +2,30 @@
 //! takes them, what is tracked for it and what it notifies. Derived in the load child; the worker never sees the
 //! model.
 
+mod address;
+
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vrrp::{
-    AddressOptions, AnnounceSpec, Auth, ChecksumForm, Family, GroupSpec, IfName, Password, Peer,
-    Route, RouterId, RouterSpec, Rule, Transport, Version, Wish,
+    AnnounceSpec, Auth, ChecksumForm, Family, GroupSpec, Password, Peer, Route, RouterId,
+    RouterSpec, Rule, Transport, Version, Wish,
 };
 
+pub use self::address::AddressSpec;
+use self::address::{address, elsewhere, standing_address};
 use super::firewall::FirewallSpec;
 use super::heartbeat::HeartbeatSpec;
 use super::priority::{Tracker, TrackerKind};
 use super::sync_wait::SyncWaitSpec;
 use super::virtual_links::VirtualLinkSpec;
 use crate::config::model::{
-    Announce, Authentication, BfdInstance, Broadcast, Config, Fifo, GarpGroup, InitialState,
-    InterfaceDelay, Notify, Script, SyncGroup, TrackFile, TrackProcess, Tracked, VirtualAddress,
-    VrrpInstance, VrrpScript,
+    Announce, Authentication, BfdInstance, Config, Fifo, GarpGroup, InitialState, InterfaceDelay,
+    Notify, Script, SyncGroup, TrackFile, TrackProcess, Tracked, VirtualAddress, VrrpInstance,
+    VrrpScript,
 };
 use crate::fifo::FifoSpec;
 use crate::process::Process;
@@ -113,29 +117,6 @@ pub struct RouterWork {
     pub trackers: Vec<Tracker>,
     /// Notify scripts.
     pub notify: Notify,
-}
-
-/// An address as it is put on an interface.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct AddressSpec {
-    /// Where.
-    pub interface: IfName,
-    /// The address.
-    pub address: IpAddr,
-    /// Prefix length.
-    pub prefix_length: u8,
-    /// `brd`, computed where it was `+`.
-    pub broadcast: Option<Ipv4Addr>,
-    /// `scope` by number.
-    pub scope: u8,
-    /// `label`.
-    pub label: Option<String>,
-    /// `noprefixroute`.
-    pub without_prefix_route: bool,
-    /// `peer`, `preferred_lft`, `home` and their like.
-    pub options: AddressOptions,
-    /// The state of its interface is of no concern to the router (`no_track`).
-    pub untracked: bool,
 }
 
 /// One sync group.
@@ -300,14 +281,6 @@ fn router(config: &Config, instance: &VrrpInstance) -> RouterWork {
     }
 }
 
-/// Those that are not where advertisements leave, so that switches there hear of them by announcements alone: all, or one
-/// for each interface (`garp_extra_if`).
-fn elsewhere(addresses: &[AddressSpec], interface: IfName, all: bool) -> Vec<IpAddr> {
-    let mut seen = BTreeSet::new();
-    let others = addresses.iter().filter(|vip| vip.interface != interface);
-    others.filter(|vip| all || seen.insert(vip.interface)).map(|vip| vip.address).collect()
-}
-
 /// The addresses in order, each once (RFC 9568 section 5.2.9): one may stand on two interfaces.
 fn once<'a>(addresses: impl Iterator<Item = &'a VirtualAddress>) -> Vec<IpAddr> {
     let mut seen = BTreeSet::new();
@@ -394,41 +367,6 @@ fn virtual_link(instance: &VrrpInstance) -> Option<VirtualLinkSpec> {
         mac: vmac.mac.unwrap_or(virtual_mac(instance.family, instance.vrid)),
         vrf: instance.vrf,
     })
-}
-
-/// An address of an instance: on its virtual interface, where it has one and the address is not said to be elsewhere.
-fn address(
-    instance: &VrrpInstance,
-    link: Option<&VirtualLinkSpec>,
-    vip: &VirtualAddress,
-) -> AddressSpec {
-    let link = link.filter(|_| vip.dev == instance.interface);
-    let interface = link.map_or(vip.dev, |link| link.name);
-    AddressSpec { interface, ..standing_address(vip) }
-}
-
-fn standing_address(vip: &VirtualAddress) -> AddressSpec {
-    AddressSpec {
-        interface: vip.dev,
-        address: vip.address,
-        prefix_length: vip.prefix,
-        broadcast: match (vip.broadcast, vip.address) {
-            (Broadcast::None, _) | (_, IpAddr::V6(_)) => None,
-            (Broadcast::Address(address), _) => Some(address),
-            (Broadcast::Auto, IpAddr::V4(address)) => Some(last_of(address, vip.prefix)),
-        },
-        scope: vip.scope,
-        label: vip.label.clone(),
-        without_prefix_route: vip.noprefixroute,
-        options: vip.options,
-        untracked: vip.no_track,
-    }
-}
-
-/// The highest address of a network: `brd +`.
-fn last_of(address: Ipv4Addr, prefix: u8) -> Ipv4Addr {
-    let hosts = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
-    Ipv4Addr::from(u32::from(address) | hosts)
 }
 
 fn script(config: &Config, script: &VrrpScript) -> ScriptSpec {

@@ -17,6 +17,7 @@
 //! | `timing` | the formulas for skew, master-down and hand-over times |
 //! | [`state`], `router` | one router: its states, their deadlines, what it asks for |
 //! | `hearing`, `oddity` | what an advertisement means to it, and what is odd about it |
+//! | `speaking`, `lateness` | what it says and when, and what it makes of its own delays |
 //! | `group` | the one election of routers that change state together |
 //! | [`routers`] | the set: configuration by difference, inputs to the right group, outputs in order |
 //! | [`input`], [`action`], [`counters`] | what goes in, what comes out, what is counted |
@@ -35,6 +36,7 @@ pub mod id;
 pub mod input;
 #[cfg(feature = "io")]
 pub mod io;
+mod lateness;
 mod oddity;
 pub mod packet;
 mod receive;
@@ -44,6 +46,7 @@ pub mod routers;
 mod seal;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
+mod speaking;
 pub mod spec;
 pub mod state;
 mod timing;

@@ -1,5 +1,6 @@
 //! One virtual router: what it knows, what its timers are, and how it asks for effects. It never changes its own state: a
-//! router is always a member of a group, if only of one, and the `group` decides. What it hears is in `hearing`.
+//! router is always a member of a group, if only of one, and the `group` decides. What it hears is in
+//! `hearing`, what it says in `speaking`.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -22,9 +23,6 @@ pub(crate) struct Pause {
     pub(crate) interval: Duration,
     pub(crate) others_wait_until: Instant,
 }
-
-/// How often in one silence a stall puts its end off.
-const DOUBTS_MAX: u8 = 3;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -164,7 +162,7 @@ impl Router {
     }
 
     /// The interval of the Master: ours, unless version 3 has learned another.
-    fn interval(&self) -> Duration {
+    pub(crate) fn interval(&self) -> Duration {
         match self.spec.version {
             Version::V2 => self.spec.advert_int,
             Version::V3 => self.learned.unwrap_or(self.spec.slowest_interval()),
@@ -231,18 +229,6 @@ impl Router {
             insist_again: None,
             extra: self.next_extra(now),
         }
-    }
-
-    fn next_extra(&self, now: Instant) -> Option<Instant> {
-        let pause = self.spec.announce.extra;
-        let is_wanted = !pause.is_zero() && !self.spec.extra.is_empty();
-        is_wanted.then(|| now + pause)
-    }
-
-    fn next_refresh(&self, now: Instant) -> Option<Instant> {
-        let announce = &self.spec.announce;
-        let refreshes = announce.refresh_repeat > 0 && !announce.refresh.is_zero();
-        refreshes.then(|| now + announce.refresh)
     }
 
     /// Back to our own interval (RFC 9568 section 6.4.2).
@@ -359,144 +345,6 @@ impl Router {
         if !new.is_empty() {
             self.announce(Addresses::Only(new), self.spec.announce.repeat, out);
         }
-    }
-
-    /// This process did not run for a while: what it did not hear is no silence yet. Listens for one more interval, but
-    /// not for ever, or a machine that is always late would never take over. A delay of less than half an interval hides
-    /// no advertisement that would have been missed.
-    pub(crate) fn handle_stall(&mut self, late: Duration, now: Instant) {
-        if late <= self.interval() / 2 {
-            return;
-        }
-        let at_least = now + self.interval();
-        self.listen(now, |backup| {
-            if backup.master_down < at_least && backup.doubts < DOUBTS_MAX {
-                backup.doubts += 1;
-                backup.master_down = at_least;
-            }
-        });
-    }
-
-    /// While Backup: when to look whether this process runs when it should, though nothing else is to be done. A stall
-    /// that ends just before the master-down timer would go unseen else, and a Master on the same busy host stalls with
-    /// us. From the first advertisement that is missed on, every half interval; one that is not missed puts this off.
-    pub(crate) fn check_at(&self) -> Option<Instant> {
-        let Phase::Backup(backup) = &self.phase else { return None };
-        let half = self.interval() / 2;
-        let checks =
-            (1..=3).rev().filter_map(|halves| backup.master_down.checked_sub(half * halves));
-        checks.into_iter().find(|at| *at > backup.checked)
-    }
-
-    /// It runs now.
-    pub(crate) fn check(&mut self, now: Instant) {
-        if let Phase::Backup(backup) = &mut self.phase {
-            backup.checked = now;
-        }
-    }
-
-    /// Asks for an advertisement now.
-    pub(crate) fn advertise(&mut self, priority: u8, out: &mut VecDeque<Action>) {
-        self.counters.sent += 1;
-        if priority == 0 {
-            self.counters.sent_release += 1;
-        }
-        out.push_back(Action::Advertise { router: self.id(), priority });
-    }
-
-    /// Asks for an advertisement now and puts the next one off by an interval.
-    pub(crate) fn advertise_now(&mut self, now: Instant, out: &mut VecDeque<Action>) {
-        self.pause = None;
-        self.advertise(self.priority.into(), out);
-        let next = now + self.spec.advert_int;
-        if let Phase::Master(master) = &mut self.phase {
-            master.advertise = next;
-        }
-    }
-
-    /// Tells the Backups an interval that is longer than ours, once, so that they wait longer for what comes next: this
-    /// process is about to be replaced. They follow the Master's interval (RFC 9568 section 6.4.2); version 2 knows no such
-    /// thing, and need not. Without a pause the next advertisement tells our own again.
-    pub(crate) fn announce_pause(
-        &mut self,
-        interval: Duration,
-        now: Instant,
-        out: &mut VecDeque<Action>,
-    ) {
-        let is_needed = self.spec.version == Version::V3
-            && !self.spec.also_version_2
-            && self.spec.advert_int < interval;
-        if let Phase::Master(master) = &mut self.phase
-            && is_needed
-        {
-            master.advertise = now + interval;
-            // As always we take the others to be configured as we are. Their skew is left out of account.
-            let others_wait = interval * u32::from(self.spec.down_timer_adverts.get());
-            self.pause = Some(Pause { interval, others_wait_until: now + others_wait });
-            self.advertise(self.priority.into(), out);
-        }
-    }
-
-    /// Asks for announcements, unless configured to none.
-    pub(crate) fn announce(&self, addresses: Addresses, repeat: u8, out: &mut VecDeque<Action>) {
-        if repeat > 0 && !self.spec.announced.is_empty() {
-            out.push_back(Action::Announce { router: self.id(), addresses, repeat });
-        }
-    }
-
-    /// The advertisement that is due; keeps the beat unless a whole interval was lost.
-    pub(crate) fn advertise_if_due(&mut self, now: Instant, out: &mut VecDeque<Action>) {
-        let interval = self.spec.advert_int;
-        let (patience, yields) = (self.master_down(), self.spec.yields_after_stall.is_some());
-        let Phase::Master(master) = &mut self.phase else { return };
-        if yields && master.advertise + patience <= now {
-            // So late that somebody may be Master by now: what that one sent is read before we claim anything.
-            master.advertise = now + interval / 10;
-            self.stalled_until = Some(now + interval * 2);
-            return;
-        }
-        if master.advertise <= now {
-            self.pause = None;
-            let next = master.advertise + interval;
-            master.advertise = if next <= now { now + interval } else { next };
-            self.advertise(self.priority.into(), out);
-        }
-    }
-
-    /// The announcements that are due.
-    pub(crate) fn announce_if_due(&mut self, now: Instant, out: &mut VecDeque<Action>) {
-        let (refresh, next_extra) = (self.next_refresh(now), self.next_extra(now));
-        let announce = self.spec.announce;
-        let Phase::Master(master) = &mut self.phase else { return };
-        let mut repeat = 0;
-        if master.announce_again.take_if(|at| *at <= now).is_some() {
-            repeat = announce.repeat;
-        }
-        if master.insist_again.take_if(|at| *at <= now).is_some() {
-            repeat = repeat.max(announce.lower_prio_repeat);
-        }
-        if master.refresh.is_some_and(|at| at <= now) {
-            master.refresh = refresh;
-            repeat = repeat.max(announce.refresh_repeat);
-        }
-        let is_extra = master.extra.is_some_and(|at| at <= now);
-        if is_extra {
-            master.extra = next_extra;
-        }
-        self.announce(Addresses::All, repeat, out);
-        if is_extra && repeat == 0 {
-            self.announce(Addresses::Only(self.spec.extra.clone()), 1, out);
-        }
-    }
-
-    /// Announces against a lesser Master, now and once more later (keepalived's `garp_lower_prio_*`).
-    pub(crate) fn insist(&mut self, now: Instant, out: &mut VecDeque<Action>) {
-        let announce = self.spec.announce;
-        // A member that joins the group later is not Master yet.
-        let Phase::Master(master) = &mut self.phase else { return };
-        let again = announce.lower_prio_repeat > 0 && !announce.lower_prio_delay.is_zero();
-        master.insist_again = again.then(|| now + announce.lower_prio_delay);
-        self.announce(Addresses::All, announce.lower_prio_repeat, out);
     }
 
     /// Somebody else announced this address: true when that was the last one we waited for.

@@ -1,5 +1,7 @@
 //! The set of all virtual routers of this machine: configuration by difference, each input to the group that it
-//! concerns, actions out in order. Holds no rule of the protocol itself.
+//! concerns, actions out in order. Holds no rule of the protocol itself. What leaves as bytes is in `outgoing`.
+
+mod outgoing;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -9,12 +11,12 @@ use std::time::{Duration, Instant};
 use crate::action::{Action, Cause};
 use crate::counters::Refused;
 use crate::group::Group;
-use crate::id::{IfName, RouterId, Version};
+use crate::id::{IfName, RouterId};
 use crate::input::{Header, Held, Link, Received, ResumeAs, RouterView, Tracking};
-use crate::packet::{Advertisement, Outgoing, Refusal};
+use crate::packet::{Advertisement, Refusal};
 use crate::router::Router;
-use crate::seal::{self, Sealed};
-use crate::spec::{Auth, GroupSpec, RouterSpec, Transport};
+use crate::seal::Sealed;
+use crate::spec::{GroupSpec, RouterSpec};
 use crate::state::State;
 
 /// Every virtual router of this machine. Feed it with `handle_*`, then take actions with [`Routers::poll_action`] until
@@ -321,88 +323,6 @@ impl Routers {
             self.find_places();
         }
         action
-    }
-
-    /// Writes the advertisement that a router sends to `destination` (checksums differ by it) into `buffer`; false
-    /// when there is no such router or it has no source address.
-    pub fn advertisement(
-        &self,
-        router: RouterId,
-        priority: u8,
-        destination: IpAddr,
-        buffer: &mut Vec<u8>,
-    ) -> bool {
-        let version = self.router(router).map(|router| router.spec.version);
-        version.is_some_and(|version| self.write(router, version, priority, destination, buffer))
-    }
-
-    /// The same in version 2, for a router that speaks both; false for every other. To be sent after the first
-    /// (RFC 9568 section 8.4.2).
-    pub fn version_2_advertisement(
-        &self,
-        router: RouterId,
-        priority: u8,
-        destination: IpAddr,
-        buffer: &mut Vec<u8>,
-    ) -> bool {
-        let speaks = self.router(router).is_some_and(|router| router.spec.also_version_2);
-        speaks && self.write(router, Version::V2, priority, destination, buffer)
-    }
-
-    fn write(
-        &self,
-        router: RouterId,
-        version: Version,
-        priority: u8,
-        destination: IpAddr,
-        buffer: &mut Vec<u8>,
-    ) -> bool {
-        let Some(router) = self.router(router) else { return false };
-        let Some(source) = router.source() else { return false };
-        let spec = &router.spec;
-        let outgoing = Outgoing {
-            version,
-            vrid: spec.id.vrid,
-            priority,
-            interval: router.pause.map_or(spec.advert_int, |pause| pause.interval),
-            addresses: &spec.addresses,
-            auth: spec.auth,
-            checksum: spec.checksum,
-        };
-        // The destination is in the pseudo-header alone.
-        let group = Transport::group_of(spec.id.family);
-        let destination = if spec.old_unicast_checksum { group } else { destination };
-        outgoing.encode(source, destination, buffer);
-        true
-    }
-
-    /// Puts an advertisement into the authentication header that a router of `auth_type AH` sends: the whole packet,
-    /// from its IPv4 header on. False for other routers, whose message is sent as it is.
-    pub fn seal(
-        &mut self,
-        router: RouterId,
-        destination: IpAddr,
-        ttl: u8,
-        message: &[u8],
-        buffer: &mut Vec<u8>,
-    ) -> bool {
-        let Some(place) = self.places.get(&router) else { return false };
-        let router = &mut self.groups[place.group].members[place.member];
-        let (Auth::Header(password), Some(IpAddr::V4(source)), IpAddr::V4(destination)) =
-            (router.spec.auth, router.source(), destination)
-        else {
-            return false;
-        };
-        let sequence = router.numbers.next();
-        seal::seal(password, sequence, [source, destination], ttl, message, buffer);
-        true
-    }
-
-    /// The numbers of `auth_type AH` begin no lower than that, for every router there is: what a process sends must be
-    /// newer than what the one before it sent.
-    pub fn begin_numbers(&mut self, at_least: u32) {
-        let members = self.groups.iter_mut().flat_map(|group| &mut group.members);
-        members.for_each(|member| member.numbers.begin(at_least));
     }
 
     /// One router as it is.

@@ -7,12 +7,11 @@ use vrrp::{IfName, Priority, Version, Vrid};
 
 use super::addresses;
 use super::announce::{self, AnnounceDraft, Announces};
+use super::authentication::Authentication;
 use super::notify::Notifies;
 use super::options::{OptionWord, value};
 use super::track::{Trackers, Tracks};
-use super::{
-    At, Decoder, Keyword, Keywords, acts, many, no_effect, not_yet, refused, route, rule, vmac,
-};
+use super::{At, Decoder, Keyword, Keywords, acts, many, no_effect, not_yet, route, rule, vmac};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::keywords;
 use crate::config::model::{InitialState, Notify, UnicastPeer};
@@ -84,39 +83,6 @@ pub(super) struct Draft {
     pub(super) sync_interface: Option<At<IfName>>,
     pub(super) smtp_alert: Option<bool>,
     pub(super) notify_priority_changes: Option<bool>,
-}
-
-/// `authentication { ... }`.
-#[derive(Debug, Default)]
-pub(super) struct Authentication {
-    pub(super) kind: Option<At<Kind>>,
-    pub(super) password: Option<At<String>>,
-}
-
-/// `auth_type`.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
-    /// `PASS`.
-    Pass,
-    /// `AH`.
-    Header,
-}
-
-impl Keywords for Authentication {
-    const BLOCK: &'static str = "authentication";
-    const TABLES: &'static [&'static [Keyword<Self>]] = &[&[
-        acts("auth_type", "PASS | AH", |decoder, directive, draft| {
-            let Some(word) = decoder.word(directive) else { return };
-            const CHOICES: [(&str, Kind); 2] = [("PASS", Kind::Pass), ("AH", Kind::Header)];
-            let kind = decoder.choice(word, &CHOICES);
-            draft.kind = kind.map(|value| At { value, span: word.span });
-        }),
-        acts("auth_pass", "PASSWORD", |decoder, directive, draft| {
-            let Some(word) = decoder.word(directive) else { return };
-            draft.password = Some(At { value: word.text.to_string(), span: word.span });
-        }),
-        refused("auth_hmac", "{ ... }", "peers that have it would hear nothing from this router"),
-    ]];
 }
 
 impl Announces for Draft {

@@ -7,6 +7,7 @@
 mod addresses;
 mod agent;
 mod announce;
+mod authentication;
 mod bfd;
 mod checker;
 mod closed;
@@ -33,6 +34,7 @@ mod options;
 mod pace;
 mod ping;
 mod pool;
+mod precedence;
 mod process;
 mod real_server;
 mod regex;

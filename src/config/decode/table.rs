@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::{
-    Decoder, agent, bfd, checker, dns, dr, file, global, grpc, heartbeat, http, idle, instance,
-    lvs_sysctl, operating, ping, real_server, root, script, smtp, sync_group, tls, track_group,
-    track_process, udp, virtual_server,
+    Decoder, agent, authentication, bfd, checker, dns, dr, file, global, grpc, heartbeat, http,
+    idle, instance, lvs_sysctl, operating, ping, real_server, root, script, smtp, sync_group, tls,
+    track_group, track_process, udp, virtual_server,
 };
 use crate::config::tree::Directive;
 
@@ -130,7 +130,7 @@ pub(in crate::config) fn all_rows() -> Vec<Row> {
     rows::<bfd::CheckDraft>(&mut all);
     rows::<sync_group::Draft>(&mut all);
     rows::<instance::Draft>(&mut all);
-    rows::<instance::Authentication>(&mut all);
+    rows::<authentication::Authentication>(&mut all);
     rows::<virtual_server::Draft>(&mut all);
     rows::<real_server::Draft>(&mut all);
     rows::<checker::TcpDraft>(&mut all);

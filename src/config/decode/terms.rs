@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use vrrp::{Family, Version};
 
-use super::instance::{Authentication, Draft, Kind};
+use super::authentication::{Authentication, Kind};
+use super::instance::Draft;
 use super::{At, Decoder};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::Authentication as Secret;

@@ -1,5 +1,8 @@
 //! What a configuration means to the vrrp worker.
 
+use std::net::Ipv4Addr;
+
+use super::address::last_of;
 use super::*;
 
 #[test]
