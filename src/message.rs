@@ -204,7 +204,7 @@ pub enum Form {
     Json,
     /// As `evenkeel status` shows it.
     Page,
-    /// The status without virtual servers, then each of them: as [`crate::ops::facts`] reads them.
+    /// The status without virtual servers, then each of them: as `ops::facts` reads them.
     Facts,
     /// [`crate::lvs::counters::VirtualServerCounters`] of each, likewise.
     Counts,
