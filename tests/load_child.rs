@@ -57,10 +57,14 @@ fn an_include_loop_is_named() {
 #[test]
 fn a_sequence_of_four_thousand_million_is_refused() {
     let case = Case::new();
-    let file = case.file("s.conf", b"virtual_server 10.0.0.~SEQ(1,1,4000000000) 80 {\n}\n");
+    let text = b"~SEQ(n,1,4000000000) virtual_server fwmark $n {\n~SEQ(m,1,4000000000) real_server 10.0.0.$m 80 {}\n}\n";
+    let file = case.file("s.conf", text);
     let (code, said) = load(&file);
     assert_eq!(code, 2, "{said}");
-    assert!(said.contains("s.conf:1"), "{said}");
+    assert!(
+        said.contains("s.conf:1") && said.contains("4000000000 turns: at most 1000000"),
+        "{said}"
+    );
 }
 
 #[test]

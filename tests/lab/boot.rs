@@ -256,6 +256,8 @@ impl Machine {
         if free_bytes("/dev/shm") < (MEMORY_MIB << 20) {
             command.env("TMPDIR", self.folder.path());
         }
+        // Whoever ends the tests from outside ends the kernel too. On this signal it takes its helpers with it.
+        sys::child::dies_with_parent(&mut command, Signal::SIGTERM);
         command
     }
 
