@@ -225,7 +225,8 @@ In the second column, `[ ]` may be left out, `|` parts alternatives, `...` repea
 values: SECONDS is a decimal number of seconds (in KDL also a string with a unit: `\"250ms\"`, `\"2m\"`), BOOL is on, off,
 yes, no, true or false (in KDL also `#true`, `#false`), COMMAND is one word, in quotes if it has arguments.
 
-Ours, unknown to keepalived: `lvs_resync`, `lvs_sysctl` ([table.md](table.md)), `checker_max_in_flight`, `checker_max_per_second`, `vrrp_hand_over` and `hand_over`, `vrrp_watch_holders`, `heartbeat`; for virtual servers
+Ours, unknown to keepalived: `lvs_resync`, `lvs_sysctl` ([table.md](table.md)), `lvs_sync_wait`, `checker_max_in_flight`,
+`checker_max_per_second`, `vrrp_hand_over` and `hand_over`, `vrrp_watch_holders`, `also_version_2`, `heartbeat`; for virtual servers
 `min_in_pool` and `slow_start` ([table.md](table.md)); for checkers, real servers and virtual
 servers `rise`, `fall`, `jitter`, `first_check`, `interval_down`; for HTTP_GET `body_limit`; for SSL_GET `tls_verify`, `tls_ca` and
 `tls_min_days`; `TLS_CHECK`, `GRPC_CHECK`, `AGENT_CHECK`, `IDLE_CHECK` and `DR_CHECK` with all that is in them.
@@ -238,8 +239,8 @@ Before keywords, a keepalived.conf is expanded as keepalived does: `include` and
 KDL has nodes for the same: `include`, `when`, `unless`, `define`, `use`, `repeat`, and `${NAME}` in any word
 ([migration.md](migration.md)).
 
-Not read by this version, and refused with their line because the rest of the file would mean something else without
-them: `auth_type AH` and `auth_hmac`.
+Not read by this version, and refused with its line because the rest of the file would mean something else without it:
+`auth_hmac`.
 ";
 
 #[cfg(test)]

@@ -319,8 +319,8 @@ const RULES: &[Keyword<Draft>] = &[
         let name = decoder.parsed(word);
         draft.sync_interface = name.map(|value| At { value, span: directive.head() });
     }),
-    not_yet("linkbeat_use_polling", "", "the kernel tells of links by itself"),
-    not_yet("debug", "0..4", "RUST_LOG sets what is logged"),
+    no_effect("linkbeat_use_polling", "", "the kernel tells of links by itself"),
+    no_effect("debug", "0..4", "`evenkeel log` sets what is logged"),
 ];
 
 const TRACKING: &[Keyword<Draft>] = &[

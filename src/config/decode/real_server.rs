@@ -7,7 +7,7 @@ use ipvs::{DestinationKey, Family, Forwarding, ServiceKey, Weight};
 use super::checker::{self, Levels};
 use super::pace::{Pace, Paced};
 use super::virtual_server;
-use super::{Decoder, Keyword, Keywords, acts, many, not_yet};
+use super::{Decoder, Keyword, Keywords, acts, many, no_effect};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{RealServer, Script};
 use crate::config::source::Span;
@@ -73,7 +73,7 @@ const OWN: &[Keyword<Draft>] = &[
     acts("virtualhost", "NAME", |decoder, directive, draft| {
         draft.virtualhost = decoder.word(directive).and_then(|word| decoder.parsed(word));
     }),
-    not_yet("snmp_name", "NAME", "there is no SNMP agent"),
+    no_effect("snmp_name", "NAME", "there is no SNMP agent"),
 ];
 
 const CHECKERS: &[Keyword<Draft>] = &[

@@ -100,8 +100,12 @@ impl Keywords for Draft {
             let time = decoder.time(directive, std::time::Duration::ZERO..=longest);
             draft.global.set_child_wait_time(time);
         }),
-        not_yet("linkbeat_use_polling", "", "the kernel tells of links by itself"),
-        not_yet("linkbeat_interfaces", "{ INTERFACE ... }", "the kernel tells of links by itself"),
+        no_effect("linkbeat_use_polling", "", "the kernel tells of links by itself"),
+        no_effect(
+            "linkbeat_interfaces",
+            "{ INTERFACE ... }",
+            "the kernel tells of links by itself",
+        ),
         many(
             "interface_up_down_delays",
             "{ INTERFACE DOWN [UP] ... }",

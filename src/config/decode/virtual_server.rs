@@ -11,7 +11,7 @@ use ipvs::{
 use super::group::Group;
 use super::options::{OptionWord, alone, value};
 use super::pace::{Pace, Paced};
-use super::{At, Decoder, Keyword, Keywords, acts, many, no_effect, not_yet, real_server};
+use super::{At, Decoder, Keyword, Keywords, acts, many, no_effect, real_server};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{MinInPool, Script, SlowStart, VirtualServer};
 use crate::config::source::Span;
@@ -205,7 +205,7 @@ const DEFAULTS: &[Keyword<Draft>] = &[
     acts("virtualhost", "NAME", |decoder, directive, draft| {
         draft.virtualhost = decoder.word(directive).and_then(|word| decoder.parsed(word));
     }),
-    not_yet("snmp_name", "NAME", "there is no SNMP agent"),
+    no_effect("snmp_name", "NAME", "there is no SNMP agent"),
 ];
 
 impl Draft {

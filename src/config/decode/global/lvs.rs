@@ -6,10 +6,13 @@ use std::time::Duration;
 use super::sync_daemon::sync_daemon;
 use super::{DAY, Draft};
 use crate::config::decode::options::{OptionWord, value};
-use crate::config::decode::{Decoder, Keyword, acts, lvs_sysctl, many, not_yet};
+use crate::config::decode::{Decoder, Keyword, acts, lvs_sysctl, many, no_effect};
 use crate::config::model::{DriftPolicy, FlushOnStop, LvsTimeouts};
 use crate::config::tree::{Directive, Word};
 
+/// Of `nftables_ipvs` and its kin, by which keepalived marks what is for a group.
+const GROUPS: &str =
+    "each address of a virtual_server_group is a service of its own, without firewall rules";
 /// Each probe in flight holds a descriptor; more of them than this no kernel grants a process.
 const MOST_PROBES: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
 
@@ -72,9 +75,9 @@ pub(super) const LVS: &[Keyword<Draft>] = &[
     acts("rs_init_notifies", "[BOOL]", |decoder, directive, draft| {
         draft.global.rs_init_notifies = decoder.switch(directive).unwrap_or_default();
     }),
-    not_yet("nftables_ipvs", "[TABLE]", "there are no virtual server groups"),
-    not_yet("nftables_ipvs_priority", "NUMBER", "there are no virtual server groups"),
-    not_yet("nftables_ipvs_start_fwmark", "NUMBER", "there are no virtual server groups"),
+    no_effect("nftables_ipvs", "[TABLE]", GROUPS),
+    no_effect("nftables_ipvs_priority", "NUMBER", GROUPS),
+    no_effect("nftables_ipvs_start_fwmark", "NUMBER", GROUPS),
 ];
 
 const TIMEOUTS: &[OptionWord<LvsTimeouts>] = &[

@@ -101,7 +101,7 @@ pub(super) const VRRP: &[Keyword<Draft>] = &[
             Err(_) => decoder.bad(word, "the beginning of an interface name, 1 to 10 bytes,"),
         }
     }),
-    not_yet("vmac_addr_prefix", "NAME", "there are no virtual MAC interfaces"),
+    not_yet("vmac_addr_prefix", "NAME", "use_vmac_addr makes no interfaces"),
     acts("dynamic_interfaces", "[allow_if_changes]", |decoder, directive, draft| {
         draft.global.dynamic_interfaces = true;
         let Some(word) = directive.arguments.first() else { return };
