@@ -25,7 +25,7 @@ const RUNS: usize = 9;
 /// Real servers of a virtual server.
 const EACH: u32 = 10;
 /// How long system calls are counted.
-const IDLE: u32 = 20;
+const IDLE: u32 = 70;
 
 /// All ask the same question, which so is asked once: what is measured is the telling, not the checks.
 fn config(servers: u32, more: &str) -> String {
@@ -88,7 +88,7 @@ fn status(keeper: &Arc<Keeper>) {
         .figure(&format!("system calls of the ops worker a second, idle = {}", idle(d1, &daemon)));
 }
 
-/// Nobody is connected.
+/// Nobody is connected. The supervisor asks twice in this time.
 fn idle(d1: &Host, daemon: &Daemon) -> String {
     let pid = daemon.worker("ops").unwrap();
     let report = d1.keeper.folder().join("strace");
