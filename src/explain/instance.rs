@@ -42,6 +42,12 @@ fn write(
             "  an operator told it to resign: it takes nothing from a master until `evenkeel rejoin`"
         )?;
     }
+    if instance.waits_for_connections {
+        writeln!(
+            to,
+            "  it waits for the other director's connections and takes nothing from a master before (lvs_sync_wait)"
+        )?;
+    }
     if let Some(group) = &instance.sync_group {
         let state = of.sync_groups.iter().find(|it| it.name == *group).map(|it| it.state);
         let state = state.map_or_else(String::new, |state| format!(", which is {state}"));

@@ -272,6 +272,7 @@ fn instance(state: State, cause: &str) -> InstanceStatus {
         tracking: Tracking::default(),
         trackers: Vec::new(),
         resigned: false,
+        waits_for_connections: false,
         transitions: vec![
             change(State::Initialize, State::Backup, "started", None),
             change(State::Backup, state, cause, Some(3_610)),
@@ -354,6 +355,10 @@ fn instances_told() -> Vec<(&'static str, InstanceStatus)> {
         ("backup, nobody heard", unheard),
         ("backup, the master gave up", InstanceStatus { master: gone, ..backup() }),
         ("backup, resigned", InstanceStatus { resigned: true, ..backup() }),
+        (
+            "backup, waits for connections",
+            InstanceStatus { waits_for_connections: true, ..backup() },
+        ),
         ("backup, addresses left over", left),
         (
             "fault",

@@ -11,6 +11,8 @@ use tracing::{info, warn};
 
 /// Pause before a refused change is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+/// From look to look at what runs: two questions to the kernel, which nobody else changes as a rule.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// What the configuration asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +30,12 @@ pub struct SyncStatus {
     pub instance: Option<String>,
     /// Daemons that run: `master on eth1, id 51` ...
     pub running: Vec<String>,
+    /// Daemons that should and do not.
+    #[serde(default)]
+    pub missing: Vec<String>,
+    /// How often daemons of ours were found stopped or changed by others, and put right.
+    #[serde(default)]
+    pub repairs: u64,
     /// Why it is not as it should be.
     pub error: Option<String>,
 }
@@ -39,8 +47,11 @@ pub(super) struct Sync {
     /// What the followed instance is, once it is known.
     is_master: Option<bool>,
     running: Vec<SyncDaemon>,
+    /// What was last carried out.
+    done: Option<Vec<SyncDaemon>>,
+    repairs: u64,
     error: Option<String>,
-    retry_at: Option<Instant>,
+    look_at: Option<Instant>,
 }
 
 impl Sync {
@@ -80,14 +91,14 @@ impl Sync {
         }
     }
 
-    /// When a refused change is tried again.
+    /// When to look again, or to try a refused change again.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.retry_at
+        self.look_at
     }
 
-    /// Tries again.
+    /// Looks again.
     pub(super) fn handle_timeout(&mut self, kernel: &mut Kernel, now: Instant) {
-        if self.retry_at.is_some_and(|at| now >= at) {
+        if self.look_at.is_some_and(|at| now >= at) {
             self.apply(kernel, now);
         }
     }
@@ -101,12 +112,16 @@ impl Sync {
 
     pub(super) fn status(&self) -> Option<SyncStatus> {
         let spec = self.spec.as_ref()?;
-        let running = self.running.iter().map(|daemon| {
+        let words = |daemon: &SyncDaemon| {
             format!("{} on {}, id {}", role(daemon.role), daemon.interface, daemon.id)
-        });
+        };
+        let wanted = wanted(spec, self.is_master).unwrap_or_default();
+        let runs = |wanted: &&SyncDaemon| self.running.iter().any(|is| wanted.is_met_by(is));
         Some(SyncStatus {
             instance: spec.instance.clone(),
-            running: running.collect(),
+            running: self.running.iter().map(words).collect(),
+            missing: wanted.iter().filter(|wanted| !runs(wanted)).map(words).collect(),
+            repairs: self.repairs,
             error: self.error.clone(),
         })
     }
@@ -119,8 +134,11 @@ impl Sync {
     }
 
     fn carry_out(&mut self, wanted: &[SyncDaemon], kernel: &mut Kernel, now: Instant) {
+        let is_ours = self.done.as_deref() == Some(wanted);
+        let mut meddled = false;
         let outcome = kernel.daemons().and_then(|running| {
             for step in steps(wanted, &running) {
+                meddled |= is_ours;
                 match step {
                     Step::Stop(which) => {
                         kernel.stop_daemon(which)?;
@@ -137,14 +155,20 @@ impl Sync {
         });
         match outcome {
             Ok(running) => {
-                (self.running, self.error, self.retry_at) = (running, None, None);
+                if meddled {
+                    self.repairs += 1;
+                    warn!("a sync daemon was stopped or changed by something else: put right");
+                }
+                (self.running, self.error) = (running, None);
+                self.done = Some(wanted.to_vec());
+                self.look_at = self.spec.is_some().then_some(now + LOOK);
             }
             Err(cause) => {
                 let why = cause.to_string();
                 if self.error.as_ref() != Some(&why) {
                     warn!("lvs_sync_daemon: {why}; tried again every {} s", RETRY.as_secs());
                 }
-                (self.error, self.retry_at) = (Some(why), Some(now + RETRY));
+                (self.error, self.look_at) = (Some(why), Some(now + RETRY));
             }
         }
     }

@@ -243,6 +243,13 @@ fn of_lvs(to: &mut Exposition, lvs: &LvsStatus) {
     to.sample(&[], Micros(lvs.latest_us));
     to.family("table_drifts", Counter, "Services found changed by others.");
     to.sample(&[], lvs.drifts);
+    let Some(sync) = &lvs.sync_daemon else { return };
+    to.family("sync_daemons_running", Gauge, "Daemons of connection synchronisation that run.");
+    to.sample(&[], sync.running.len());
+    to.family("sync_daemons_missing", Gauge, "Those that should run and do not.");
+    to.sample(&[], sync.missing.len());
+    to.family("sync_daemon_repairs", Counter, "Times that others had stopped or changed one.");
+    to.sample(&[], sync.repairs);
 }
 
 fn of_services(to: &mut Exposition, services: &[VirtualServerStatus]) {

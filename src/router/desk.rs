@@ -82,7 +82,7 @@ pub(super) struct Desk<'a> {
     barrier: firewall::Barrier,
     /// The watch over the pair.
     watch: pair::Watch,
-    /// Connections of the other director are waited for.
+    /// Connections of the other director are, or were, waited for.
     sync_wait: Option<SyncWait>,
     notifier: Notifier,
     fifos: Fifos,
@@ -351,6 +351,7 @@ impl<'a> Desk<'a> {
         self.complete_bfd(&mut status).await;
         self.complete_watch(&mut status);
         self.complete_firewall(&mut status);
+        self.complete_sync_wait(&mut status);
         // Strings and numbers only: it always serialises.
         let json = serde_json::to_vec(&status).unwrap_or_default();
         for part in message::answer(id, &json) {

@@ -23,6 +23,8 @@ const TAG: usize = 32;
 pub(super) const LONGEST: usize = 32 * 1024;
 /// How many beats of ours an echo may be behind.
 const RECENT: u64 = 8;
+/// Fields of [`Says`] that came after the first version of the form, one byte each where nothing is said.
+const LATER_FIELDS: usize = 2;
 /// Intervals without a beat after which the peer counts as silent.
 const PATIENCE: u32 = 3;
 
@@ -48,6 +50,10 @@ pub struct Says {
     pub routers: Vec<RouterSays>,
     /// What its lvs worker comes to, if there is one and it has told.
     pub digests: Option<Digests>,
+    /// It waits for connections of ours (`lvs_sync_wait`), and would like to know how many there are.
+    pub waits: bool,
+    /// Connections in its table; told to who waits.
+    pub connections: Option<u64>,
 }
 
 /// One router.
@@ -210,7 +216,10 @@ impl Heartbeat {
         let (signed, tag) = bytes.split_at(at);
         let body = signed.strip_prefix(MAGIC).ok_or(Refusal::Form)?;
         hmac::verify(&self.key, signed, tag).map_err(|_| Refusal::Key)?;
-        let beat: Beat = postcard::from_bytes(body).map_err(|_| Refusal::Form)?;
+        // A director that knows fewer fields ends before ours: what it does not say is `false` and `None`. What a newer
+        // one says beyond them is not read.
+        let body = [body, &[0; LATER_FIELDS]].concat();
+        let beat: Beat = postcard::from_bytes(&body).map_err(|_| Refusal::Form)?;
         let is_old =
             self.heard.is_some_and(|(node, count)| beat.node == node && beat.count <= count);
         if is_old || beat.node == self.node {

@@ -85,6 +85,7 @@ impl CoreLoop {
             scripts: Vec::new(),
             bfd: Vec::new(),
             firewall: None,
+            sync_wait: None,
             alarms: Vec::new(),
             peer: None,
             counters: LoopCounters {
@@ -152,6 +153,7 @@ impl CoreLoop {
             effective_priority: view.priority.into(),
             trackers: work.map_or_else(Vec::new, |work| self.trackers(work)),
             resigned: view.resigned,
+            waits_for_connections: view.unprepared,
             transitions: Vec::new(),
             tracking: self.told.get(&id).and_then(|told| told.tracking).unwrap_or_default(),
             holding: view.holding,

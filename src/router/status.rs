@@ -29,8 +29,42 @@ pub struct VrrpStatus {
     /// Firewall rules, where there should be any.
     #[serde(default)]
     pub firewall: Option<FirewallStatus>,
+    /// `lvs_sync_wait`: the wait of this process, or how it went.
+    #[serde(default)]
+    pub sync_wait: Option<SyncWaitStatus>,
     /// What the thread itself has counted.
     pub counters: LoopCounters,
+}
+
+/// The wait for the other director's connections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncWaitStatus {
+    /// How it stands.
+    pub state: SyncWaitState,
+    /// The instances that wait, or did.
+    pub instances: Vec<String>,
+    /// When it began, milliseconds ago.
+    pub begun_ms_ago: u64,
+    /// When it ends at the latest, milliseconds from now; `null` once it is over.
+    pub ends_in_ms: Option<u64>,
+    /// How long it took in milliseconds, once it is over.
+    pub took_ms: Option<u64>,
+    /// Connections here as last counted, those at its end once it is over; `null` before the first count.
+    pub connections: Option<u64>,
+    /// Connections at the other director, where it tells on the heartbeat path.
+    pub peer_connections: Option<u64>,
+}
+
+/// How the wait stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncWaitState {
+    /// A lesser master is left alone.
+    Waiting,
+    /// Over, as no more connections came.
+    Settled,
+    /// Over, as its time was: connections may be missing.
+    Limit,
 }
 
 /// Rules that drop what is sent to addresses under `no_accept`.
@@ -101,6 +135,9 @@ pub struct InstanceStatus {
     pub trackers: Vec<TrackerStatus>,
     /// An operator told it to resign: it takes nothing from a master until it is told otherwise or there is none.
     pub resigned: bool,
+    /// It leaves every master alone until connections have come (`lvs_sync_wait`).
+    #[serde(default)]
+    pub waits_for_connections: bool,
     /// Its last changes, the latest last.
     pub transitions: Vec<TransitionStatus>,
     /// Its addresses are (to be) on the interface.

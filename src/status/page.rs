@@ -10,7 +10,7 @@ use super::Status;
 use crate::explain::duration;
 use crate::lvs::counters::Counters;
 use crate::lvs::status::{LvsStatus, RealServerStatus, VirtualServerStatus};
-use crate::router::status::{InstanceStatus, VrrpStatus};
+use crate::router::status::{InstanceStatus, SyncWaitState, SyncWaitStatus, VrrpStatus};
 
 /// Connections by virtual server and real server, as far as they are known.
 #[derive(Debug, Default)]
@@ -66,6 +66,9 @@ fn instances(page: &mut String, vrrp: &VrrpStatus) -> Result {
     for instance in &vrrp.instances {
         write_instance(page, instance)?;
     }
+    if let Some(wait) = &vrrp.sync_wait {
+        sync_wait(page, wait)?;
+    }
     for group in &vrrp.sync_groups {
         writeln!(page, "  sync group {}: {}", group.name, group.state)?;
     }
@@ -86,6 +89,29 @@ fn instances(page: &mut String, vrrp: &VrrpStatus) -> Result {
         }
     }
     Ok(())
+}
+
+fn sync_wait(page: &mut String, wait: &SyncWaitStatus) -> Result {
+    let names = wait.instances.join(", ");
+    let here = wait.connections.map_or_else(|| "not counted".to_owned(), |n| n.to_string());
+    let there = wait.peer_connections.map_or_else(String::new, |n| format!(", {n} there"));
+    let took = duration(wait.took_ms.unwrap_or(wait.begun_ms_ago));
+    match wait.state {
+        SyncWaitState::Waiting => {
+            let left = duration(wait.ends_in_ms.unwrap_or(0));
+            writeln!(
+                page,
+                "  lvs_sync_wait: {names}: waits for connections for {took}, {left} more at most; connections: {here} here{there}"
+            )
+        }
+        SyncWaitState::Settled => {
+            writeln!(page, "  lvs_sync_wait: {names}: waited {took}; connections then: {here}")
+        }
+        SyncWaitState::Limit => writeln!(
+            page,
+            "  lvs_sync_wait: {names}: waited {took}, as long as it may; connections then: {here}"
+        ),
+    }
 }
 
 /// The line above the virtual servers, and what concerns them all.
@@ -115,6 +141,9 @@ pub fn table_head(page: &mut String, lvs: &LvsStatus) -> Result {
         let runs = if sync.running.is_empty() { "none runs" } else { &sync.running.join(", ") };
         let why = sync.error.as_ref().map_or_else(String::new, |why| format!(": {why}"));
         writeln!(page, "  connection synchronisation: {runs}{why}")?;
+        for missing in &sync.missing {
+            writeln!(page, "    should run and does not: {missing}")?;
+        }
     }
     Ok(())
 }
@@ -279,5 +308,35 @@ mod tests {
             -> 10.0.0.3:80 DOWN out; HTTP_GET DOWN for 4.2s (503, wanted 200-299) (its certificate expires soon)\n    \
             -> 10.0.0.4:80 UP weight 2; weight 50% by an operator, ends in 1m00s (new disk)\n";
         assert_eq!(page, wanted);
+    }
+
+    #[test]
+    fn a_wait_for_connections_says_since_when_until_when_and_how_many() {
+        let line = |wait: SyncWaitStatus| {
+            let mut page = String::new();
+            sync_wait(&mut page, &wait).unwrap();
+            page
+        };
+        let waiting = SyncWaitStatus {
+            state: SyncWaitState::Waiting,
+            instances: vec!["web".into(), "mail".into()],
+            begun_ms_ago: 4_200,
+            ends_in_ms: Some(55_800),
+            took_ms: None,
+            connections: Some(7),
+            peer_connections: Some(9),
+        };
+        assert_eq!(
+            line(waiting.clone()),
+            "  lvs_sync_wait: web, mail: waits for connections for 4.2s, 55s more at most; connections: 7 here, 9 there\n"
+        );
+        let over = SyncWaitStatus { ends_in_ms: None, took_ms: Some(9_000), ..waiting };
+        let settled = SyncWaitStatus { state: SyncWaitState::Settled, ..over.clone() };
+        assert_eq!(line(settled), "  lvs_sync_wait: web, mail: waited 9.0s; connections then: 7\n");
+        let limit = SyncWaitStatus { state: SyncWaitState::Limit, connections: None, ..over };
+        assert_eq!(
+            line(limit),
+            "  lvs_sync_wait: web, mail: waited 9.0s, as long as it may; connections then: not counted\n"
+        );
     }
 }

@@ -45,6 +45,7 @@ fn instance(name: &str, state: State) -> InstanceStatus {
         tracking: Tracking::default(),
         trackers: Vec::new(),
         resigned: false,
+        waits_for_connections: false,
         transitions: Vec::new(),
         holding: state == State::Master,
         source: None,

@@ -34,6 +34,8 @@ pub(super) struct Watch {
     samples: Vec<Sample>,
     path: Option<Path>,
     digests: Option<Digests>,
+    /// Our connections as last counted, for a peer that waits for them.
+    connections: Option<u64>,
 }
 
 /// The heartbeat path.
@@ -76,6 +78,7 @@ impl Watch {
             samples: Vec::new(),
             path: None,
             digests: None,
+            connections: None,
         }
     }
 
@@ -115,7 +118,7 @@ impl Watch {
     }
 
     /// What we tell the peer.
-    fn says(&self) -> Says {
+    fn says(&self, waits: bool) -> Says {
         let router = |sample: &Sample| RouterSays {
             name: sample.name.clone(),
             vrid: sample.router.vrid.into(),
@@ -133,7 +136,14 @@ impl Watch {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             routers: self.samples.iter().map(router).collect(),
             digests: self.digests,
+            waits,
+            connections: self.connections,
         }
+    }
+
+    /// What the other director says, while it does.
+    fn peer(&self) -> Option<&Says> {
+        self.path.as_ref()?.heartbeat.peer(now())
     }
 
     fn handle_samples(&mut self, samples: Vec<Sample>) {
@@ -152,7 +162,7 @@ impl Watch {
 
     fn handle_datagram(&mut self, from: IpAddr, bytes: &[u8]) {
         let now = now();
-        let ours = self.says();
+        let ours = self.says(false);
         let Some(path) = &mut self.path else { return };
         let theirs = match path.heartbeat.handle_datagram(from, bytes, now) {
             Ok(Some(says)) => says.clone(),
@@ -277,6 +287,11 @@ impl Desk<'_> {
                     // Full: the last answer stands a little longer.
                     let _ = self.link.offer(Role::Lvs, &Message::TellDigests);
                 }
+                if self.watch.peer().is_some_and(|peer| peer.waits) {
+                    self.ask_connections();
+                } else {
+                    self.watch.connections = None;
+                }
                 let changes = self.watch.brain.poll_changes(now());
                 self.note_alarms(changes);
             }
@@ -302,8 +317,18 @@ impl Desk<'_> {
         self.watch.digests = Some(digests);
     }
 
+    /// So many connections are here.
+    pub(super) fn watch_connections(&mut self, count: u64) {
+        self.watch.connections = Some(count);
+    }
+
+    /// How many the other director has, where it says so.
+    pub(super) fn peer_connections(&self) -> Option<u64> {
+        self.watch.peer()?.connections
+    }
+
     async fn beat(&mut self) {
-        let says = self.watch.says();
+        let says = self.watch.says(self.waits_for_connections());
         let Some(path) = &mut self.watch.path else { return };
         path.open();
         let bytes = path.heartbeat.beat(says, now());

@@ -33,7 +33,13 @@ fn says(state: State) -> Says {
         addresses: 7,
     };
     let digests = Some(Digests { services: 1, verdicts: 2, table: 3 });
-    Says { version: "0.1.0".into(), routers: vec![router], digests }
+    Says {
+        version: "0.1.0".into(),
+        routers: vec![router],
+        digests,
+        waits: true,
+        connections: Some(9),
+    }
 }
 
 fn pair(now: Instant) -> (Heartbeat, Heartbeat) {
@@ -172,5 +178,25 @@ proptest! {
         bytes.extend(tag.as_ref());
         let _ = two.handle_datagram(ip(1), &bytes, now);
         prop_assert_eq!(two.peer(now), None);
+    }
+}
+
+/// A director that does not know the fields added since ends its beat before them; one that knows more goes on.
+#[test]
+fn beats_of_an_older_and_a_newer_form_are_read() {
+    let now = start();
+    let told = says(State::Backup);
+    let beat = Beat { node: 22, count: 1, echo: None, says: told.clone() };
+    let whole = postcard::to_stdvec(&beat).unwrap();
+    // `waits` is one byte, `Some(9)` two.
+    let older = &whole[..whole.len() - 3];
+    let newer = [&whole[..], b"more"].concat();
+    let silent = Says { waits: false, connections: None, ..told.clone() };
+    for (body, wanted) in [(older, silent), (&newer[..], told)] {
+        let (one, _) = pair(now);
+        let mut bytes = [MAGIC, body].concat();
+        let tag = hmac::sign(&one.key, &bytes);
+        bytes.extend(tag.as_ref());
+        assert_eq!(one.read(ip(2), &bytes).unwrap().says, wanted);
     }
 }

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::pair::{PRIORITIES, Pace, Pair, director};
+use crate::daemon::Daemon;
 use crate::daemon::Kind::Evenkeel;
 use crate::host::{Host, Process, wait_for};
 use crate::keeper::Keeper;
@@ -20,12 +21,21 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 const WITHIN: Duration = Duration::from_secs(40);
 /// Downloads that last longer than the scenario: a byte a second.
 const LONG: usize = 12;
+/// Of the heartbeat path.
+const KEY: &str = "a key that both of them know";
 /// Planned stops, each with requests in flight.
 const STOPS: usize = 3;
 
 /// Entries of IPVS that are established.
 fn known(host: &Host) -> usize {
     host.run("ipvsadm -Lnc").lines().filter(|line| line.contains("ESTABLISHED")).count()
+}
+
+/// What `status` says of the wait for connections.
+fn sync_wait(director: &Daemon) -> serde_json::Value {
+    let json = director.command("status --json").unwrap_or_default();
+    let status: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
+    status["vrrp"]["sync_wait"].clone()
 }
 
 fn alive(downloads: &[Process]) -> usize {
@@ -35,7 +45,11 @@ fn alive(downloads: &[Process]) -> usize {
 /// The first director stops and comes back; it takes the address when the connections of the other one have arrived.
 fn there_and_back(keeper: &Arc<Keeper>) {
     let sync = "global_defs {\nlvs_sync_daemon eth0 web\nlvs_sync_wait 60\n}\n";
-    let configs = PRIORITIES.map(|priority| sync.to_owned() + &director(Pace::Tenth, priority));
+    let config = |peer: u8, priority| {
+        let heartbeat = format!("heartbeat {{\npeer 10.0.0.{peer}\nkey \"{KEY}\"\n}}\n");
+        sync.to_owned() + &heartbeat + &director(Pace::Tenth, priority)
+    };
+    let configs = [config(2, PRIORITIES[0]), config(1, PRIORITIES[1])];
     let mut pair = Pair::start_with(keeper, [Evenkeel; 2], configs);
     for host in [pair.d1(), pair.d2()] {
         // A copy at every second packet: these connections have one a second.
@@ -54,6 +68,21 @@ fn there_and_back(keeper: &Arc<Keeper>) {
     assert_eq!(alive(&downloads), LONG, "they went over");
 
     pair.directors[0].start_again();
+    // Until it takes the address back, it says what it waits for; the peer tells how many there are.
+    let mut told = serde_json::Value::Null;
+    wait_for(WITHIN, "a wait that knows both counts", || {
+        let wait = sync_wait(&pair.directors[0]);
+        if wait["peer_connections"].as_u64() >= Some(LONG as u64) && wait["state"] == "waiting" {
+            told = wait;
+        }
+        !told.is_null()
+    });
+    assert_eq!(told["instances"], serde_json::json!(["web"]), "{told}");
+    assert!(told["ends_in_ms"].as_u64().is_some_and(|left| left < 60_000), "{told}");
+    let page = pair.directors[0].command("status").unwrap();
+    assert!(page.contains("lvs_sync_wait: web: waits for connections for "), "{page}");
+    let why = pair.directors[0].command("explain web").unwrap();
+    assert!(why.contains("waits for the other director's connections"), "{why}");
     wait_for(WITHIN, "the first director to be back", || {
         let log = pair.directors[0].logged();
         log.matches("to=MASTER").count() >= 2
@@ -66,6 +95,10 @@ fn there_and_back(keeper: &Arc<Keeper>) {
     let took = after.find("to=MASTER").expect("it is master");
     assert!(settled < took, "{after}");
     pair.wait_for_master("d1");
+    let wait = sync_wait(&pair.directors[0]);
+    assert_eq!((&wait["state"], &wait["ends_in_ms"]), (&"settled".into(), &().into()), "{wait}");
+    assert!(wait["took_ms"].as_u64() >= Some(6_000), "{wait}");
+    assert!(wait["connections"].as_u64() >= Some(LONG as u64), "{wait}");
     thread::sleep(Duration::from_secs(3));
     assert_eq!(alive(&downloads), LONG, "and came back");
 }

@@ -137,7 +137,7 @@ impl Pair {
         let directors = [start(0, "d1"), start(1, "d2")];
         let pair = Self { net, capture, directors, servers };
         pair.wait_for_master("d1");
-        wait_for(Duration::from_secs(10), "full tables on both directors", || {
+        wait_for(Duration::from_secs(40), "full tables on both directors", || {
             ["d1", "d2"].iter().all(|d| kernel_view::weights(pair.net.host(d), SERVICE).len() == 2)
         });
         pair
@@ -160,7 +160,7 @@ impl Pair {
     #[track_caller]
     pub(super) fn wait_for_master(&self, name: &str) {
         let other = if name == "d1" { "d2" } else { "d1" };
-        wait_for(Duration::from_secs(12), &format!("the VIP on {name} and not on {other}"), || {
+        wait_for(Duration::from_secs(40), &format!("the VIP on {name} and not on {other}"), || {
             kernel_view::holds(self.net.host(name), VIP)
                 && !kernel_view::holds(self.net.host(other), VIP)
         });

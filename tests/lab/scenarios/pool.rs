@@ -19,7 +19,7 @@ use crate::tool::responder::Mode;
 use crate::topology::{Forwarding, Plan, Topology};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario::together("pool_sync_daemon_follows_the_instance", 60, sync_daemon),
+    Scenario::together("pool_sync_daemon_follows_the_instance", 90, sync_daemon),
     Scenario::together("pool_checks_rest_where_the_address_is_not", 60, suspended),
     Scenario::together("pool_verdicts_hold_while_our_own_link_is_down", 60, own_link),
     Scenario::together("pool_first_state_is_notified_as_keepalived_does", 60, first_state),
@@ -27,7 +27,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::together("pool_slow_start_and_min_in_pool", 60, ramp_and_minimum),
 ];
 
-const WITHIN: Duration = Duration::from_secs(10);
+const WITHIN: Duration = Duration::from_secs(30);
 
 /// The lvs part of the status.
 fn lvs(daemon: &Daemon) -> Value {
@@ -76,6 +76,11 @@ fn sync_daemon(keeper: &Arc<Keeper>) {
     keeper.figure(&format!("d1 has {} connections, d2 {}", known(pair.d1()), known(pair.d2())));
     let told = lvs(&pair.directors[0])["sync_daemon"].clone();
     assert_eq!(told["running"][0], "master on eth0, id 51", "{told}");
+    assert_eq!((&told["missing"], &told["repairs"]), (&serde_json::json!([]), &0.into()), "{told}");
+    pair.d1().run("ipvsadm --stop-daemon master");
+    wait_for(Duration::from_secs(30), "the stopped daemon to run again", || {
+        runs(pair.d1(), "master") && lvs(&pair.directors[0])["sync_daemon"]["repairs"] == 1
+    });
 
     pair.directors[0].stop();
     wait_for(WITHIN, "d2 to send", || runs(pair.d2(), "master"));
