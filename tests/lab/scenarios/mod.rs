@@ -31,6 +31,7 @@ mod reload_loop;
 mod reload_time;
 mod resilience;
 mod sample;
+mod settings;
 mod split_brain;
 mod steer;
 mod steps;
@@ -61,6 +62,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         steps::SCENARIOS,
         refusal::SCENARIOS,
         sample::SCENARIOS,
+        settings::SCENARIOS,
         interop::SCENARIOS,
         failover::SCENARIOS,
         firewall::SCENARIOS,
