@@ -32,8 +32,7 @@ pub struct Checkers<S> {
     scripts: Lane,
     rate: Rate,
     starts_per_turn: usize,
-    runs: HashMap<RunId, Slot>,
-    next_run: u64,
+    next_turn: u32,
     actions: VecDeque<Action<S>>,
     saved: HashMap<ProbeKey, SavedProbe>,
     /// One copy of each distinct set of options.
@@ -78,8 +77,7 @@ impl<S: Copy + Ord> Checkers<S> {
             scripts: Lane::new(scripts),
             rate: Rate::new(starts_per_second),
             starts_per_turn: starts_per_turn.max(1),
-            runs: HashMap::new(),
-            next_run: 0,
+            next_turn: 0,
             actions: VecDeque::new(),
             saved: HashMap::new(),
             specs: HashSet::new(),
@@ -170,11 +168,12 @@ impl<S: Copy + Ord> Checkers<S> {
     /// A run ended, or one of a kind that holds what it has opened passed: then its end is a second outcome of the same
     /// run. Outcomes of cancelled runs are ignored.
     pub fn handle_outcome(&mut self, run: RunId, outcome: Outcome, now: Instant) {
-        let Some(slot) = self.runs.remove(&run) else { return };
+        let slot = run.slot();
         let Some(probe) = slot_mut(&mut self.probes, slot) else { return };
         let (started, was_held) = match probe.phase {
-            Phase::Running { started, .. } => (Instant::from(started), false),
-            Phase::Held { started, .. } => (Instant::from(started), true),
+            Phase::Running { turn, started } if turn == run.turn() => (started.into(), false),
+            Phase::Held { turn, started } if turn == run.turn() => (started.into(), true),
+            Phase::Running { .. } | Phase::Held { .. } => return,
             Phase::Waiting { .. } | Phase::Due | Phase::Suspended => return,
         };
         let before = probe.judge().verdict();
@@ -186,8 +185,7 @@ impl<S: Copy + Ord> Checkers<S> {
         let forks = kind.forks();
         if passed && kind.holds() && probe.judge().verdict().is_up() && !probe.judge().is_presumed()
         {
-            probe.phase = Phase::Held { run, started: started.into() };
-            self.runs.insert(run, slot);
+            probe.phase = Phase::Held { turn: run.turn(), started: started.into() };
         } else {
             if passed && kind.holds() {
                 // Not up yet: it takes more good answers than one (`rise`), so it is asked again.
@@ -313,13 +311,12 @@ impl<S: Copy + Ord> Checkers<S> {
             // Scripts first: they are fewer, and a backlog of sockets must not starve them.
             let Some(slot) = self.scripts.start().or_else(|| self.sockets.start()) else { return };
             let Some(probe) = slot_mut(&mut self.probes, slot) else { continue };
-            let run = RunId(self.next_run);
-            self.next_run += 1;
-            probe.phase = Phase::Running { run, started: now.into() };
+            let turn = self.next_turn;
+            self.next_turn = turn.wrapping_add(1);
+            probe.phase = Phase::Running { turn, started: now.into() };
             self.rate.take(now);
-            self.runs.insert(run, slot);
             self.actions.push_back(Action::Start {
-                run,
+                run: RunId::new(slot, turn),
                 target: probe.key.target,
                 spec: Arc::clone(&probe.key.spec),
                 step: probe.judge().step(),
@@ -367,7 +364,7 @@ impl<S: Copy + Ord> Checkers<S> {
             let slot = Slot(at);
             if let Some(probe) = self.probes[slot.index()].take() {
                 self.free.push(slot);
-                self.cancel(&probe);
+                self.cancel(slot, &probe);
             }
         }
         let probes = &self.probes;
@@ -378,17 +375,17 @@ impl<S: Copy + Ord> Checkers<S> {
         self.free.len() - before
     }
 
-    fn cancel(&mut self, probe: &Probed) {
-        let (run, in_flight) = match probe.phase {
-            Phase::Running { run, .. } => (run, true),
-            Phase::Held { run, .. } => (run, false),
+    /// The caller gives it another phase, or drops it.
+    fn cancel(&mut self, slot: Slot, probe: &Probed) {
+        let (turn, in_flight) = match probe.phase {
+            Phase::Running { turn, .. } => (turn, true),
+            Phase::Held { turn, .. } => (turn, false),
             Phase::Waiting { .. } | Phase::Due | Phase::Suspended => return,
         };
-        self.runs.remove(&run);
         if in_flight {
             self.lane(probe.key.spec.kind.forks()).end();
         }
-        self.actions.push_back(Action::Cancel { run });
+        self.actions.push_back(Action::Cancel { run: RunId::new(slot, turn) });
     }
 
     fn lane(&mut self, forks: bool) -> &mut Lane {
@@ -429,6 +426,6 @@ mod tests {
         let scheduled = size_of::<(Moment, Slot)>();
         let subscribed = size_of::<(u64, Slot)>() + size_of::<Slot>();
         let idle = size_of::<Option<Probed>>() + scheduled + subscribed;
-        assert!(idle <= 196, "{idle} bytes");
+        assert!(idle <= 144, "{idle} bytes");
     }
 }

@@ -11,9 +11,30 @@ use crate::spec::{CheckSpec, Step};
 /// What is held of one target, and how near that is to changing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judge {
-    standing: Standing,
-    weight: Weight,
+    standing: Held,
+    asks: Asks,
     step: Step,
+    /// What [`Standing`] counts.
+    count: u32,
+    /// The number of [`Weight`], as its bits.
+    weight: u32,
+}
+
+/// Which [`Standing`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Held {
+    Presumed,
+    Up,
+    Down,
+}
+
+/// Which [`Weight`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Asks {
+    Configured,
+    Exactly,
+    Percent,
+    Plus,
 }
 
 /// What an outcome led to.
@@ -36,7 +57,7 @@ pub enum Next {
     AtOnce,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     /// Up on trust since the start; the first failure takes it down.
     Presumed { passes: u32 },
@@ -55,18 +76,15 @@ impl Judge {
         } else {
             Standing::Presumed { passes: 0 }
         };
-        Self { standing, weight: Weight::Configured, step: Step(0) }
+        let blank =
+            Self { standing: Held::Up, asks: Asks::Configured, step: Step(0), count: 0, weight: 0 };
+        blank.with(standing)
     }
 
     /// For another question about the same target: the verdict stays as it was until that question is answered.
     #[must_use]
     pub fn heir(self) -> Self {
-        let standing = match self.standing {
-            Standing::Presumed { .. } => Standing::Presumed { passes: 0 },
-            Standing::Up { .. } => Standing::Up { failures: 0 },
-            Standing::Down { .. } => Standing::Down { passes: 0 },
-        };
-        Self { standing, weight: self.weight, step: Step(0) }
+        Self { step: Step(0), count: 0, ..self }
     }
 
     /// As read from a state file, which may hold anything.
@@ -80,15 +98,15 @@ impl Judge {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         match self.standing {
-            Standing::Presumed { .. } | Standing::Up { .. } => Verdict::Up { weight: self.weight },
-            Standing::Down { .. } => Verdict::Down,
+            Held::Presumed | Held::Up => Verdict::Up { weight: self.weight() },
+            Held::Down => Verdict::Down,
         }
     }
 
     /// Whether an answer stands behind the verdict, not only the rule for starts.
     #[must_use]
     pub fn is_presumed(&self) -> bool {
-        matches!(self.standing, Standing::Presumed { .. })
+        self.standing == Held::Presumed
     }
 
     /// The question to ask next: the urls in turn, and one that failed until it passes.
@@ -111,7 +129,7 @@ impl Judge {
 
     fn pass(&mut self, spec: &CheckSpec, weight: Weight) -> Next {
         let round = u32::from(spec.kind.steps());
-        self.standing = match self.standing {
+        let standing = match self.standing() {
             Standing::Presumed { passes } => {
                 rise(passes, round, |passes| Standing::Presumed { passes })
             }
@@ -121,9 +139,9 @@ impl Judge {
                 rise(passes, needed, |passes| Standing::Down { passes })
             }
         };
-        self.weight = weight;
+        *self = self.with(standing).asking(weight);
         self.step = Step((self.step.0 + 1) % spec.kind.steps());
-        match self.standing {
+        match standing {
             Standing::Presumed { passes } | Standing::Down { passes }
                 if spec.kind.hurries() && passes % round != 0 =>
             {
@@ -134,7 +152,7 @@ impl Judge {
     }
 
     fn fail(&mut self, spec: &CheckSpec, failure: &Failure) -> Next {
-        self.standing = match self.standing {
+        let standing = match self.standing() {
             Standing::Up { failures }
                 if !failure.is_declared()
                     && failures.saturating_add(1) < spec.cadence.failures_to_fall() =>
@@ -145,10 +163,48 @@ impl Judge {
                 Standing::Down { passes: 0 }
             }
         };
-        match self.standing {
+        *self = self.with(standing);
+        match standing {
             Standing::Up { .. } => Next::Retry,
             Standing::Presumed { .. } | Standing::Down { .. } => Next::Loop,
         }
+    }
+
+    fn standing(&self) -> Standing {
+        let count = self.count;
+        match self.standing {
+            Held::Presumed => Standing::Presumed { passes: count },
+            Held::Up => Standing::Up { failures: count },
+            Held::Down => Standing::Down { passes: count },
+        }
+    }
+
+    fn with(self, standing: Standing) -> Self {
+        let (standing, count) = match standing {
+            Standing::Presumed { passes } => (Held::Presumed, passes),
+            Standing::Up { failures } => (Held::Up, failures),
+            Standing::Down { passes } => (Held::Down, passes),
+        };
+        Self { standing, count, ..self }
+    }
+
+    fn weight(&self) -> Weight {
+        match self.asks {
+            Asks::Configured => Weight::Configured,
+            Asks::Exactly => Weight::Exactly(self.weight),
+            Asks::Percent => Weight::Percent(u16::try_from(self.weight).unwrap_or(u16::MAX)),
+            Asks::Plus => Weight::Plus(self.weight.cast_signed()),
+        }
+    }
+
+    fn asking(self, weight: Weight) -> Self {
+        let (asks, weight) = match weight {
+            Weight::Configured => (Asks::Configured, 0),
+            Weight::Exactly(weight) => (Asks::Exactly, weight),
+            Weight::Percent(share) => (Asks::Percent, u32::from(share)),
+            Weight::Plus(more) => (Asks::Plus, more.cast_unsigned()),
+        };
+        Self { asks, weight, ..self }
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkers::RunId;
 use crate::failure::Failure;
 use crate::judge::{Judge, Ruling};
 use crate::moment::Moment;
@@ -19,24 +18,40 @@ pub(crate) struct Probed {
     pub(crate) phase: Phase,
     judge: Judge,
     since: Moment,
-    cause: Option<Arc<Failure>>,
     /// When the latest probe that has ended started, and how many microseconds it took.
     started: Option<Moment>,
     took_us: u32,
     tally: Tally,
+    /// Most have none.
+    remarks: Option<Box<Remarks>>,
+}
+
+/// What only a probe has that was not always answered well, or that asks for more than an answer.
+#[derive(Debug, Clone, Default)]
+struct Remarks {
+    cause: Option<Arc<Failure>>,
+    failed: u32,
+    not_asked: u32,
     failures_in_a_row: u32,
     /// The latest probe could not be asked.
     is_unasked: bool,
-    /// Few checks ask for it.
-    certificate: Option<Box<Certificate>>,
+    certificate: Option<Certificate>,
 }
 
-/// [`Counts`] in little room. A number ends at 4 billion, 136 years of one probe a second. What is in a bucket and has not
-/// failed has passed.
+/// What there is to remark where there is nothing.
+static NONE: Remarks = Remarks {
+    cause: None,
+    failed: 0,
+    not_asked: 0,
+    failures_in_a_row: 0,
+    is_unasked: false,
+    certificate: None,
+};
+
+/// How long probes took, of [`Counts`], in little room. A number ends at 4 billion, 136 years of one probe a second. What is
+/// in a bucket and has not failed has passed.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
-    failed: u32,
-    not_asked: u32,
     sum_us: u64,
     within: [u32; Latency::BOUNDS.len()],
     longer: u32,
@@ -53,24 +68,21 @@ impl Tally {
         *bucket = bucket.saturating_add(1);
     }
 
-    fn counts(&self) -> Counts {
-        let &Self { failed, not_asked, sum_us, within, longer } = self;
-        let latency = Latency { within: within.map(u64::from), longer: u64::from(longer), sum_us };
-        let answered = latency.within.iter().sum::<u64>() + latency.longer;
-        let failed = u64::from(failed);
-        let passed = answered.saturating_sub(failed);
-        Counts { passed, failed, not_asked: u64::from(not_asked), latency }
+    fn latency(&self) -> Latency {
+        let &Self { sum_us, within, longer } = self;
+        Latency { within: within.map(u64::from), longer: u64::from(longer), sum_us }
     }
 }
 
-impl From<Counts> for Tally {
-    fn from(counts: Counts) -> Self {
-        let Counts { passed: _, failed, not_asked, latency } = counts;
+impl From<Latency> for Tally {
+    fn from(latency: Latency) -> Self {
         let Latency { within, longer, sum_us } = latency;
-        let least = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-        let (within, longer) = (within.map(least), least(longer));
-        Self { failed: least(failed), not_asked: least(not_asked), sum_us, within, longer }
+        Self { sum_us, within: within.map(least), longer: least(longer) }
     }
+}
+
+fn least(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Where a probe is in its loop.
@@ -80,10 +92,10 @@ pub(crate) enum Phase {
     Waiting { due: Moment },
     /// In a lane, as there was no room when its time came.
     Due,
-    /// In flight.
-    Running { run: RunId, started: Moment },
+    /// In flight, as the run of this number.
+    Running { turn: u32, started: Moment },
     /// Passed, and no longer in flight: the run will report its own end.
-    Held { run: RunId, started: Moment },
+    Held { turn: u32, started: Moment },
     /// Nobody wants to know at present.
     Suspended,
 }
@@ -184,13 +196,10 @@ impl Probed {
             judge: Judge::new(&key.spec),
             key,
             since: now.into(),
-            cause: None,
             started: None,
             took_us: 0,
             tally: Tally::default(),
-            failures_in_a_row: 0,
-            is_unasked: false,
-            certificate: None,
+            remarks: None,
         }
     }
 
@@ -201,13 +210,10 @@ impl Probed {
             phase: Phase::Waiting { due: due.into() },
             judge: self.judge.heir(),
             since: self.since,
-            cause: self.cause.clone(),
             started: self.started,
             took_us: self.took_us,
             tally: self.tally,
-            failures_in_a_row: self.failures_in_a_row,
-            is_unasked: self.is_unasked,
-            certificate: self.certificate.clone(),
+            remarks: self.remarks.clone(),
         }
     }
 
@@ -216,8 +222,20 @@ impl Probed {
         self.started.map(|started| Last { started: started.into(), took })
     }
 
+    fn remarks(&self) -> &Remarks {
+        self.remarks.as_deref().unwrap_or(&NONE)
+    }
+
+    fn counts(&self) -> Counts {
+        let latency = self.tally.latency();
+        let answered = latency.within.iter().sum::<u64>() + latency.longer;
+        let &Remarks { failed, not_asked, .. } = self.remarks();
+        let passed = answered.saturating_sub(u64::from(failed));
+        Counts { passed, failed: u64::from(failed), not_asked: u64::from(not_asked), latency }
+    }
+
     pub(crate) fn is_unasked(&self) -> bool {
-        self.is_unasked
+        self.remarks().is_unasked
     }
 
     pub(crate) fn judge(&self) -> &Judge {
@@ -238,26 +256,33 @@ impl Probed {
         if !matches!(outcome, Outcome::NotAsked(_)) {
             self.tally.took(took);
         }
-        self.is_unasked = matches!(outcome, Outcome::NotAsked(_));
+        if let Some(remarks) = &mut self.remarks {
+            remarks.is_unasked = false;
+        }
         if let Outcome::PassedWith(_, certificate) = outcome {
-            self.certificate = Some(Box::new(certificate));
+            self.remarks.get_or_insert_default().certificate = Some(certificate);
         }
         match outcome {
             Outcome::Passed(_) | Outcome::PassedWith(..) => {
-                self.failures_in_a_row = 0;
-                if self.judge.verdict().is_up() {
-                    self.cause = None;
+                if let Some(remarks) = &mut self.remarks {
+                    remarks.failures_in_a_row = 0;
+                    if self.judge.verdict().is_up() {
+                        remarks.cause = None;
+                    }
                 }
             }
             Outcome::Failed(failure) => {
-                self.tally.failed = self.tally.failed.saturating_add(1);
-                self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
-                if self.cause.as_deref() != Some(&failure) {
-                    self.cause = Some(Arc::new(failure));
+                let remarks = self.remarks.get_or_insert_default();
+                remarks.failed = remarks.failed.saturating_add(1);
+                remarks.failures_in_a_row = remarks.failures_in_a_row.saturating_add(1);
+                if remarks.cause.as_deref() != Some(&failure) {
+                    remarks.cause = Some(Arc::new(failure));
                 }
             }
             Outcome::NotAsked(_) => {
-                self.tally.not_asked = self.tally.not_asked.saturating_add(1);
+                let remarks = self.remarks.get_or_insert_default();
+                remarks.not_asked = remarks.not_asked.saturating_add(1);
+                remarks.is_unasked = true;
             }
         }
         ruling
@@ -271,11 +296,11 @@ impl Probed {
     }
 
     pub(crate) fn cause(&self) -> Option<&Arc<Failure>> {
-        self.cause.as_ref()
+        self.remarks().cause.as_ref()
     }
 
     pub(crate) fn certificate(&self) -> Option<Certificate> {
-        self.certificate.as_deref().copied()
+        self.remarks().certificate
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -285,13 +310,13 @@ impl Probed {
             verdict: self.judge.verdict(),
             presumed: self.judge.is_presumed(),
             since: self.since.into(),
-            cause: self.cause.clone(),
+            cause: self.cause().cloned(),
             last: self.last(),
-            counts: self.tally.counts(),
-            failures_in_a_row: self.failures_in_a_row,
+            counts: self.counts(),
+            failures_in_a_row: self.remarks().failures_in_a_row,
             in_flight: matches!(self.phase, Phase::Running { .. }),
             is_suspended: matches!(self.phase, Phase::Suspended),
-            is_unasked: self.is_unasked,
+            is_unasked: self.is_unasked(),
             certificate: self.certificate(),
         }
     }
@@ -301,10 +326,10 @@ impl Probed {
         SavedProbe {
             judge: self.judge,
             since: age(self.since.into()),
-            cause: self.cause.as_deref().cloned(),
+            cause: self.cause().map(|cause| (**cause).clone()),
             last: self.last().map(|Last { started, took }| (age(started), took)),
-            counts: self.tally.counts(),
-            failures_in_a_row: self.failures_in_a_row,
+            counts: self.counts(),
+            failures_in_a_row: self.remarks().failures_in_a_row,
             due: match self.phase {
                 Phase::Waiting { due } => Instant::from(due).saturating_duration_since(now),
                 Phase::Due | Phase::Running { .. } | Phase::Held { .. } | Phase::Suspended => {
@@ -318,19 +343,26 @@ impl Probed {
         let SavedProbe { judge, since, cause, last, counts, failures_in_a_row, due } = saved;
         let at = |age| now.checked_sub(age).unwrap_or(now);
         let due = now + due.min(key.spec.cadence.delay_loop);
+        let Counts { passed: _, failed, not_asked, latency } = counts;
+        let remarks = Remarks {
+            cause: cause.map(Arc::new),
+            failed: least(failed),
+            not_asked: least(not_asked),
+            failures_in_a_row,
+            is_unasked: false,
+            // Shown again with the next answer.
+            certificate: None,
+        };
+        let is_remarkable = remarks.cause.is_some() || remarks.failed > 0 || remarks.not_asked > 0;
         Self {
             judge: judge.checked(&key.spec),
             key,
             phase: Phase::Waiting { due: due.into() },
             since: at(since).into(),
-            cause: cause.map(Arc::new),
             started: last.map(|(age, _)| at(age).into()),
             took_us: last.map_or(0, |(_, took)| microseconds(took)),
-            tally: Tally::from(counts),
-            failures_in_a_row,
-            is_unasked: false,
-            // Shown again with the next answer.
-            certificate: None,
+            tally: latency.into(),
+            remarks: is_remarkable.then(|| Box::new(remarks)),
         }
     }
 }
@@ -350,14 +382,14 @@ mod tests {
             tally.took(Duration::from_millis(millis));
         }
         tally.took(Duration::from_micros(1_000_001));
-        let latency = tally.counts().latency;
+        let latency = tally.latency();
         assert_eq!((latency.within, latency.longer), ([2, 1, 1, 1, 1], 2));
         assert_eq!(latency.sum_us, 3_055_001);
         let mut twice = latency;
         twice.add(&latency);
         assert_eq!((twice.within[0], twice.longer, twice.sum_us), (4, 4, 6_110_002));
         tally.took(Duration::MAX);
-        assert_eq!(tally.counts().latency.longer, 3);
-        assert_eq!(Tally::from(tally.counts()).counts(), tally.counts());
+        assert_eq!(tally.latency().longer, 3);
+        assert_eq!(Tally::from(tally.latency()).latency(), tally.latency());
     }
 }

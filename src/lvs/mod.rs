@@ -8,6 +8,7 @@ mod applier;
 pub mod counters;
 mod fifo_line;
 mod host;
+pub mod idle;
 mod module;
 pub mod observe;
 pub mod overrides;

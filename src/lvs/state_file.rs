@@ -17,7 +17,7 @@ use super::overrides::{Held, Override};
 use super::plan::Facts;
 
 /// Changes with the layout: a file of another version is as good as none.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// Verdicts older than this say nothing: longer than any restart takes, shorter than anybody waits with a repair.
 const FRESH: Duration = Duration::from_secs(10 * 60);

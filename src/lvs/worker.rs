@@ -23,7 +23,9 @@ use ipvs::{DestinationKey, ServiceKey};
 use serde::Serialize;
 use tracing::{info, warn};
 
-use self::given::{Given, Parcels};
+pub(super) use self::configuration::subjects;
+use self::given::Given;
+pub(super) use self::given::Parcels;
 pub(super) use self::telling::Asked;
 use super::applier::{Applier, SLICE};
 use super::counters::{Counting, Then};

@@ -10,6 +10,20 @@ pub fn give_back() {
     }
 }
 
+/// Bytes that this process has allocated, with what the allocator adds to each (mallinfo2(3)). `None` with another C
+/// library.
+#[must_use]
+pub fn allocated() -> Option<usize> {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: mallinfo2 takes nothing and reads the allocator's own counts, under its own locks.
+        let counts = unsafe { libc::mallinfo2() };
+        Some(counts.uordblks + counts.hblkhd)
+    }
+    #[cfg(not(target_env = "gnu"))]
+    None
+}
+
 /// Gives back what only the start needed: free memory, and the program's own code and constants, which come back page by
 /// page as they are used again (the kernel keeps them with the file). Not for a process in which a page fault may be late.
 pub fn give_back_start() {

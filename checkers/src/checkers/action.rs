@@ -5,11 +5,26 @@ use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 use crate::outcome::{Certificate, Verdict};
+use crate::schedule::Slot;
 use crate::spec::{CheckSpec, Step, Target};
 
-/// One run of a probe; never used twice.
+/// One run of a probe; not used again before 4 billion others. It says where its probe is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunId(pub u64);
+
+impl RunId {
+    pub(crate) fn new(slot: Slot, turn: u32) -> Self {
+        Self(u64::from(turn) << 32 | u64::from(slot.0))
+    }
+
+    pub(crate) fn slot(self) -> Slot {
+        Slot(u32::try_from(self.0 & u64::from(u32::MAX)).unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn turn(self) -> u32 {
+        u32::try_from(self.0 >> 32).unwrap_or(u32::MAX)
+    }
+}
 
 /// What the caller is to do, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]

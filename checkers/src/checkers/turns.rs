@@ -58,7 +58,7 @@ impl<S: Copy + Ord> Checkers<S> {
                     self.schedule.push(slot, now);
                 }
                 (false, Phase::Running { .. } | Phase::Held { .. }) => {
-                    self.cancel(&probe);
+                    self.cancel(slot, &probe);
                     probe.phase = Phase::Suspended;
                 }
                 (false, Phase::Waiting { .. } | Phase::Due) => probe.phase = Phase::Suspended,
@@ -78,8 +78,12 @@ impl<S: Copy + Ord> Checkers<S> {
 
     /// Whom a run asks, and for whom; `None` for one that has been cancelled.
     pub fn asked(&self, run: RunId) -> Option<(Target, impl Iterator<Item = S> + '_)> {
-        let slot = *self.runs.get(&run)?;
-        Some((self.probe(slot)?.key.target, self.fanout.of_slot(slot)))
+        let probe = self.probe(run.slot())?;
+        let turn = match probe.phase {
+            Phase::Running { turn, .. } | Phase::Held { turn, .. } => turn,
+            Phase::Waiting { .. } | Phase::Due | Phase::Suspended => return None,
+        };
+        (turn == run.turn()).then(|| (probe.key.target, self.fanout.of_slot(run.slot())))
     }
 
     fn recheck(&mut self, is_meant: impl Fn(&Probed) -> bool, now: Instant) {
@@ -93,7 +97,7 @@ impl<S: Copy + Ord> Checkers<S> {
                         probe.phase = Phase::Waiting { due: now.into() };
                     }
                     Phase::Running { .. } => {
-                        self.cancel(&probe);
+                        self.cancel(slot, &probe);
                         self.schedule.push(slot, now);
                         probe.phase = Phase::Waiting { due: now.into() };
                     }

@@ -164,7 +164,9 @@ impl Worker {
     }
 }
 
-fn subjects(spec: &ServiceSpec) -> impl Iterator<Item = (Subject, Target, Arc<CheckSpec>)> + '_ {
+pub(in crate::lvs) fn subjects(
+    spec: &ServiceSpec,
+) -> impl Iterator<Item = (Subject, Target, Arc<CheckSpec>)> + '_ {
     let ServiceSpec { key, checks, servers, .. } = spec;
     servers.iter().flat_map(move |server| {
         server.checks.each(server.key).enumerate().filter_map(move |(at, check)| {

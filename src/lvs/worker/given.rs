@@ -23,7 +23,7 @@ pub(super) struct Given {
 }
 
 /// Virtual servers by the digest of the parcel that they came in.
-pub(super) type Parcels = HashMap<Digest, ServiceKey>;
+pub(in crate::lvs) type Parcels = HashMap<Digest, ServiceKey>;
 
 impl Given {
     /// Opens the parcels that are not among the known ones.

@@ -1,0 +1,73 @@
+//! What the worker holds of a configuration while nothing is due: built from a section as the worker builds it, without
+//! a kernel and without the other processes, so that its size can be counted.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use checkers::{Checkers, Limits, Verdict};
+use ipvs::{Op, ServiceKey, Table};
+
+use super::applier::{Applier, Kernel};
+use super::parcel::Section;
+use super::served::Served;
+use super::state_file::Memory;
+use super::worker::{Parcels, Subject, subjects};
+
+/// See the module. Its fields are held, and not looked at.
+#[derive(Debug)]
+#[expect(dead_code, reason = "what is counted is that they are there")]
+pub struct Idle {
+    parcels: Parcels,
+    checkers: Checkers<Subject>,
+    served: BTreeMap<ServiceKey, Served>,
+    applier: Applier<Willing>,
+}
+
+impl Idle {
+    /// Everything that follows from this section.
+    pub fn of(section: Vec<u8>, now: Instant) -> io::Result<Self> {
+        let section = Section::read(section)?;
+        let mut checkers = Checkers::new(Limits::default(), 7);
+        let (mut parcels, mut opened) = (Parcels::new(), Vec::new());
+        for (at, digest) in section.digests() {
+            let mut service = section.open(at)?;
+            for check in &mut service.checks {
+                *check = checkers.share(Arc::clone(check));
+            }
+            parcels.insert(digest, service.key);
+            opened.push(service);
+        }
+        drop(section);
+        checkers.configure(opened.iter().flat_map(subjects), now);
+        let mut served = BTreeMap::new();
+        let mut plans = BTreeMap::new();
+        for service in opened {
+            let key = service.key;
+            let mut one = Served::new(service, |_, _| Verdict::UP, Memory::default(), now);
+            one.replan(now);
+            plans.insert(key, Some(one.planned.service.clone()));
+            served.insert(key, one);
+        }
+        let mut applier = Applier::new(Willing, Table::default(), Default::default(), now);
+        applier.want(plans, now);
+        Ok(Self { parcels, checkers, served, applier })
+    }
+}
+
+/// A kernel that does all that is asked.
+#[derive(Debug)]
+struct Willing;
+
+impl Kernel for Willing {
+    type Error = String;
+
+    fn apply(&mut self, ops: &[Op]) -> Vec<Result<(), String>> {
+        ops.iter().map(|_| Ok(())).collect()
+    }
+
+    fn read(&mut self, _: &[ServiceKey]) -> Result<Table, String> {
+        Ok(Table::default())
+    }
+}

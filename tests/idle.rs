@@ -1,0 +1,44 @@
+//! What a real server costs while nothing is due: counted by the allocator, in a process that does nothing else.
+
+use std::fmt::Write;
+use std::time::Instant;
+
+use evenkeel::config::{self, Grammar, Host};
+use evenkeel::lvs::idle::Idle;
+use evenkeel::lvs::parcel;
+use evenkeel::lvs::spec::{LvsSpec, services};
+
+/// Bytes.
+const BOUND: usize = 430;
+
+/// Ten in each virtual server, each with a `TCP_CHECK`.
+fn section(servers: usize) -> Vec<u8> {
+    let mut text = String::new();
+    for service in 0..servers / 10 {
+        let _ = writeln!(text, "virtual_server 10.1.{}.{} 80 {{", service / 250, 1 + service % 250);
+        text.push_str(" delay_loop 10\n lb_algo wlc\n lb_kind DR\n protocol TCP\n");
+        for at in service * 10..service * 10 + 10 {
+            let _ = writeln!(text, " real_server 10.2.{}.{} 80 {{", at / 250, 1 + at % 250);
+            text.push_str("  weight 1\n  TCP_CHECK {\n   connect_timeout 3\n  }\n }\n");
+        }
+        text.push_str("}\n");
+    }
+    let read = config::load_text("idle.conf", text.as_bytes(), Grammar::Keepalived, Host::Any);
+    let config = read.config.expect("a file without mistakes");
+    parcel::pack(&LvsSpec::head(&config), services(&config)).unwrap().concat()
+}
+
+#[test]
+fn an_idle_real_server_is_small() {
+    let allocated = || sys::memory::allocated().expect("a C library that counts");
+    let mut held = Vec::new();
+    let mut costs = |servers: usize| {
+        let section = section(servers);
+        let before = allocated() - section.capacity();
+        held.push(Idle::of(section, Instant::now()).unwrap());
+        allocated() - before
+    };
+    let (few, many) = (costs(1_000), costs(11_000));
+    let each = (many - few) / 10_000;
+    assert!(each <= BOUND, "{each} bytes");
+}
