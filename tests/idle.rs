@@ -1,4 +1,9 @@
 //! What a real server costs while nothing is due: counted by the allocator, in a process that does nothing else.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test: what cannot go on fails, and something has to begin"
+)]
 
 use std::fmt::Write;
 use std::time::Instant;
