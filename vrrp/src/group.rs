@@ -4,6 +4,7 @@
 //!
 //! Here is why and when; how all members move in one turn is in `turn`.
 
+mod decider;
 mod turn;
 
 use std::collections::VecDeque;
@@ -13,10 +14,11 @@ use std::time::Instant;
 
 use crate::action::{Action, Cause};
 use crate::hearing::Heard;
-use crate::input::{Held, Link, Received, ResumeAs, Tracking};
+use crate::input::{Held, Link, MasterView, Received, ResumeAs, Tracking};
 use crate::packet::Refusal;
 use crate::router::Router;
 use crate::state::{Phase, State};
+use decider::Verdict;
 use turn::Leaving;
 
 /// See the module. There is at least one member.
@@ -92,29 +94,27 @@ impl Group {
                 // The lesser Master of one member means that the hosts of all may be misled (keepalived).
                 self.members.iter_mut().for_each(|member| member.insist(now, out));
             }
-            Heard::Better { master, priority } => match self.decider_before(member, now) {
-                // What decides is what the other has to hear: for the better member it would only insist, and so on.
-                Some(decider) => self.members[decider].advertise_now(now, out),
-                None => {
-                    let cause = Cause::Yielded { master, priority };
-                    self.leave_master(Leaving::Yields, member, cause, now, out);
+            Heard::Better(better) => match self.judge(member, better, now) {
+                Verdict::Stay { tell } => {
+                    tell.into_iter().for_each(|other| self.members[other].advertise_now(now, out));
                 }
+                Verdict::Yield => self.yield_to(better, member, now, out),
             },
+            Heard::Usurper(usurper) => self.yield_to(usurper, member, now, out),
         }
         self.tell(out);
         Ok(())
     }
 
-    /// A better Master of one member moves the whole group, unless another Master of an earlier member has just been
-    /// heard to be lesser. Where two machines are each better in some member, both would yield to each other else: of all
-    /// members that both speak for, the one with the least number decides, on both sides.
-    fn decider_before(&self, member: usize, now: Instant) -> Option<usize> {
-        let rank = |router: &Router| (router.id().vrid, router.id().family);
-        let own = rank(&self.members[member]);
-        let is_lesser = |it: &Router| it.lesser_until.is_some_and(|until| now < until);
-        let decides = |it: &Router| rank(it) < own && is_lesser(it);
-        let deciders = self.members.iter().enumerate().filter(|(_, other)| decides(other));
-        deciders.min_by_key(|(_, other)| rank(other)).map(|(number, _)| number)
+    fn yield_to(
+        &mut self,
+        other: MasterView,
+        member: usize,
+        now: Instant,
+        out: &mut VecDeque<Action>,
+    ) {
+        let cause = Cause::Yielded { master: other.address, priority: other.priority };
+        self.leave_master(Leaving::Yields, member, cause, now, out);
     }
 
     pub(crate) fn handle_link(

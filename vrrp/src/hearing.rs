@@ -24,13 +24,10 @@ pub(crate) enum Heard {
     Answer,
     /// Say at once that we are Master, to the hosts too.
     Insist,
-    /// Yield.
-    Better {
-        /// To whom.
-        master: IpAddr,
-        /// Its priority.
-        priority: u8,
-    },
+    /// Yield to this one, unless another member of the group decides otherwise.
+    Better(MasterView),
+    /// Yield to this one, though it is none the better.
+    Usurper(MasterView),
 }
 
 impl Router {
@@ -119,15 +116,17 @@ impl Router {
         // Of one family here, so that addresses compare as numbers in network byte order.
         if (other.priority, Some(other.address)) > ours {
             self.learn(other);
-            return Heard::Better { master: other.address, priority: other.priority };
+            return Heard::Better(other);
         }
         if self.yields_after_stall(other.priority, now) {
             self.learn(other);
-            return Heard::Better { master: other.address, priority: other.priority };
+            return Heard::Usurper(other);
         }
         // As long as a silence is none yet.
         let longer = self.spec.advert_int.max(other.interval);
-        self.lesser_until = Some(now + longer * 3);
+        if let Some(rivals) = self.phase.rivals_mut() {
+            rivals.hear_lesser(other.address, now + longer * 3);
+        }
         self.counters.lesser_master += 1;
         let notice = Notice::LesserMaster { source: other.address, priority: other.priority };
         out.push_back(Action::Noticed { router: self.id(), notice });

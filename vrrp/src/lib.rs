@@ -19,6 +19,7 @@
 //! | `hearing`, `oddity` | what an advertisement means to it, and what is odd about it |
 //! | `speaking`, `lateness` | what it says and when, and what it makes of its own delays |
 //! | `group` | the one election of routers that change state together |
+//! | `rivals` | what a Master knows of other Masters |
 //! | [`routers`] | the set: configuration by difference, inputs to the right group, outputs in order |
 //! | [`input`], [`action`], [`counters`] | what goes in, what comes out, what is counted |
 //! | `simulation` | a network on a virtual clock, for tests and long runs |
@@ -40,6 +41,7 @@ mod lateness;
 mod oddity;
 pub mod packet;
 mod receive;
+mod rivals;
 pub mod route;
 mod router;
 pub mod routers;

@@ -12,6 +12,7 @@ use crate::id::{Priority, RouterId, Version};
 use crate::input::{Link, MasterView, ResumeAs, Tracking};
 use crate::oddity::Oddities;
 use crate::packet::{Refusal, WireAuth};
+use crate::rivals::Rivals;
 use crate::seal::{Numbers, Sealed};
 use crate::spec::{Auth, RouterSpec, Wish};
 use crate::state::{Backup, HandingOver, Master, Phase, Silence, State};
@@ -44,8 +45,6 @@ pub(crate) struct Router {
     /// How often in a row its addresses could not be held, and until when it does not try again.
     pub(crate) hold_failures: u32,
     pub(crate) hold_again: Option<Instant>,
-    /// While Master: when a lesser Master was last heard, and until when that counts.
-    pub(crate) lesser_until: Option<Instant>,
     /// An operator told it to leave every Master alone. Ends when there is none, or when told so.
     pub(crate) resigned: bool,
     /// What its addresses need is not there yet, while it works at another Master's: leaves that one alone.
@@ -83,7 +82,6 @@ impl Router {
             stepped_back: false,
             hold_failures: 0,
             hold_again: None,
-            lesser_until: None,
             resigned: false,
             unprepared: false,
             rival: None,
@@ -228,6 +226,7 @@ impl Router {
             refresh: self.next_refresh(now),
             insist_again: None,
             extra: self.next_extra(now),
+            rivals: Rivals::default(),
         }
     }
 

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use crate::action::{Action, Addresses};
 use crate::input::{Header, Tracking};
 use crate::routers::Routers;
-use crate::spec::Transport;
+use crate::spec::{RouterSpec, Transport};
 use monitor::Monitor;
 use network::Network;
 use node::{Delivery, Node};
@@ -282,9 +282,10 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// At which anybody speaks or waits to be spoken to.
     fn longest_interval(&self) -> Duration {
         let specs = self.nodes.iter().flat_map(|node| &node.specs);
-        specs.map(|spec| spec.advert_int).max().unwrap_or_default()
+        specs.map(RouterSpec::slowest_interval).max().unwrap_or_default()
     }
 
     /// Lets events happen, in order, for so long.

@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use crate::rivals::Rivals;
+
 /// What a virtual router, or a sync group as a whole, is at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum State {
@@ -90,6 +92,8 @@ pub(crate) struct Master {
     pub(crate) insist_again: Option<Instant>,
     /// The next announcement where advertisements do not leave.
     pub(crate) extra: Option<Instant>,
+    /// Who else speaks as Master.
+    pub(crate) rivals: Rivals,
 }
 
 /// See [`State::HandingOver`].
@@ -112,6 +116,22 @@ impl Phase {
             Self::Master(_) => State::Master,
             Self::HandingOver(_) => State::HandingOver,
             Self::Fault => State::Fault,
+        }
+    }
+
+    /// While Master: who else speaks as one.
+    pub(crate) fn rivals(&self) -> Option<&Rivals> {
+        match self {
+            Self::Master(master) => Some(&master.rivals),
+            Self::Initialize | Self::Backup(_) | Self::HandingOver(_) | Self::Fault => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn rivals_mut(&mut self) -> Option<&mut Rivals> {
+        match self {
+            Self::Master(master) => Some(&mut master.rivals),
+            Self::Initialize | Self::Backup(_) | Self::HandingOver(_) | Self::Fault => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A set of routers driven by hand, and what it asks for as lines of text.
 
 mod both_versions;
+mod disagreement;
 mod extensions;
 mod groups;
 mod pausing;

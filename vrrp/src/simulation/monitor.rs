@@ -21,7 +21,8 @@ pub(crate) struct Monitor {
 
 impl Monitor {
     /// Two Masters that hear each other agree within the longer interval and the time that a packet takes: the next
-    /// advertisement of the better one decides (RFC 9568 section 6.4.3).
+    /// advertisement of the better one decides (RFC 9568 section 6.4.3). In a group it is that of the member that decides
+    /// for all, whose interval may be the longest of them.
     pub(crate) fn look(
         &mut self,
         nodes: &[Node],
@@ -46,11 +47,11 @@ impl Monitor {
                         continue;
                     };
                     let since = *self.rivals.entry(key).or_insert(now.max(hear));
-                    let longest = both
-                        .iter()
-                        .map(|node| node.specs[index].advert_int)
-                        .max()
-                        .unwrap_or_default();
+                    let deciders = both.iter().flat_map(|node| match node.groups.is_empty() {
+                        true => &node.specs[index..=index],
+                        false => &node.specs[..],
+                    });
+                    let longest = deciders.map(|spec| spec.advert_int).max().unwrap_or_default();
                     let lasted = now - since;
                     self.longest_rivalry = self.longest_rivalry.max(lasted);
                     if lasted > longest + network.slowest {
