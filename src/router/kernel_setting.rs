@@ -25,7 +25,7 @@ pub(super) fn needed(spec: &RouterWorkerSpec) -> BTreeMap<Name, String> {
         needed.insert("ipv4/igmp_link_local_mcast_reports".to_owned(), "0".to_owned());
     }
     for work in &spec.routers {
-        if let Some(link) = &work.virtual_link {
+        for link in work.virtual_links() {
             // The base does not answer for what stands on the virtual interface, nor asks in its name: a neighbour
             // would take the base's MAC address for it (RFC 9568 section 8.1.2).
             for (setting, value) in

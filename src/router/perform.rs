@@ -12,6 +12,7 @@ use super::core_loop::CoreLoop;
 use super::holdings::{Outcome, Place};
 use super::paths::Path;
 use super::sockets::spot_of;
+use super::spec::RouterWork;
 use super::virtual_links;
 
 impl CoreLoop {
@@ -336,9 +337,12 @@ impl CoreLoop {
     /// Removed routers that have handed over.
     fn forget_removed(&mut self) {
         let Self { works, routers, told, sends, .. } = self;
-        let before = works.values().filter(|work| work.virtual_link.is_some()).count();
+        let links = |works: &BTreeMap<RouterId, RouterWork>| {
+            works.values().flat_map(RouterWork::virtual_links).count()
+        };
+        let before = links(works);
         works.retain(|id, _| routers.view(*id).is_some());
-        let is_fewer = works.values().filter(|work| work.virtual_link.is_some()).count() < before;
+        let is_fewer = links(works) < before;
         told.retain(|id, _| works.contains_key(id));
         sends.retain(|id, _| works.contains_key(id));
         if is_fewer {

@@ -60,8 +60,8 @@ impl CoreLoop {
                 // Asked for from the base: nothing but its Master speaks from a virtual MAC.
                 addresses: held
                     .map(|vip| {
-                        let link = work.and_then(|work| work.virtual_link.as_ref());
-                        let link = link.filter(|link| link.name == vip.interface);
+                        let mut links = work.into_iter().flat_map(RouterWork::virtual_links);
+                        let link = links.find(|link| link.name == vip.interface);
                         (link.map_or(vip.interface, |link| link.base), vip.address)
                     })
                     .collect(),

@@ -3,6 +3,7 @@
 //! model.
 
 mod address;
+mod links;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -17,6 +18,7 @@ use vrrp::{
 
 pub use self::address::AddressSpec;
 use self::address::{address, elsewhere, standing_address};
+use self::links::AddressLinks;
 use super::firewall::FirewallSpec;
 use super::heartbeat::HeartbeatSpec;
 use super::priority::{Tracker, TrackerKind};
@@ -29,7 +31,6 @@ use crate::config::model::{
 };
 use crate::fifo::FifoSpec;
 use crate::process::Process;
-use vrrp::io::virtual_link::virtual_mac;
 
 /// Everything the worker acts on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +106,8 @@ pub struct RouterWork {
     pub rules: Vec<Rule>,
     /// `use_vmac`: the interface that carries its own MAC address.
     pub virtual_link: Option<VirtualLinkSpec>,
+    /// `use_vmac_addr` and `use_vmac` of addresses: interfaces that carry it elsewhere.
+    pub address_links: Vec<VirtualLinkSpec>,
     /// `unicast_fault_no_peer`: it has no peer to serve with.
     pub without_peers: bool,
     /// `kernel_rx_buf_size`, bytes.
@@ -117,6 +120,13 @@ pub struct RouterWork {
     pub trackers: Vec<Tracker>,
     /// Notify scripts.
     pub notify: Notify,
+}
+
+impl RouterWork {
+    /// Every interface that is made for it.
+    pub fn virtual_links(&self) -> impl Iterator<Item = &VirtualLinkSpec> {
+        self.virtual_link.iter().chain(&self.address_links)
+    }
 }
 
 /// One sync group.
@@ -163,8 +173,10 @@ fn sync_wait(config: &Config, routers: &[RouterWork]) -> Option<SyncWaitSpec> {
 
 impl From<&Config> for RouterWorkerSpec {
     fn from(config: &Config) -> Self {
+        let links = links::of_addresses(config);
+        let works = config.instances.iter().zip(&links);
         let routers: Vec<_> =
-            config.instances.iter().map(|instance| router(config, instance)).collect();
+            works.map(|(instance, links)| router(config, instance, links)).collect();
         let trackers = || routers.iter().flat_map(|work: &RouterWork| &work.trackers);
         let is_used = |kind, name: &str| trackers().any(|it| it.kind == kind && it.name == name);
         let scripts = config.scripts.iter().filter(|it| is_used(TrackerKind::Script, &it.name));
@@ -185,7 +197,7 @@ impl From<&Config> for RouterWorkerSpec {
             static_addresses: config.static_addresses.iter().map(standing_address).collect(),
             static_routes: config.static_routes.clone(),
             static_rules: config.static_rules.clone(),
-            groups: config.sync_groups.iter().map(|it| group(config, it)).collect(),
+            groups: config.sync_groups.iter().map(|it| group(config, it, &routers)).collect(),
             fifos: FifoSpec::of(
                 &with_script_user(config, &config.global.fifo),
                 &with_script_user(config, &config.global.vrrp_fifo),
@@ -214,9 +226,9 @@ fn stop_within(child_wait: Duration, routers: &[RouterWork]) -> Duration {
     child_wait.max(longest + AFTER_RELEASE)
 }
 
-fn router(config: &Config, instance: &VrrpInstance) -> RouterWork {
+fn router(config: &Config, instance: &VrrpInstance, links: &AddressLinks) -> RouterWork {
     let global = &config.global;
-    let link = virtual_link(instance);
+    let link = links::own(instance);
     // Unicast needs the ways that the base has.
     let by_base = instance.vmac_xmit_base || !instance.unicast_peers.is_empty();
     let interface = link.as_ref().filter(|_| !by_base).map_or(instance.interface, |it| it.name);
@@ -262,7 +274,7 @@ fn router(config: &Config, instance: &VrrpInstance) -> RouterWork {
     let has_old = is_unicast && id.family == Family::V4 && instance.version == Version::V3;
     router.old_unicast_checksum = instance.old_unicast_checksum && has_old;
     router.track_primary = !instance.dont_track_primary;
-    let addresses: Vec<_> = held.map(|vip| address(instance, link.as_ref(), vip)).collect();
+    let addresses: Vec<_> = held.map(|vip| address(instance, link.as_ref(), links, vip)).collect();
     router.extra = elsewhere(&addresses, interface, instance.announce.extra_all);
     RouterWork {
         router,
@@ -270,6 +282,7 @@ fn router(config: &Config, instance: &VrrpInstance) -> RouterWork {
         unicast_ttl: instance.unicast_ttl,
         addresses,
         virtual_link: link,
+        address_links: links.values().cloned().collect(),
         routes: instance.virtual_routes.clone(),
         rules: instance.virtual_rules.clone(),
         without_peers: instance.without_peers,
@@ -359,16 +372,6 @@ fn trackers(instance: &VrrpInstance, group: Option<&SyncGroup>) -> Vec<Tracker> 
     .concat()
 }
 
-fn virtual_link(instance: &VrrpInstance) -> Option<VirtualLinkSpec> {
-    let vmac = instance.vmac?;
-    Some(VirtualLinkSpec {
-        name: vmac.name,
-        base: instance.interface,
-        mac: vmac.mac.unwrap_or(virtual_mac(instance.family, instance.vrid)),
-        vrf: instance.vrf,
-    })
-}
-
 fn script(config: &Config, script: &VrrpScript) -> ScriptSpec {
     let VrrpScript { name, script, interval, timeout, weight: _, rise, fall, init_fail } = script;
     ScriptSpec {
@@ -411,13 +414,9 @@ fn notify(config: &Config, notify: &Notify) -> Notify {
     }
 }
 
-fn group(config: &Config, group: &SyncGroup) -> GroupWork {
-    let members = config.instances.iter().filter(|it| group.members.contains(&it.name));
-    let members = members.map(|instance| RouterId {
-        interface: instance.interface,
-        vrid: instance.vrid,
-        family: instance.family,
-    });
+fn group(config: &Config, group: &SyncGroup, routers: &[RouterWork]) -> GroupWork {
+    let members = routers.iter().filter(|work| group.members.contains(&work.router.name));
+    let members = members.map(|work| work.router.id);
     GroupWork {
         group: GroupSpec { name: group.name.clone(), members: members.collect() },
         notify: notify(config, &group.notify),

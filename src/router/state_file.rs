@@ -149,6 +149,7 @@ mod tests {
             routes: Vec::new(),
             rules: Vec::new(),
             virtual_link: None,
+            address_links: Vec::new(),
             without_peers: false,
             receive_buffer: None,
             accept: true,

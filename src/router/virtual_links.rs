@@ -19,22 +19,23 @@ pub struct VirtualLinkSpec {
     pub base: IfName,
     /// Its MAC address.
     pub mac: [u8; 6],
+    /// Of what stands on it.
+    pub family: Family,
     /// `vrf`: the VRF that it belongs to.
     pub vrf: Option<IfName>,
 }
 
 /// Those that are wanted, by name.
-type Wanted<'a> = BTreeMap<IfName, (&'a VirtualLinkSpec, Family)>;
+type Wanted<'a> = BTreeMap<IfName, &'a VirtualLinkSpec>;
 
 fn wanted<'a>(works: impl Iterator<Item = &'a RouterWork>) -> Wanted<'a> {
-    let link = |work: &'a RouterWork| Some((work.virtual_link.as_ref()?, work.router.id.family));
-    works.filter_map(link).map(|(spec, family)| (spec.name, (spec, family))).collect()
+    works.flat_map(RouterWork::virtual_links).map(|spec| (spec.name, spec)).collect()
 }
 
 /// Whether one that is wanted does not exist although its base does.
 pub(super) fn is_off<'a>(works: impl Iterator<Item = &'a RouterWork>, links: &Links) -> bool {
     let exists = |name: IfName| links.by_name(name.as_str()).is_some();
-    wanted(works).values().any(|(spec, _)| exists(spec.base) && !exists(spec.name))
+    wanted(works).values().any(|spec| exists(spec.base) && !exists(spec.name))
 }
 
 /// Makes what is missing and removes what of ours is not wanted. What did not work, in words.
@@ -47,8 +48,8 @@ pub(super) fn apply<'a>(
     let index_of = |name: IfName| links.by_name(name.as_str()).map(|link| link.index);
     let vrf_of = |spec: &VirtualLinkSpec| spec.vrf.and_then(index_of).unwrap_or(0);
     let fits = |link: &VirtualLink| {
-        let spec = wanted.values().find(|(spec, _)| spec.name.as_str() == link.name);
-        spec.is_some_and(|(spec, _)| {
+        let spec = wanted.values().find(|spec| spec.name.as_str() == link.name);
+        spec.is_some_and(|spec| {
             (Some(link.base), link.mac) == (index_of(spec.base), spec.mac)
                 && link.vrf == vrf_of(spec)
         })
@@ -60,8 +61,8 @@ pub(super) fn apply<'a>(
             troubles.push(format!("interface {} cannot be removed: {cause}", link.name));
         }
     }
-    for (spec, family) in wanted.values() {
-        let VirtualLinkSpec { name, base, mac, .. } = spec;
+    for spec in wanted.values() {
+        let VirtualLinkSpec { name, base, mac, family, vrf: _ } = spec;
         if present.iter().any(|link| link.name == name.as_str() && fits(link)) {
             continue;
         }

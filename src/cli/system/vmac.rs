@@ -5,12 +5,17 @@ use vrrp::Family;
 use super::{Findings, set};
 use crate::config::Config;
 use crate::config::landmarks::Subject;
+use crate::config::model::VrrpInstance;
 
 impl Findings<'_> {
     /// Each is told once, at the first instance that needs it.
     pub(super) fn virtual_links(&mut self, config: &Config) {
+        let has_link = |instance: &&VrrpInstance| {
+            let mut held = instance.virtual_addresses.iter().chain(&instance.excluded_addresses);
+            instance.vmac.is_some() || held.any(|vip| vip.use_vmac)
+        };
+        let Some(first) = config.instances.iter().find(has_link) else { return };
         let mut instances = config.instances.iter().filter(|instance| instance.vmac.is_some());
-        let Some(first) = instances.clone().next() else { return };
         if !self.host.has_module("macvlan") {
             let message = "there is no module macvlan for this kernel, which `use_vmac` needs";
             let mend = "modprobe macvlan would load it; it comes with the kernel's module package";

@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use vrrp::AddressOptions;
+use vrrp::{AddressOptions, Family};
 
-use super::options::{OptionWord, alone, later, value};
+use super::options::{OptionWord, alone, value};
 use super::route::SCOPES;
 use super::{At, Decoder};
 use crate::config::diagnostic::Diagnostic;
@@ -22,6 +22,7 @@ pub(super) struct Draft {
     scope: u8,
     noprefixroute: bool,
     options: AddressOptions,
+    pub(super) use_vmac: bool,
     no_track: bool,
     pub(super) track_group: Option<At<String>>,
 }
@@ -51,8 +52,22 @@ impl Draft {
         self.dev
     }
 
-    /// With the instance's interface where none is named.
-    pub(super) fn finish(self, interface: vrrp::IfName) -> VirtualAddress {
+    /// One that belongs to no instance.
+    pub(super) fn finish_static(self, interface: vrrp::IfName) -> VirtualAddress {
+        let family = Family::of(self.address.value);
+        VirtualAddress { use_vmac: false, ..self.finish(interface, family, false) }
+    }
+
+    /// With the instance's interface where none is named. `use_vmac_addr` concerns what is of another interface or family
+    /// than its instance.
+    pub(super) fn finish(
+        self,
+        interface: vrrp::IfName,
+        family: Family,
+        use_vmac_addr: bool,
+    ) -> VirtualAddress {
+        let is_elsewhere = self.dev.is_some_and(|dev| dev != interface)
+            || Family::of(self.address.value) != family;
         VirtualAddress {
             address: self.address.value,
             prefix: self.prefix,
@@ -62,6 +77,7 @@ impl Draft {
             scope: self.scope,
             noprefixroute: self.noprefixroute,
             options: self.options,
+            use_vmac: self.use_vmac || use_vmac_addr && is_elsewhere,
             no_track: self.no_track,
         }
     }
@@ -99,7 +115,7 @@ const OPTIONS: &[OptionWord<Draft>] = &[
     value("track_group", |_, word, draft| {
         draft.track_group = Some(At { value: word.text.to_string(), span: word.span });
     }),
-    later("use_vmac", 0, "the address goes on the interface itself"),
+    alone("use_vmac", |draft| draft.use_vmac = true),
 ];
 
 /// The other end, and the prefix around it: `10.0.0.1 peer 10.0.0.2/24`.
@@ -208,6 +224,7 @@ impl Decoder<'_> {
             scope: 0,
             noprefixroute: false,
             options: AddressOptions::default(),
+            use_vmac: false,
             no_track: false,
             track_group: None,
         })

@@ -66,7 +66,10 @@ impl Decoder<'_> {
         self.strict_at = everywhere;
         let (interface, vrid) = (interface?, draft.vrid?);
         let finish = |addresses: Vec<addresses::Draft>| -> Vec<VirtualAddress> {
-            addresses.into_iter().map(|address| address.finish(interface)).collect()
+            addresses
+                .into_iter()
+                .map(|it| it.finish(interface, family, draft.use_vmac_addr))
+                .collect()
         };
         let vmac = self.finish_vmac(&draft, family, vrid.value, &global.vmac_prefix);
         let wanted = std::mem::take(&mut draft.routes).into_iter();

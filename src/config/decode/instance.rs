@@ -59,6 +59,7 @@ pub(super) struct Draft {
     pub(super) rules: Vec<rule::Draft>,
     pub(super) promote_secondaries: bool,
     pub(super) vmac: Option<At<vmac::Draft>>,
+    pub(super) use_vmac_addr: bool,
     pub(super) vmac_xmit_base: bool,
     pub(super) vrf: Option<At<IfName>>,
     pub(super) nopreempt: Option<Span>,
@@ -166,7 +167,9 @@ const IDENTITY: &[Keyword<Draft>] =
         acts("use_vmac", "[NAME] [MAC]", |decoder, directive, draft| {
             draft.vmac = decoder.vmac(directive);
         }),
-        not_yet("use_vmac_addr", "", NO_VMAC),
+        acts("use_vmac_addr", "", |decoder, directive, draft| {
+            draft.use_vmac_addr = decoder.flag(directive);
+        }),
         acts("vmac_xmit_base", "", |decoder, directive, draft| {
             draft.vmac_xmit_base = decoder.flag(directive);
         }),

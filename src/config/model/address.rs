@@ -23,6 +23,9 @@ pub struct VirtualAddress {
     pub noprefixroute: bool,
     /// `peer`, `preferred_lft`, `home`, `mngtmpaddr`, `autojoin`, `-nodad`.
     pub options: vrrp::AddressOptions,
+    /// `use_vmac`, or `use_vmac_addr` of its instance where that concerns it: on an interface of its own with the virtual
+    /// MAC address, which stands on `dev`.
+    pub use_vmac: bool,
     /// `no_track`: its loss is not a fault.
     pub no_track: bool,
 }

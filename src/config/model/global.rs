@@ -101,6 +101,8 @@ pub struct Global {
     pub dynamic_interfaces: bool,
     /// `nftables`, `vrrp_iptables` and their like.
     pub firewall: Firewall,
+    /// `vmac_addr_prefix`, `vmac_prefix`: likewise, of those that addresses have on other interfaces.
+    pub vmac_addr_prefix: Option<String>,
     /// `vmac_prefix`, `vrrp`: how names of virtual interfaces begin.
     pub vmac_prefix: String,
     /// `default_interface`, `eth0` unless given: where static addresses go that name none.
@@ -190,6 +192,7 @@ impl Default for Global {
             vrrp_rt_priority: None,
             dynamic_interfaces: false,
             firewall: Firewall::default(),
+            vmac_addr_prefix: None,
             vmac_prefix: "vrrp".to_owned(),
             default_interface: None,
             lvs_timeouts: None,

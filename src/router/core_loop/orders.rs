@@ -83,8 +83,9 @@ impl CoreLoop {
             let link = work.virtual_link.as_ref();
             let own = [link.map_or(work.router.id.interface, |link| link.base)];
             let others = work.addresses.iter().map(|vip| vip.interface);
-            let others = others.filter(|name| link.is_none_or(|link| link.name != *name));
+            let others = others.filter(|name| work.virtual_links().all(|link| link.name != *name));
             let others = others.chain(link.and_then(|link| link.vrf));
+            let others = others.chain(work.address_links.iter().map(|link| link.base));
             for interface in own.into_iter().chain(others) {
                 if let Err(error) = self.links.named(interface.as_str()) {
                     complaints.insert(format!("vrrp_instance {}: {error}", work.router.name));

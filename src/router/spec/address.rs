@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
-use vrrp::{AddressOptions, IfName};
+use vrrp::{AddressOptions, Family, IfName};
 
+use super::links::AddressLinks;
 use crate::config::model::{Broadcast, VirtualAddress, VrrpInstance};
 use crate::router::virtual_links::VirtualLinkSpec;
 
@@ -32,13 +33,16 @@ pub struct AddressSpec {
     pub untracked: bool,
 }
 
-/// An address of an instance: on its virtual interface, where it has one and the address is not said to be elsewhere.
+/// An address of an instance: on an interface made for it, else on the instance's virtual one, where it has one and the
+/// address is not said to be elsewhere.
 pub(super) fn address(
     instance: &VrrpInstance,
     link: Option<&VirtualLinkSpec>,
+    links: &AddressLinks,
     vip: &VirtualAddress,
 ) -> AddressSpec {
-    let link = link.filter(|_| vip.dev == instance.interface);
+    let own = links.get(&(vip.dev, Family::of(vip.address))).filter(|_| vip.use_vmac);
+    let link = own.or(link.filter(|_| vip.dev == instance.interface));
     let interface = link.map_or(vip.dev, |link| link.name);
     AddressSpec { interface, ..standing_address(vip) }
 }

@@ -42,6 +42,7 @@ mod tracked;
 mod upgrade;
 mod versions;
 mod vmac;
+mod vmac_addresses;
 mod weather;
 
 use crate::runner::Scenario;
@@ -91,6 +92,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         package::SCENARIOS,
         upgrade::SCENARIOS,
         burden::SCENARIOS,
+        vmac_addresses::SCENARIOS,
     ];
     themes.into_iter().flatten().copied().collect()
 }

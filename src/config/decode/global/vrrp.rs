@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{DAY, Draft};
 use crate::config::decode::announce;
-use crate::config::decode::{Decoder, Keyword, acts, no_effect, not_yet};
+use crate::config::decode::{Decoder, Keyword, acts, no_effect};
 use crate::config::tree::Directive;
 
 pub(super) const VRRP: &[Keyword<Draft>] = &[
@@ -94,14 +94,15 @@ pub(super) const VRRP: &[Keyword<Draft>] = &[
         draft.global.vrrp_notify_priority_changes = on;
     }),
     acts("vmac_prefix", "NAME", |decoder, directive, draft| {
-        let Some(word) = decoder.word(directive) else { return };
         // `6.255` is the longest that follows.
-        match format!("{}6.255", word.text).parse::<vrrp::IfName>() {
-            Ok(_) => draft.global.vmac_prefix = word.text.to_string(),
-            Err(_) => decoder.bad(word, "the beginning of an interface name, 1 to 10 bytes,"),
+        if let Some(prefix) = link_prefix(decoder, directive, "6.255", 10) {
+            draft.global.vmac_prefix = prefix;
         }
     }),
-    not_yet("vmac_addr_prefix", "NAME", "use_vmac_addr makes no interfaces"),
+    acts("vmac_addr_prefix", "NAME", |decoder, directive, draft| {
+        // `99.255`, where there are as many.
+        draft.global.vmac_addr_prefix = link_prefix(decoder, directive, "99.255", 9);
+    }),
     acts("dynamic_interfaces", "[allow_if_changes]", |decoder, directive, draft| {
         draft.global.dynamic_interfaces = true;
         let Some(word) = directive.arguments.first() else { return };
@@ -163,4 +164,19 @@ impl Decoder<'_> {
         }
         group
     }
+}
+
+/// How names of interfaces begin that end so.
+fn link_prefix(
+    decoder: &mut Decoder<'_>,
+    directive: &Directive,
+    longest_end: &str,
+    most: usize,
+) -> Option<String> {
+    let word = decoder.word(directive)?;
+    if format!("{}{longest_end}", word.text).parse::<vrrp::IfName>().is_err() {
+        decoder.bad(word, format_args!("the beginning of an interface name, 1 to {most} bytes,"));
+        return None;
+    }
+    Some(word.text.to_string())
 }
