@@ -1,15 +1,23 @@
 //! A set of routers driven by hand, and what it asks for as lines of text.
 
+mod announcements;
+mod backup;
 mod both_versions;
 mod disagreement;
 mod extensions;
 mod groups;
+mod hand_over;
+mod holding;
+mod master;
+mod owners;
+mod packets;
 mod pausing;
 mod preparing;
 mod reload;
-mod rules;
+mod resigning;
 mod sealed;
 mod stalls;
+mod start;
 mod table;
 mod walk;
 
@@ -37,9 +45,20 @@ pub(super) fn id(vrid: u8) -> RouterId {
     }
 }
 
+pub(super) fn milliseconds(number: u64) -> Duration {
+    Duration::from_millis(number)
+}
+
 /// Version 3, priority 100, one second, one address: 10.0.VRID.100.
 pub(super) fn spec(vrid: u8) -> RouterSpec {
     RouterSpec::new(id(vrid), format!("V{vrid}"), Version::V3).with_addresses(vec![vip(vrid)])
+}
+
+/// Router 1 as `spec` has it, with a difference.
+pub(super) fn with(change: impl FnOnce(&mut RouterSpec)) -> RouterSpec {
+    let mut spec = spec(1);
+    change(&mut spec);
+    spec
 }
 
 pub(super) fn vip(vrid: u8) -> IpAddr {
