@@ -1,15 +1,24 @@
-//! docs/vrrp-conformance.md lists every requirement, and the tests that it names exist.
+//! docs/vrrp-conformance.md and docs/bfd-conformance.md list every requirement, and the tests that they name exist.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const LEDGER: &str = include_str!("../docs/vrrp-conformance.md");
+const VRRP: &str = include_str!("../docs/vrrp-conformance.md");
+const BFD: &str = include_str!("../docs/bfd-conformance.md");
+
+/// Each table: its page, its heading, how many lines it has.
+const TABLES: [(&str, &str, u32); 4] = [
+    (VRRP, "\n## Version 3", 76),
+    (VRRP, "\n## Version 2", 17),
+    (VRRP, "\n## keepalived", 12),
+    (BFD, "\n## BFD", 15),
+];
 
 /// The lines of the table under a heading: number and the last column.
-fn lines(heading: &str) -> Vec<(u32, String)> {
-    let (_, section) = LEDGER.split_once(heading).expect("the heading");
+fn lines(page: &str, heading: &str) -> Vec<(u32, String)> {
+    let (_, section) = page.split_once(heading).expect("the heading");
     let section = section.split("\n## ").next().unwrap_or_default();
     let row = |line: &str| {
         let cells: Vec<&str> = line.trim().trim_matches('|').split(" | ").map(str::trim).collect();
@@ -21,8 +30,9 @@ fn lines(heading: &str) -> Vec<(u32, String)> {
 
 #[test]
 fn every_requirement_has_its_line() {
-    for (heading, count) in [("\n## Version 3", 76), ("\n## Version 2", 17)] {
-        let numbers: Vec<u32> = lines(heading).into_iter().map(|(number, _)| number).collect();
+    for (page, heading, count) in TABLES {
+        let numbers: Vec<u32> =
+            lines(page, heading).into_iter().map(|(number, _)| number).collect();
         assert_eq!(numbers, (1..=count).collect::<Vec<_>>(), "{heading}");
     }
 }
@@ -30,12 +40,12 @@ fn every_requirement_has_its_line() {
 #[test]
 fn every_test_that_the_ledger_names_exists() {
     let mut tests = BTreeSet::new();
-    for folder in ["vrrp/src", "src", "tests"] {
+    for folder in ["vrrp/src", "bfd/src", "src", "tests"] {
         collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut tests);
     }
     let mut missing = Vec::new();
-    for heading in ["\n## Version 3", "\n## Version 2"] {
-        for (number, named) in lines(heading) {
+    for (page, heading, _) in TABLES {
+        for (number, named) in lines(page, heading) {
             let names: Vec<&str> = named.split('`').skip(1).step_by(2).collect();
             let is_explained = named.starts_with("none");
             assert!(

@@ -180,6 +180,27 @@ mod tests {
         assert_ne!(port(&one), port(&other));
     }
 
+    /// RFC 5881 sections 4 and 5, RFC 5883 section 5.
+    #[test]
+    fn packets_leave_for_the_port_of_their_path_with_the_hop_limit_configured() {
+        for (neighbor, path, port) in [
+            (IpAddr::from(Ipv4Addr::LOCALHOST), Path::SingleHop, 3784),
+            (IpAddr::from(Ipv4Addr::LOCALHOST), Path::Multihop, 4784),
+            (IpAddr::from(Ipv6Addr::LOCALHOST), Path::SingleHop, 3784),
+        ] {
+            for ttl in [255, 64] {
+                let spec = SessionSpec { path, ttl, ..SessionSpec::new("s", neighbor) };
+                let Sender { socket, to } = Sender::open(&spec, 0).unwrap();
+                let hops = match neighbor {
+                    IpAddr::V4(_) => socket.ttl_v4().unwrap(),
+                    IpAddr::V6(_) => socket.unicast_hops_v6().unwrap(),
+                };
+                assert_eq!((to, hops), (SocketAddr::new(neighbor, port), u32::from(ttl)));
+            }
+        }
+        assert_eq!(SessionSpec::new("s", Ipv4Addr::LOCALHOST.into()).ttl, 255);
+    }
+
     #[test]
     fn a_source_that_this_host_does_not_have_is_an_error() {
         let source = Some("192.0.2.1".parse().unwrap());

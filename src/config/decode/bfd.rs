@@ -326,6 +326,11 @@ mod tests {
             }
         }";
 
+    /// The way of the second session.
+    const FAR: &str = "neighbour_ip 2001:db8::2
+            multihop
+            max_hops -1";
+
     fn load(text: &str) -> Result<Config, String> {
         let loaded = load_text("bfd.conf", text.as_bytes(), Grammar::Keepalived, Host::Any);
         loaded.config.ok_or_else(|| format!("{:?}", loaded.diagnostics))
@@ -365,6 +370,7 @@ mod tests {
             ("neighbor_ip 192.0.2.2", "neighbor_ip fe80::2", "names no neighbour"),
             ("source_ip 192.0.2.1", "source_ip 2001:db8::1", "not of the family"),
             ("bfd_instance far", "bfd_instance near", "a second bfd_instance `near`"),
+            (FAR, "neighbor_ip 192.0.2.2\nsource_ip 192.0.2.1", "a second session with 192.0.2.2"),
         ] {
             let refused = load(&WHOLE.replace(from, to)).unwrap_err();
             assert!(refused.contains(says), "{to}: {refused}");

@@ -111,7 +111,7 @@ fn config() -> String {
     FORMS.iter().map(one).collect()
 }
 
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 17] = [
     "vrrp.virt_rtr_id",
     "vrrp.version",
     "vrrp.type",
@@ -127,6 +127,8 @@ const FIELDS: [&str; 15] = [
     "eth.dst",
     "_ws.expert.message",
     "eth.src",
+    "ip.dsfield",
+    "ipv6.tclass",
 ];
 
 fn no_fault(keeper: &Arc<Keeper>) {
@@ -180,6 +182,8 @@ fn no_fault(keeper: &Arc<Keeper>) {
     // Announcements: nothing worse than Wireshark's remark that an ARP request is gratuitous.
     let others = "(arp or icmpv6.type == 136) and _ws.expert.severity >= \"Warning\"";
     assert_eq!(dissect(d1, &path, others, "FALSE"), Vec::<Vec<String>>::new());
+    // Routes to the world are a routing daemon's business, in every state.
+    assert_eq!(dissect(d1, &path, "icmpv6.type == 134", "FALSE"), Vec::<Vec<String>>::new());
 }
 
 fn check(packet: &[String], words: &str, is_v6: bool, addresses: usize) {
@@ -199,6 +203,8 @@ fn check(packet: &[String], words: &str, is_v6: bool, addresses: usize) {
         mac,
         expert,
         mac_from,
+        service,
+        class,
     ] = packet
     else {
         panic!("{packet:?}")
@@ -213,6 +219,9 @@ fn check(packet: &[String], words: &str, is_v6: bool, addresses: usize) {
     assert!(["200", "0"].contains(&priority.as_str()), "{packet:?}");
     assert_eq!(count.parse(), Ok(addresses), "{packet:?}");
     assert!(status == "1" || status == "Good", "the checksum is right: {packet:?}");
+    // Network control, as keepalived marks them.
+    let marks = if is_v6 { class } else { service };
+    assert!(marks.ends_with("c0"), "{packet:?}");
     let is_unicast = words.contains("unicast");
     if is_v6 {
         assert_eq!(hops, "255", "{packet:?}");

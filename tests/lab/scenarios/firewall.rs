@@ -43,6 +43,18 @@ fn rules(host: &Host) -> String {
     host.run("iptables-legacy -S") + &host.run("ip6tables-legacy -S")
 }
 
+/// How many packets this host has sent on, of either family.
+fn forwarded_by(host: &Host) -> [u64; 2] {
+    let [four, six] =
+        ["/proc/net/snmp", "/proc/net/snmp6"].map(|file| host.run(&format!("cat {file}")));
+    let mut lines = four.lines().filter(|line| line.starts_with("Ip:")).map(str::split_whitespace);
+    let (names, numbers) = (lines.next().unwrap(), lines.next().unwrap());
+    let of_four = names.zip(numbers).find(|(name, _)| *name == "ForwDatagrams").unwrap().1;
+    let of_six =
+        six.lines().find_map(|line| line.strip_prefix("Ip6OutForwDatagrams")).unwrap().trim();
+    [of_four, of_six].map(|number| number.parse().unwrap())
+}
+
 fn drops(keeper: &Arc<Keeper>) {
     let net = Plan::new().directors(1).clients(1).build(keeper);
     let (director, client) = (net.host("d1"), net.host("c1"));
@@ -59,8 +71,12 @@ fn drops(keeper: &Arc<Keeper>) {
     assert!(standing.contains("-A evenkeel-in -d fe80::101/128 -i eth0 -j DROP"), "{standing}");
     assert!(standing.contains("192.0.2.1"), "what was there stays: {standing}");
     wait_for(PATIENCE, "the open address to answer", || answers(client, OPEN));
+    // Not by one that forwards either: what is sent to the addresses stays here and goes round nowhere.
+    director.sysctl(&["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"]);
+    let forwarded = forwarded_by(director);
     assert!(!answers(client, CLOSED), "closed");
     assert!(!answers(client, CLOSED_6), "closed");
+    assert_eq!(forwarded_by(director), forwarded, "nothing goes round");
     // It is found by its neighbours all the same.
     wait_for(PATIENCE, "neighbour discovery of the closed address", || {
         answers(client, CLOSED_6);

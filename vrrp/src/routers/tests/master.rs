@@ -69,3 +69,13 @@ fn equal_priority_is_decided_by_the_greater_address_as_a_number() {
     bench.hear(id(1), GREATER, 100);
     assert_eq!(bench.state(id(1)), State::HandingOver);
 }
+
+#[test]
+fn who_yields_learns_the_interval_of_the_better_one_and_waits_for_it() {
+    // Section 6.4.3
+    let mut bench = Bench::master(with(|s| s.hand_over = false));
+    let slow = with(|s| s.advert_int = SECOND * 4);
+    bench.hear_as(&slow, LESSER, 150);
+    assert_eq!(bench.state(id(1)), State::Backup);
+    assert_eq!(bench.wait(), SECOND * 12 + SECOND * 4 * 156 / 256);
+}

@@ -111,3 +111,17 @@ fn one_number_in_both_families_is_two_routers() {
     bench.advance(SECOND);
     assert_eq!((bench.state(id(1)), bench.state(six)), (State::Backup, State::Master));
 }
+
+#[test]
+fn the_checksum_form_of_each_master_is_remembered() {
+    let mut bench = Bench::started(spec(1));
+    for (from, checksum) in [
+        (LESSER, ChecksumForm::Plain),
+        (GREATER, ChecksumForm::PseudoHeader),
+        (LESSER, ChecksumForm::Plain),
+    ] {
+        bench.hear_as(&RouterSpec { checksum, ..spec(1) }, from, 200);
+        let master = bench.routers.view(id(1)).unwrap().master.unwrap();
+        assert_eq!((master.address, master.checksum), (host(from), checksum));
+    }
+}
