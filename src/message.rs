@@ -2,7 +2,7 @@
 //! sequenced-packet socket pairs. Routing reads the four header bytes only; the supervisor forwards what is not
 //! addressed to it without opening it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use crate::config::model::LogFormat;
 use crate::lvs::overrides::Order;
 use crate::lvs::selector::Selector;
 use crate::router::heartbeat::Digests;
+use crate::router::pair_order::PairOrder;
 
 /// Version of the frame layout and of [`Message`]. A frame of another version is refused.
 pub const FRAME_VERSION: u8 = 1;
@@ -135,12 +136,23 @@ pub enum Message {
         /// At most [`ANSWER_PART`] bytes of the text.
         json: Vec<u8>,
     },
-    /// Ops to lvs: an operator wants this. Answered with [`Message::CommandDone`].
+    /// Ops to lvs: an operator wants this; vrrp to lvs: one on the other director. Answered with
+    /// [`Message::CommandDone`].
     Order {
         /// Comes back in the answer.
         id: u64,
         /// What.
         order: Order,
+        /// The other director, where its operator wants it.
+        peer: Option<IpAddr>,
+    },
+    /// Ops to vrrp: have the other director carry this out; without an order, whether there is a way to it. Answered with
+    /// [`Message::CommandDone`].
+    Pair {
+        /// Comes back in the answer.
+        id: u64,
+        /// What.
+        order: Option<PairOrder>,
     },
     /// Ops to lvs: what does the kernel count? Answered like a query, with [`crate::lvs::counters::Counters`].
     Count {

@@ -152,16 +152,16 @@ pub(super) fn run(command: Director) -> ExitCode {
         Director::Events { runtime, options } => events::run(&runtime.runtime_dir, &options),
         Director::Top { runtime, options } => top::run(&runtime.runtime_dir, &options),
         Director::Drain { target, pair, options, runtime } => {
-            pair.follow(steer::drain(&runtime.runtime_dir, &target, &options))
+            steer::drain(&runtime.runtime_dir, &target, &options, &pair)
         }
         Director::Disable { target, pair, runtime } => {
-            pair.follow(steer::disable(&runtime.runtime_dir, &target))
+            steer::disable(&runtime.runtime_dir, &target, &pair)
         }
         Director::Weight { target, pair, weight, runtime } => {
-            pair.follow(steer::weight(&runtime.runtime_dir, &target, &weight))
+            steer::weight(&runtime.runtime_dir, &target, &weight, &pair)
         }
         Director::Enable { servers, pair, runtime } => {
-            pair.follow(steer::enable(&runtime.runtime_dir, &servers))
+            steer::enable(&runtime.runtime_dir, &servers, &pair)
         }
         Director::Overrides { json, runtime } => steer::overrides(&runtime.runtime_dir, json),
         Director::Failover { instance, runtime } => {

@@ -1,5 +1,5 @@
-//! `--pair COMMAND`: the same order on the other director, by the way to it that the operator has (`ssh lb2`). Nothing of
-//! the director's own protocols carries orders: who may order is for the socket's rights and the login to say.
+//! `--pair`: the same order on the other director. It travels over the heartbeat path of the pair; with `--pair="ssh lb2"`
+//! by the way to it that the operator has, for pairs without such a path.
 
 use std::process::{Command, ExitCode};
 
@@ -8,15 +8,26 @@ use clap::Args;
 /// Where else an order goes.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Pair {
-    /// The command that reaches the other director ("ssh lb2"): once done here, the same is ordered there
-    #[arg(long, value_name = "COMMAND")]
+    /// The same on the other director, by the heartbeat path; with a command that reaches it (--pair="ssh lb2") by that
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = ""
+    )]
     pair: Option<String>,
 }
 
 impl Pair {
+    /// The director has it done there, too.
+    pub(super) fn by_heartbeat(&self) -> bool {
+        self.pair.as_ref().is_some_and(String::is_empty)
+    }
+
     /// Orders there what this process was told to, after it was done here. The exit status is the first that is not 0.
     pub(super) fn follow(&self, done: ExitCode) -> ExitCode {
-        let Some(pair) = &self.pair else { return done };
+        let Some(pair) = self.pair.as_ref().filter(|pair| !pair.is_empty()) else { return done };
         if done != ExitCode::SUCCESS {
             eprintln!("evenkeel: not ordered on the other director either");
             return done;
@@ -40,7 +51,7 @@ fn own(mut words: impl Iterator<Item = String>) -> Vec<String> {
             word.split_once('=').map_or((word.as_str(), false), |(name, _)| (name, true));
         if !LOCAL.contains(&name) {
             kept.push(word);
-        } else if !value {
+        } else if !value && name != "--pair" {
             words.next();
         }
     }
@@ -80,8 +91,7 @@ mod tests {
     fn what_a_remote_shell_would_split_is_quoted_for_it() {
         let order = [
             "drain",
-            "--pair",
-            "ssh lb2",
+            "--pair=ssh lb2",
             "FWM 1/10.0.0.3",
             "--runtime-dir=/x",
             "--reason",

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::client::{self, ClientError, quoted};
+use super::pairing::Pair;
 use super::{clock, drain};
 use crate::explain::duration;
 use crate::lvs::status::OverrideStatus;
@@ -29,8 +30,8 @@ pub(super) struct Target {
 
 impl Target {
     /// The query string.
-    pub(super) fn query(&self) -> String {
-        let mut query = format!("servers={}", quoted(&self.servers));
+    pub(super) fn query(&self, pair: &Pair) -> String {
+        let mut query = asked(&self.servers, pair);
         if let Some(lasts) = self.lasts {
             query.push_str(&format!("&for_ms={}", lasts.as_millis()));
         }
@@ -41,33 +42,52 @@ impl Target {
     }
 }
 
+fn asked(servers: &str, pair: &Pair) -> String {
+    let pair = if pair.by_heartbeat() { "&pair=true" } else { "" };
+    format!("servers={}{pair}", quoted(servers))
+}
+
 /// Says what is wrong with a weight before anybody is asked.
 pub(super) fn parse_weight(text: &str) -> Result<String, String> {
     crate::ops::wished_weight(text).map(|_| text.to_owned())
 }
 
 /// `evenkeel disable`.
-pub(super) fn disable(runtime_dir: &Path, target: &Target) -> ExitCode {
-    order(runtime_dir, &format!("/v1/real-servers/disable?{}", target.query()))
+pub(super) fn disable(runtime_dir: &Path, target: &Target, pair: &Pair) -> ExitCode {
+    pair.follow(order(runtime_dir, &format!("/v1/real-servers/disable?{}", target.query(pair))))
 }
 
 /// `evenkeel weight`.
-pub(super) fn weight(runtime_dir: &Path, target: &Target, weight: &str) -> ExitCode {
-    let query = format!("{}&weight={}", target.query(), quoted(weight));
-    order(runtime_dir, &format!("/v1/real-servers/weight?{query}"))
+pub(super) fn weight(runtime_dir: &Path, target: &Target, weight: &str, pair: &Pair) -> ExitCode {
+    let query = format!("{}&weight={}", target.query(pair), quoted(weight));
+    pair.follow(order(runtime_dir, &format!("/v1/real-servers/weight?{query}")))
 }
 
 /// `evenkeel enable`.
-pub(super) fn enable(runtime_dir: &Path, servers: &str) -> ExitCode {
-    order(runtime_dir, &format!("/v1/real-servers/enable?servers={}", quoted(servers)))
+pub(super) fn enable(runtime_dir: &Path, servers: &str, pair: &Pair) -> ExitCode {
+    pair.follow(order(runtime_dir, &format!("/v1/real-servers/enable?{}", asked(servers, pair))))
 }
 
 /// `evenkeel drain`.
-pub(super) fn drain(runtime_dir: &Path, target: &Target, options: &drain::Options) -> ExitCode {
+pub(super) fn drain(
+    runtime_dir: &Path,
+    target: &Target,
+    options: &drain::Options,
+    pair: &Pair,
+) -> ExitCode {
+    pair.follow(drain_here(runtime_dir, target, options, pair))
+}
+
+fn drain_here(
+    runtime_dir: &Path,
+    target: &Target,
+    options: &drain::Options,
+    pair: &Pair,
+) -> ExitCode {
     let deadline = options
         .deadline
         .map_or_else(String::new, |deadline| format!("&deadline_ms={}", deadline.as_millis()));
-    let path = format!("/v1/real-servers/drain?{}{deadline}", target.query());
+    let path = format!("/v1/real-servers/drain?{}{deadline}", target.query(pair));
     match client::post(runtime_dir, &path) {
         Ok(line) => sayln!("{line}"),
         Err(cause) => return cause.fail(),
@@ -148,7 +168,7 @@ mod tests {
             reason: Some("new disk & fan".into()),
         };
         let wanted = "servers=FWM%201/%5Bfd00::3%5D&for_ms=3600000&reason=new%20disk%20%26%20fan";
-        assert_eq!(target.query(), wanted);
+        assert_eq!(target.query(&Pair::default()), wanted);
     }
 
     #[test]

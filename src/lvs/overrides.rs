@@ -2,6 +2,7 @@
 //! another weight; for a time or until it is taken back.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ipvs::Weight;
@@ -27,6 +28,19 @@ pub enum Deed {
     Clear,
     /// Ask all checks now.
     CheckNow,
+}
+
+/// Whose order it is: an operator's here, or one's on the other director.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct By(pub Option<IpAddr>);
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("an operator"),
+            Some(peer) => write!(f, "an operator on the peer {peer}"),
+        }
+    }
 }
 
 /// An override, as it is ordered. Times count from then.

@@ -7,7 +7,7 @@ use ipvs::{DestinationKey, ServiceKey};
 use tracing::{error, info, warn};
 
 use super::applier::Report;
-use super::overrides::{Held, Override};
+use super::overrides::{By, Held, Override};
 use super::served::{QuorumTurned, Served, Turned};
 use super::worker::Subject;
 use crate::message::Event;
@@ -105,12 +105,17 @@ pub(super) fn kept(service: ServiceKey, server: DestinationKey) -> Event {
 }
 
 /// An operator wants something else of a real server than its checks do.
-pub(super) fn overridden(service: ServiceKey, server: DestinationKey, ordered: &Override) -> Event {
+pub(super) fn overridden(
+    service: ServiceKey,
+    server: DestinationKey,
+    ordered: &Override,
+    by: By,
+) -> Event {
     let Override { wish, lasts, reason } = ordered;
     let subject = format!("{server} of {service}");
     let lasts = lasts.map_or("until cleared".to_owned(), |lasts| format!("for {lasts:?}"));
     let reason = reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
-    let cause = format!("{wish} by an operator, {lasts}{reason}");
+    let cause = format!("{wish} by {by}, {lasts}{reason}");
     warn!(cause, "real server {subject}: override");
     event("override_set", subject, cause)
 }

@@ -31,6 +31,7 @@ use super::applier::{Applier, SLICE};
 use super::counters::{Counting, Then};
 use super::host::Host;
 use super::module::Socket;
+use super::overrides::By;
 use super::served::{Replanned, Served};
 use super::spec::LvsSpec;
 use super::state_file::{Remembered, StateFile};
@@ -333,8 +334,8 @@ impl Worker {
             Message::Show { id, of, form } => {
                 self.show(Asked { id, from: incoming.from }, of, form).await
             }
-            Message::Order { id, order } => {
-                let outcome = self.handle_order(order, Instant::now());
+            Message::Order { id, order, peer } => {
+                let outcome = self.handle_order(order, By(peer), Instant::now());
                 self.link.send(incoming.from, &Message::CommandDone { id, outcome }).await
             }
             Message::Count { id, servers } => {
@@ -399,6 +400,7 @@ impl Worker {
             | Message::CommandDone { .. }
             | Message::Answer { .. }
             | Message::Operate { .. }
+            | Message::Pair { .. }
             | Message::Quorums(_)
             | Message::TellPaths
             | Message::Digests(_)

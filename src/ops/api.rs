@@ -230,13 +230,23 @@ async fn upgrade(asks: Desk) -> Result<Response, Refusal> {
 
 /// Has a command done, and waits for how it went.
 pub(super) async fn command(asks: &Asks, errand: Errand) -> Result<Response, Refusal> {
+    outcome(asks, errand).await.map(said)
+}
+
+/// `{"done":"..."}`.
+pub(super) fn said(done: String) -> Response {
+    json(serde_json::to_vec(&Done { done }).unwrap_or_default())
+}
+
+/// How a command went, in a line.
+pub(super) async fn outcome(asks: &Asks, errand: Errand) -> Result<String, Refusal> {
     let (reply, answer) = oneshot::channel();
     let asked = async {
         asks.send(Ask::Command(errand, reply)).await.ok()?;
         answer.await.ok()
     };
     match timeout(COMMAND_WITHIN, asked).await {
-        Ok(Some(Ok(done))) => Ok(json(serde_json::to_vec(&Done { done }).unwrap_or_default())),
+        Ok(Some(Ok(done))) => Ok(done),
         Ok(Some(Err(why))) => Err(Refusal::new(Code::Refused, why)),
         Ok(None) => Err(Refusal::new(Code::Unavailable, "the director is stopping")),
         Err(_) => Err(Refusal::new(Code::Timeout, "no answer in time; look at the log")),

@@ -27,6 +27,7 @@ use crate::link::{Incoming, Link};
 use crate::lvs::overrides::Order;
 use crate::lvs::selector::Selector;
 use crate::message::{Command, Dump, Form, Message, Role, RouterOrder};
+use crate::router::pair_order::PairOrder;
 use crate::spec_file;
 
 /// Questions that wait for this task. Each comes from a request that waits for its answer, so a full queue just
@@ -95,13 +96,16 @@ pub(super) enum Errand {
     Lvs(Order),
     /// The vrrp worker.
     Vrrp(RouterOrder),
+    /// The other director, by way of the vrrp worker; without an order it is asked whether there is a way.
+    Pair(Option<PairOrder>),
 }
 
 impl Errand {
     fn message(self, id: u64) -> (Role, Message) {
         match self {
             Self::Director(command) => (Role::Supervisor, Message::Command { id, command }),
-            Self::Lvs(order) => (Role::Lvs, Message::Order { id, order }),
+            Self::Lvs(order) => (Role::Lvs, Message::Order { id, order, peer: None }),
+            Self::Pair(order) => (Role::Vrrp, Message::Pair { id, order }),
             Self::Vrrp(order) => (Role::Vrrp, Message::Operate { id, order }),
         }
     }
@@ -230,6 +234,7 @@ impl Desk {
             | Message::TellInstances
             | Message::Instances(_)
             | Message::Order { .. }
+            | Message::Pair { .. }
             | Message::Count { .. }
             | Message::Pong(_)
             | Message::Configured { .. }

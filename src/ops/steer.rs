@@ -11,12 +11,13 @@ use axum::routing::post;
 use ipvs::Weight;
 use serde::Deserialize;
 
-use super::api::{command, read};
+use super::api::{command, outcome, read, said};
 use super::desk::{Asks, Errand};
 use super::refusal::{Code, Refusal};
 use crate::lvs::overrides::{Deed, Order, Override, Wish};
 use crate::lvs::selector::Selector;
 use crate::message::RouterOrder;
+use crate::router::pair_order::PairOrder;
 
 /// Longest words that an operator may leave with an override.
 const REASON_MAX: usize = 200;
@@ -46,17 +47,20 @@ struct Overriding {
     deadline_ms: Option<u64>,
     /// weight: `7` or `50%`.
     weight: Option<String>,
+    /// The same on the other director.
+    #[serde(default)]
+    pair: bool,
 }
 
 impl Overriding {
-    fn errand(self, wish: Wish) -> Result<Errand, Refusal> {
+    fn order(self, wish: Wish) -> Result<Order, Refusal> {
         let reason = self.reason.filter(|reason| !reason.is_empty());
         if reason.as_ref().is_some_and(|reason| reason.len() > REASON_MAX) {
             return Err(bad(format!("reason: at most {REASON_MAX} bytes")));
         }
         let lasts = self.for_ms.map(Duration::from_millis);
         let deed = Deed::Override(Override { wish, lasts, reason });
-        Ok(Errand::Lvs(Order { servers: servers(&self.servers)?, deed }))
+        Ok(Order { servers: servers(&self.servers)?, deed })
     }
 
     /// Each order has parameters that the others lack.
@@ -78,13 +82,15 @@ async fn drain(State(asks): State<Asks>, query: Asked<Overriding>) -> Answer {
     let asked = read(query)?;
     asked.lacks(false, true)?;
     let wish = Wish::Drain(asked.deadline_ms.map(Duration::from_millis));
-    order(&asks, asked.errand(wish)?).await
+    let pair = asked.pair;
+    ordered(&asks, asked.order(wish)?, pair).await
 }
 
 async fn disable(State(asks): State<Asks>, query: Asked<Overriding>) -> Answer {
     let asked = read(query)?;
     asked.lacks(true, true)?;
-    order(&asks, asked.errand(Wish::Disable)?).await
+    let pair = asked.pair;
+    ordered(&asks, asked.order(Wish::Disable)?, pair).await
 }
 
 async fn weight(State(asks): State<Asks>, query: Asked<Overriding>) -> Answer {
@@ -92,7 +98,18 @@ async fn weight(State(asks): State<Asks>, query: Asked<Overriding>) -> Answer {
     asked.lacks(true, false)?;
     let text = asked.weight.as_deref().ok_or_else(|| bad("weight: is missing"))?;
     let wish = wished_weight(text).map_err(bad)?;
-    order(&asks, asked.errand(wish)?).await
+    let pair = asked.pair;
+    ordered(&asks, asked.order(wish)?, pair).await
+}
+
+/// Which real servers, to end what is ordered of them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ending {
+    servers: String,
+    /// The same on the other director.
+    #[serde(default)]
+    pair: bool,
 }
 
 /// Which real servers.
@@ -102,9 +119,9 @@ struct Named {
     servers: String,
 }
 
-async fn enable(State(asks): State<Asks>, query: Asked<Named>) -> Answer {
-    let servers = servers(&read(query)?.servers)?;
-    order(&asks, Errand::Lvs(Order { servers, deed: Deed::Clear })).await
+async fn enable(State(asks): State<Asks>, query: Asked<Ending>) -> Answer {
+    let Ending { servers: named, pair } = read(query)?;
+    ordered(&asks, Order { servers: servers(&named)?, deed: Deed::Clear }, pair).await
 }
 
 async fn check_now(State(asks): State<Asks>, query: Asked<Named>) -> Answer {
@@ -134,16 +151,42 @@ async fn rejoin(State(asks): State<Asks>, query: Asked<Routers>) -> Answer {
     order(&asks, Errand::Vrrp(RouterOrder::Rejoin { instance })).await
 }
 
+/// Carries an override out here and, where it is for the pair, on the other director after that. Where there is no way to
+/// that one, nothing is done here either.
+async fn ordered(asks: &Asks, ordered: Order, pair: bool) -> Answer {
+    let there = PairOrder::of(&ordered).filter(|_| pair);
+    if there.is_some() {
+        outcome(asks, Errand::Pair(None)).await.map_err(|mut refusal| {
+            refusal.message = format!("nothing was done: {}", refusal.message);
+            refusal
+        })?;
+    }
+    let here = outcome(asks, Errand::Lvs(ordered)).await.map_err(told_apart)?;
+    let done = match there {
+        None => here,
+        Some(there) => match outcome(asks, Errand::Pair(Some(there))).await {
+            Ok(there) => format!("{here}; on the other director: {there}"),
+            Err(Refusal { code, message }) => {
+                let message =
+                    format!("done here ({here}), but not on the other director: {message}");
+                return Err(Refusal::new(code, message));
+            }
+        },
+    };
+    Ok(said(done))
+}
+
 /// Carries out; that there is no such object is told apart from other refusals.
 async fn order(asks: &Asks, errand: Errand) -> Answer {
-    command(asks, errand).await.map_err(|mut refusal| {
-        let nowhere = ["no virtual server has", "no vrrp_instance"];
-        if refusal.code == Code::Refused && nowhere.iter().any(|it| refusal.message.starts_with(it))
-        {
-            refusal.code = Code::NoSuchTarget;
-        }
-        refusal
-    })
+    command(asks, errand).await.map_err(told_apart)
+}
+
+fn told_apart(mut refusal: Refusal) -> Refusal {
+    let nowhere = ["no virtual server has", "no vrrp_instance"];
+    if refusal.code == Code::Refused && nowhere.iter().any(|it| refusal.message.starts_with(it)) {
+        refusal.code = Code::NoSuchTarget;
+    }
+    refusal
 }
 
 fn servers(text: &str) -> Result<Selector, Refusal> {

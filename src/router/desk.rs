@@ -5,7 +5,7 @@
 //! - `record`: logs, events, notifications, the state file
 //! - `bfd`: BFD sessions
 //! - `firewall`: rules for addresses that take no packets
-//! - `pair`: the watch over split brains, the heartbeat path
+//! - `pair`: the watch over split brains, the heartbeat path; `pair_orders`: orders that travel on it
 //! - `trackers`: tracked scripts, files, processes and virtual servers
 //!
 //! Its inputs by rank: reports (the state file must not lag behind the addresses), the supervisor, verdicts of
@@ -14,6 +14,7 @@
 mod bfd;
 mod firewall;
 mod pair;
+mod pair_orders;
 mod record;
 mod supervisor;
 mod sync;

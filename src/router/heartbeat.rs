@@ -4,6 +4,9 @@
 //! A beat is `EKH1`, a postcard body and HMAC-SHA256 (RFC 2104, RFC 6234) over both. It carries a random number of the
 //! sender's process, a count, and the receiver's last number and count as far as they were heard. Only a beat that echoes
 //! a recent one of ours proves that its sender lives now: a recorded one cannot. No clock is compared.
+//!
+//! Behind the body there may be mail: orders for the pair and how they went (`pair_order`). A version that does not know
+//! them reads the rest.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -12,6 +15,8 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use vrrp::{Family, State};
+
+use super::pair_order::Mail;
 
 #[cfg(test)]
 mod tests;
@@ -23,7 +28,8 @@ const TAG: usize = 32;
 pub(super) const LONGEST: usize = 32 * 1024;
 /// How many beats of ours an echo may be behind.
 const RECENT: u64 = 8;
-/// Fields of [`Says`] that came after the first version of the form, one byte each where nothing is said.
+/// Fields of [`Says`] that came after the first version of the form, one byte each where nothing is said. What comes from now on
+/// has its place behind the mail.
 const LATER_FIELDS: usize = 2;
 /// Intervals without a beat after which the peer counts as silent.
 const PATIENCE: u32 = 3;
@@ -156,26 +162,39 @@ impl Heartbeat {
         self.next
     }
 
+    /// The number of this process, as its beats say it.
+    pub(super) fn node(&self) -> u64 {
+        self.node
+    }
+
+    /// There is mail: the next beat is due now.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        self.next = now;
+    }
+
     /// The next beat.
-    pub(super) fn beat(&mut self, says: Says, now: Instant) -> Vec<u8> {
+    pub(super) fn beat(&mut self, says: Says, mail: &Mail, now: Instant) -> Vec<u8> {
         self.count += 1;
         self.next = now + self.interval;
         let beat = Beat { node: self.node, count: self.count, echo: self.heard, says };
         // Strings and numbers only: it always serialises.
         let mut bytes = postcard::to_extend(&beat, MAGIC.to_vec()).unwrap_or_default();
+        if !mail.is_empty() {
+            bytes = postcard::to_extend(mail, bytes).unwrap_or_default();
+        }
         let tag = hmac::sign(&self.key, &bytes);
         bytes.extend(tag.as_ref());
         bytes
     }
 
-    /// A datagram. `Some` where it proves that the peer says this now.
+    /// A datagram. `Some` where it proves that the peer says this now, with the number of its process and its mail.
     pub(super) fn handle_datagram(
         &mut self,
         from: IpAddr,
         bytes: &[u8],
         now: Instant,
-    ) -> Result<Option<&Says>, Refusal> {
-        let beat = self.read(from, bytes).inspect_err(|refusal| {
+    ) -> Result<Option<(&Says, u64, Mail)>, Refusal> {
+        let (beat, mail) = self.read(from, bytes).inspect_err(|refusal| {
             self.refused += 1;
             self.wrong_key += u64::from(*refusal == Refusal::Key);
         })?;
@@ -189,7 +208,7 @@ impl Heartbeat {
             return Ok(None);
         }
         let (_, says) = self.proven.insert((now, beat.says));
-        Ok(Some(says))
+        Ok(Some((says, beat.node, mail)))
     }
 
     /// What the peer says, while it does.
@@ -208,7 +227,7 @@ impl Heartbeat {
         self.interval * PATIENCE + Duration::from_millis(500)
     }
 
-    fn read(&self, from: IpAddr, bytes: &[u8]) -> Result<Beat, Refusal> {
+    fn read(&self, from: IpAddr, bytes: &[u8]) -> Result<(Beat, Mail), Refusal> {
         if from != self.peer {
             return Err(Refusal::Stranger);
         }
@@ -216,16 +235,19 @@ impl Heartbeat {
         let (signed, tag) = bytes.split_at(at);
         let body = signed.strip_prefix(MAGIC).ok_or(Refusal::Form)?;
         hmac::verify(&self.key, signed, tag).map_err(|_| Refusal::Key)?;
-        // A director that knows fewer fields ends before ours: what it does not say is `false` and `None`. What a newer
-        // one says beyond them is not read.
+        // A director that knows fewer fields ends before ours: what it does not say is `false`, `None` and no mail. What a
+        // newer one says beyond them is not read.
         let body = [body, &[0; LATER_FIELDS]].concat();
-        let beat: Beat = postcard::from_bytes(&body).map_err(|_| Refusal::Form)?;
+        let (beat, rest): (Beat, _) =
+            postcard::take_from_bytes(&body).map_err(|_| Refusal::Form)?;
+        // Mail of a form that is not known is none: what the routers are is still told.
+        let mail = postcard::from_bytes(rest).unwrap_or_default();
         let is_old =
             self.heard.is_some_and(|(node, count)| beat.node == node && beat.count <= count);
         if is_old || beat.node == self.node {
             return Err(Refusal::Old);
         }
-        Ok(beat)
+        Ok((beat, mail))
     }
 }
 

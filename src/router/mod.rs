@@ -29,6 +29,7 @@ pub mod heartbeat;
 mod holdings;
 mod kernel_setting;
 mod notify;
+pub mod pair_order;
 mod paths;
 mod perform;
 pub mod priority;

@@ -70,7 +70,7 @@ impl Supervisor {
             Message::Show { id, form: Form::Page | Form::Facts | Form::Counts, .. } => {
                 message::answer(id, b"")
             }
-            Message::Order { id, .. } | Message::Operate { id, .. } => {
+            Message::Order { id, .. } | Message::Operate { id, .. } | Message::Pair { id, .. } => {
                 let outcome = Err(self.why_absent(absent));
                 vec![Message::CommandDone { id, outcome }]
             }
@@ -142,6 +142,7 @@ impl Supervisor {
             | Message::TellInstances
             | Message::Instances(_)
             | Message::Order { .. }
+            | Message::Pair { .. }
             | Message::Count { .. }
             | Message::Operate { .. }
             | Message::TellQuorums(_)

@@ -6,7 +6,7 @@ use std::time::Instant;
 use ipvs::{DestinationKey, ServiceKey};
 
 use super::{Subject, Worker};
-use crate::lvs::overrides::{Deed, Held, Order, Override};
+use crate::lvs::overrides::{By, Deed, Held, Order, Override};
 use crate::lvs::selector::Selector;
 use crate::lvs::tidings;
 
@@ -15,15 +15,20 @@ const NAMED: usize = 8;
 
 impl Worker {
     /// Carries an order out. The answer is one line that names the real servers, or why there are none.
-    pub(super) fn handle_order(&mut self, order: Order, now: Instant) -> Result<String, String> {
+    pub(super) fn handle_order(
+        &mut self,
+        order: Order,
+        by: By,
+        now: Instant,
+    ) -> Result<String, String> {
         let Order { servers, deed } = order;
         let chosen = self.chosen(&servers);
         if chosen.is_empty() {
             return Err(format!("no virtual server has a real server {servers}"));
         }
         match deed {
-            Deed::Override(ordered) => self.override_servers(&chosen, &ordered, now),
-            Deed::Clear => self.clear_overrides(&chosen, now),
+            Deed::Override(ordered) => self.override_servers(&chosen, &ordered, by, now),
+            Deed::Clear => self.clear_overrides(&chosen, by, now),
             Deed::CheckNow => self.check_now(&chosen, now),
         }
     }
@@ -41,13 +46,14 @@ impl Worker {
         &mut self,
         chosen: &[(ServiceKey, DestinationKey)],
         ordered: &Override,
+        by: By,
         now: Instant,
     ) -> Result<String, String> {
         for (service, server) in chosen {
             let held = Held { ordered: ordered.clone(), since: now };
             let Some(served) = self.served.get_mut(service) else { continue };
             served.set_override(*server, Some(held), now);
-            self.tell(tidings::overridden(*service, *server, ordered));
+            self.tell(tidings::overridden(*service, *server, ordered, by));
         }
         self.replan_chosen(chosen, now);
         Ok(format!("{}: {}", ordered.wish, named(chosen)))
@@ -56,13 +62,15 @@ impl Worker {
     fn clear_overrides(
         &mut self,
         chosen: &[(ServiceKey, DestinationKey)],
+        by: By,
         now: Instant,
     ) -> Result<String, String> {
         let mut cleared = Vec::new();
         for &(service, server) in chosen {
             let served = self.served.get_mut(&service);
             if let Some(held) = served.and_then(|served| served.set_override(server, None, now)) {
-                self.tell(tidings::override_over(service, server, &held, "cleared by an operator"));
+                let why = format!("cleared by {by}");
+                self.tell(tidings::override_over(service, server, &held, &why));
                 cleared.push((service, server));
             }
         }

@@ -14,6 +14,7 @@ use crate::router::channel::Order;
 use crate::router::heartbeat::{
     Digests, Heartbeat, HeartbeatSpec, LONGEST, RouterSays, Says, digest,
 };
+use crate::router::pair_order::{PairOrder, PairOrders, Told};
 use crate::router::spec::RouterWorkerSpec;
 use crate::router::split_brain::{Alarm, Change, Sample, SplitBrain, Standing};
 use crate::router::split_brain_probe::{Answer, Probers};
@@ -32,7 +33,7 @@ pub(super) struct Watch {
     probers: Probers,
     next_sample: Instant,
     samples: Vec<Sample>,
-    path: Option<Path>,
+    pub(super) path: Option<Path>,
     digests: Option<Digests>,
     /// Our connections as last counted, for a peer that waits for them.
     connections: Option<u64>,
@@ -40,9 +41,10 @@ pub(super) struct Watch {
 
 /// The heartbeat path.
 #[derive(Debug)]
-struct Path {
-    spec: HeartbeatSpec,
-    heartbeat: Heartbeat,
+pub(super) struct Path {
+    pub(super) spec: HeartbeatSpec,
+    pub(super) heartbeat: Heartbeat,
+    pub(super) orders: PairOrders,
     socket: Option<UdpSocket>,
     open_at: Instant,
     said: Option<String>,
@@ -57,13 +59,13 @@ pub(super) enum Due {
     Probe,
     /// Somebody has answered.
     Answer(Answer),
-    /// A beat of ours is due.
+    /// A beat of ours is due, or the peer has not answered an order.
     Beat,
     /// A datagram came.
     Datagram(IpAddr, Vec<u8>),
 }
 
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
@@ -89,7 +91,7 @@ impl Watch {
         }
         let probe = self.brain.poll_timeout().unwrap_or(self.next_sample);
         let path = self.path.as_ref();
-        let beat = path.map_or(self.next_sample, |path| path.heartbeat.poll_timeout());
+        let beat = path.map_or(self.next_sample, Path::poll_timeout);
         tokio::select! {
             biased;
             () = sleep_until(self.next_sample.into()) => Due::Sample,
@@ -100,21 +102,18 @@ impl Watch {
         }
     }
 
-    fn configure(&mut self, spec: &RouterWorkerSpec) {
+    /// Orders that went with the old path are told.
+    fn configure(&mut self, spec: &RouterWorkerSpec) -> Vec<Told> {
         self.is_on = !spec.routers.is_empty() && spec.watch_holders || spec.heartbeat.is_some();
         if !self.is_on {
             (self.brain, self.probers) = (SplitBrain::default(), Probers::default());
         }
-        if self.path.as_ref().map(|path| &path.spec) != spec.heartbeat.as_ref() {
-            self.path = spec.heartbeat.clone().map(|spec| Path {
-                heartbeat: Heartbeat::new(&spec, random(), now()),
-                socket: None,
-                open_at: now(),
-                said: None,
-                differences: Vec::new(),
-                spec,
-            });
+        if self.path.as_ref().map(|path| &path.spec) == spec.heartbeat.as_ref() {
+            return Vec::new();
         }
+        let old = self.path.take();
+        self.path = spec.heartbeat.clone().map(Path::new);
+        old.map(|mut path| path.orders.give_up()).unwrap_or_default()
     }
 
     /// What we tell the peer.
@@ -160,15 +159,24 @@ impl Watch {
         }
     }
 
-    fn handle_datagram(&mut self, from: IpAddr, bytes: &[u8]) {
+    /// How an order of ours went, and one of the peer's, with its ticket.
+    fn handle_datagram(
+        &mut self,
+        from: IpAddr,
+        bytes: &[u8],
+    ) -> (Option<Told>, Option<(u64, PairOrder)>) {
         let now = now();
         let ours = self.says(false);
-        let Some(path) = &mut self.path else { return };
-        let theirs = match path.heartbeat.handle_datagram(from, bytes, now) {
-            Ok(Some(says)) => says.clone(),
-            Ok(None) => return,
-            Err(refusal) => return debug!(%from, "heartbeat: {refusal}"),
+        let Some(path) = &mut self.path else { return (None, None) };
+        let (theirs, node, mail) = match path.heartbeat.handle_datagram(from, bytes, now) {
+            Ok(Some((says, node, mail))) => (says.clone(), node, mail),
+            Ok(None) => return (None, None),
+            Err(refusal) => {
+                debug!(%from, "heartbeat: {refusal}");
+                return (None, None);
+            }
         };
+        let brought = path.orders.handle_mail(node, mail);
         path.differences = ours.differences(&theirs);
         let lasts = path.spec.interval * 2 + Duration::from_secs(1);
         let differences = path.differences.join("; ");
@@ -182,6 +190,7 @@ impl Watch {
             let subject = (sample.name.as_str(), Some(sample.router));
             self.brain.see(alarm, subject, text, lasts, now);
         }
+        brought
     }
 }
 
@@ -219,6 +228,24 @@ fn compare<'a>(
 }
 
 impl Path {
+    fn new(spec: HeartbeatSpec) -> Self {
+        let heartbeat = Heartbeat::new(&spec, random(), now());
+        Self {
+            orders: PairOrders::new(heartbeat.node()),
+            heartbeat,
+            socket: None,
+            open_at: now(),
+            said: None,
+            differences: Vec::new(),
+            spec,
+        }
+    }
+
+    fn poll_timeout(&self) -> Instant {
+        let beat = self.heartbeat.poll_timeout();
+        self.orders.poll_timeout().map_or(beat, |late| late.min(beat))
+    }
+
     fn open(&mut self) {
         let now = now();
         if self.socket.is_some() || now < self.open_at {
@@ -273,8 +300,9 @@ fn random() -> u64 {
 
 impl Desk<'_> {
     /// Watches what this configures.
-    pub(super) fn configure_watch(&mut self, spec: &RouterWorkerSpec) {
-        self.watch.configure(spec);
+    pub(super) async fn configure_watch(&mut self, spec: &RouterWorkerSpec) {
+        let told = self.watch.configure(spec);
+        self.tell_of_orders(told).await;
     }
 
     /// Does what is due.
@@ -302,7 +330,13 @@ impl Desk<'_> {
             }
             Due::Answer((question, mac)) => self.watch.brain.handle_answer(question, mac, now()),
             Due::Beat => self.beat().await,
-            Due::Datagram(from, bytes) => self.watch.handle_datagram(from, &bytes),
+            Due::Datagram(from, bytes) => {
+                let (told, order) = self.watch.handle_datagram(from, &bytes);
+                self.tell_of_orders(told).await;
+                if let Some((ticket, order)) = order {
+                    self.carry_out(ticket, order);
+                }
+            }
         }
     }
 
@@ -331,12 +365,14 @@ impl Desk<'_> {
         let says = self.watch.says(self.waits_for_connections());
         let Some(path) = &mut self.watch.path else { return };
         path.open();
-        let bytes = path.heartbeat.beat(says, now());
+        let late: Vec<Told> = std::iter::from_fn(|| path.orders.poll_late(now())).collect();
+        let bytes = path.heartbeat.beat(says, &path.orders.mail(), now());
         if let Some(socket) = &path.socket
             && let Err(cause) = socket.try_send_to(&bytes, path.spec.peer)
         {
             debug!(peer = %path.spec.peer, "heartbeat: {cause}");
         }
+        self.tell_of_orders(late).await;
     }
 
     fn note_alarms(&mut self, changes: Vec<Change>) {

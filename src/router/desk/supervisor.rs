@@ -49,6 +49,8 @@ impl Desk<'_> {
                 self.queries.insert(operation, (incoming.from, id));
                 self.order(Order::Operate(operation, order));
             }
+            Message::Pair { id, order } => self.handle_pair(id, order).await,
+            Message::CommandDone { id, outcome } => self.handle_pair_outcome(id, outcome),
             Message::Quorums(quorums) => self.handle_quorums(quorums),
             Message::TellPaths => self.tell_paths(),
             Message::TellInstances => self.tell_instances(),
@@ -66,7 +68,6 @@ impl Desk<'_> {
             | Message::ListenWeb(_)
             | Message::Dump(_)
             | Message::Command { .. }
-            | Message::CommandDone { .. }
             | Message::Answer { .. }
             | Message::LinkRecovered
             | Message::Instances(_)
@@ -117,7 +118,7 @@ impl Desk<'_> {
             start,
         })));
         self.configure_bfd(&sessions);
-        self.configure_watch(&sessions);
+        self.configure_watch(&sessions).await;
     }
 
     pub(super) fn refuse(&self, why: String) {

@@ -46,16 +46,26 @@ fn pair(now: Instant) -> (Heartbeat, Heartbeat) {
     (Heartbeat::new(&spec(2, "k"), 11, now), Heartbeat::new(&spec(1, "k"), 22, now))
 }
 
+/// What a datagram says, without its mail.
+fn heard(
+    end: &mut Heartbeat,
+    from: IpAddr,
+    bytes: &[u8],
+    now: Instant,
+) -> Result<Option<Says>, Refusal> {
+    end.handle_datagram(from, bytes, now).map(|it| it.map(|(says, ..)| says.clone()))
+}
+
 #[test]
 fn a_peer_is_believed_once_it_has_answered_us() {
     let now = start();
     let (mut one, mut two) = pair(now);
-    let first = one.beat(says(State::Master), now);
-    assert_eq!(two.handle_datagram(ip(1), &first, now), Ok(None), "it may be a recording");
-    let answer = two.beat(says(State::Backup), now);
-    assert_eq!(one.handle_datagram(ip(2), &answer, now), Ok(Some(&says(State::Backup))));
-    let second = one.beat(says(State::Master), now);
-    assert_eq!(two.handle_datagram(ip(1), &second, now), Ok(Some(&says(State::Master))));
+    let first = one.beat(says(State::Master), &Mail::default(), now);
+    assert_eq!(heard(&mut two, ip(1), &first, now), Ok(None), "it may be a recording");
+    let answer = two.beat(says(State::Backup), &Mail::default(), now);
+    assert_eq!(heard(&mut one, ip(2), &answer, now), Ok(Some(says(State::Backup))));
+    let second = one.beat(says(State::Master), &Mail::default(), now);
+    assert_eq!(heard(&mut two, ip(1), &second, now), Ok(Some(says(State::Master))));
     assert!(two.peer(now + Duration::from_millis(3400)).is_some());
     assert!(two.peer(now + Duration::from_millis(3500)).is_none());
     assert!(two.is_lost(now + Duration::from_millis(3500)));
@@ -65,17 +75,17 @@ fn a_peer_is_believed_once_it_has_answered_us() {
 fn what_is_old_strange_or_of_another_key_is_refused() {
     let now = start();
     let (mut one, mut two) = pair(now);
-    let beat = one.beat(says(State::Master), now);
-    assert_eq!(two.handle_datagram(ip(3), &beat, now), Err(Refusal::Stranger));
-    assert_eq!(two.handle_datagram(ip(1), &beat, now), Ok(None));
-    assert_eq!(two.handle_datagram(ip(1), &beat, now), Err(Refusal::Old), "sent again");
+    let beat = one.beat(says(State::Master), &Mail::default(), now);
+    assert_eq!(heard(&mut two, ip(3), &beat, now), Err(Refusal::Stranger));
+    assert_eq!(heard(&mut two, ip(1), &beat, now), Ok(None));
+    assert_eq!(heard(&mut two, ip(1), &beat, now), Err(Refusal::Old), "sent again");
     let mut other = Heartbeat::new(&spec(2, "K"), 11, now);
-    let forged = other.beat(says(State::Master), now);
-    assert_eq!(two.handle_datagram(ip(1), &forged, now), Err(Refusal::Key));
+    let forged = other.beat(says(State::Master), &Mail::default(), now);
+    assert_eq!(heard(&mut two, ip(1), &forged, now), Err(Refusal::Key));
     assert_eq!((two.refused, two.wrong_key), (3, 1));
     // Our own, reflected.
-    let own = one.beat(says(State::Master), now);
-    assert_eq!(one.handle_datagram(ip(2), &own, now), Err(Refusal::Old));
+    let own = one.beat(says(State::Master), &Mail::default(), now);
+    assert_eq!(heard(&mut one, ip(2), &own, now), Err(Refusal::Old));
 }
 
 #[test]
@@ -84,15 +94,15 @@ fn a_recording_proves_nothing() {
     let (mut one, mut two) = pair(now);
     let mut recorded = Vec::new();
     for _ in 0..20 {
-        let beat = one.beat(says(State::Master), now);
-        let _ = two.handle_datagram(ip(1), &beat, now);
+        let beat = one.beat(says(State::Master), &Mail::default(), now);
+        let _ = heard(&mut two, ip(1), &beat, now);
         recorded.push(beat);
-        let beat = two.beat(says(State::Backup), now);
-        let _ = one.handle_datagram(ip(2), &beat, now);
+        let beat = two.beat(says(State::Backup), &Mail::default(), now);
+        let _ = heard(&mut one, ip(2), &beat, now);
     }
     // Another process at the receiver's end hears the whole recording.
     let mut fresh = Heartbeat::new(&spec(1, "k"), 33, now);
-    fresh.beat(says(State::Backup), now);
+    fresh.beat(says(State::Backup), &Mail::default(), now);
     for beat in &recorded {
         assert_eq!(fresh.handle_datagram(ip(1), beat, now), Ok(None));
     }
@@ -104,18 +114,18 @@ fn a_peer_that_was_restarted_is_believed_again() {
     let now = start();
     let (mut one, mut two) = pair(now);
     for _ in 0..3 {
-        let beat = one.beat(says(State::Master), now);
-        let _ = two.handle_datagram(ip(1), &beat, now);
-        let beat = two.beat(says(State::Backup), now);
-        let _ = one.handle_datagram(ip(2), &beat, now);
+        let beat = one.beat(says(State::Master), &Mail::default(), now);
+        let _ = heard(&mut two, ip(1), &beat, now);
+        let beat = two.beat(says(State::Backup), &Mail::default(), now);
+        let _ = heard(&mut one, ip(2), &beat, now);
     }
     let mut two = Heartbeat::new(&spec(1, "k"), 44, now);
-    let beat = two.beat(says(State::Fault), now);
-    assert_eq!(one.handle_datagram(ip(2), &beat, now), Ok(None));
-    let beat = one.beat(says(State::Master), now);
-    assert!(two.handle_datagram(ip(1), &beat, now).unwrap().is_some());
-    let beat = two.beat(says(State::Fault), now);
-    assert!(one.handle_datagram(ip(2), &beat, now).unwrap().is_some());
+    let beat = two.beat(says(State::Fault), &Mail::default(), now);
+    assert_eq!(heard(&mut one, ip(2), &beat, now), Ok(None));
+    let beat = one.beat(says(State::Master), &Mail::default(), now);
+    assert!(heard(&mut two, ip(1), &beat, now).unwrap().is_some());
+    let beat = two.beat(says(State::Fault), &Mail::default(), now);
+    assert!(heard(&mut one, ip(2), &beat, now).unwrap().is_some());
 }
 
 #[test]
@@ -143,7 +153,7 @@ fn the_largest_director_fits_a_beat() {
     all.routers =
         (0..=255).map(|vrid| RouterSays { vrid, name: "n".repeat(60), ..router.clone() }).collect();
     let (mut one, _) = pair(start());
-    assert!(one.beat(all, start()).len() <= LONGEST);
+    assert!(one.beat(all, &Mail::default(), start()).len() <= LONGEST);
 }
 
 proptest! {
@@ -156,15 +166,15 @@ proptest! {
     ) {
         let now = start();
         let (mut one, mut two) = pair(now);
-        prop_assert!(two.handle_datagram(ip(1), &noise, now).is_err());
+        prop_assert!(heard(&mut two, ip(1), &noise, now).is_err());
         let mut with_magic = MAGIC.to_vec();
         with_magic.extend(&noise);
-        prop_assert!(two.handle_datagram(ip(1), &with_magic, now).is_err());
-        let beat = one.beat(says(State::Master), now);
+        prop_assert!(heard(&mut two, ip(1), &with_magic, now).is_err());
+        let beat = one.beat(says(State::Master), &Mail::default(), now);
         let mut changed = beat.clone();
         changed[at.index(beat.len())] ^= 1 << bit;
-        prop_assert!(two.handle_datagram(ip(1), &changed, now).is_err());
-        prop_assert!(two.handle_datagram(ip(1), &beat[..cut.index(beat.len())], now).is_err());
+        prop_assert!(heard(&mut two, ip(1), &changed, now).is_err());
+        prop_assert!(heard(&mut two, ip(1), &beat[..cut.index(beat.len())], now).is_err());
         prop_assert_eq!(two.peer(now), None);
     }
 
@@ -176,7 +186,7 @@ proptest! {
         bytes.extend(noise);
         let tag = hmac::sign(&two.key, &bytes);
         bytes.extend(tag.as_ref());
-        let _ = two.handle_datagram(ip(1), &bytes, now);
+        let _ = heard(&mut two, ip(1), &bytes, now);
         prop_assert_eq!(two.peer(now), None);
     }
 }
@@ -197,6 +207,29 @@ fn beats_of_an_older_and_a_newer_form_are_read() {
         let mut bytes = [MAGIC, body].concat();
         let tag = hmac::sign(&one.key, &bytes);
         bytes.extend(tag.as_ref());
-        assert_eq!(one.read(ip(2), &bytes).unwrap().says, wanted);
+        assert_eq!(one.read(ip(2), &bytes).unwrap().0.says, wanted);
     }
+}
+
+#[test]
+fn mail_comes_with_a_beat_that_proves_itself_and_a_version_without_mail_reads_the_rest() {
+    use crate::router::pair_order::PairOrders;
+    let now = start();
+    let (mut one, mut two) = pair(now);
+    let mut orders = PairOrders::new(one.node());
+    let order =
+        crate::router::pair_order::PairOrder { servers: "10.0.0.3".parse().unwrap(), wanted: None };
+    orders.handle_order(1, order, now).unwrap();
+    let early = one.beat(says(State::Master), &orders.mail(), now);
+    assert_eq!(two.handle_datagram(ip(1), &early, now), Ok(None), "nobody's mail yet");
+    let answer = two.beat(says(State::Backup), &Mail::default(), now);
+    one.handle_datagram(ip(2), &answer, now).unwrap();
+    let beat = one.beat(says(State::Master), &orders.mail(), now);
+    let told = two.handle_datagram(ip(1), &beat, now).unwrap().unwrap();
+    assert_eq!(told, (&says(State::Master), 11, orders.mail()));
+    assert_eq!(two.handle_datagram(ip(1), &beat, now), Err(Refusal::Old), "once");
+    // As a version reads it that takes the beat and leaves what is behind it.
+    let body = &beat[MAGIC.len()..beat.len() - TAG];
+    let (read, rest) = postcard::take_from_bytes::<Beat>(body).unwrap();
+    assert_eq!((read.says, rest.is_empty()), (says(State::Master), false));
 }

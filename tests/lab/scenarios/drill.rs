@@ -17,7 +17,7 @@ use crate::topology::{Forwarding, Plan};
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::alone("drill_moves_there_and_back_and_says_the_clients_gap", 90, drill),
     Scenario::together("drill_doctor_host_names_two_mistakes_and_what_mends_them", 60, doctor),
-    Scenario::together("drill_orders_reach_both_directors_of_a_pair", 60, pair),
+    Scenario::together("drill_orders_reach_the_other_director_by_a_login", 60, pair),
     Scenario::together("drill_keepalived_options_run_the_director", 60, options),
 ];
 
@@ -110,7 +110,7 @@ fn pair(keeper: &Arc<Keeper>) {
         kernel_view::weights(host, SERVICE).into_values().collect::<Vec<u32>>()
     };
     let order =
-        |words: &str| pair.directors[0].command(&format!("{words} --pair {}", way.display()));
+        |words: &str| pair.directors[0].command(&format!("{words} --pair={}", way.display()));
     order("drain 10.0.0.11 --reason 'new disk; and fan'").unwrap();
     assert_eq!((weights(0), weights(1)), (vec![0, 1], vec![0, 1]));
     let listed = other.command("overrides").unwrap();
