@@ -137,7 +137,8 @@ fn addresses(to: &mut String, instance: &InstanceStatus) -> fmt::Result {
     let here = instance.addresses.iter().filter(|address| address.present).count();
     let all = instance.addresses.len();
     match instance.holding {
-        true if here == all => writeln!(to, "  it holds its {all} addresses"),
+        true if here == all && all == 1 => writeln!(to, "  it holds its address"),
+        true if here == all => writeln!(to, "  it holds all of its {all} addresses"),
         true => {
             for address in instance.addresses.iter().filter(|address| !address.present) {
                 let (ip, dev) = (address.address, &address.interface);
