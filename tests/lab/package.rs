@@ -92,6 +92,23 @@ impl Installed {
         told.lines().map(str::to_owned).collect()
     }
 
+    /// Puts a file there, with the rights of a program.
+    pub(crate) fn place(&self, path: &str, text: &str) {
+        let file = self.folder.path().join("placed");
+        fs::write(&file, text).unwrap();
+        self.host.run(&format!("{} install -D -m 755 {} {path}", self.enter(), file.display()));
+    }
+
+    /// A line of shell where it is installed, as an operator would type it; all that it said. An error says how it ended, too.
+    pub(crate) fn shell(&self, line: &str) -> Result<String, String> {
+        let quoted = shell_words::quote(line).into_owned();
+        self.host.try_run(&format!(
+            "{} sh -c {}",
+            self.enter(),
+            shell_words::quote(&format!("exec 2>&1; eval {quoted}"))
+        ))
+    }
+
     fn path(&self) -> String {
         self.folder.path().display().to_string()
     }

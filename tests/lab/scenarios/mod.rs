@@ -12,6 +12,7 @@ mod dynamic;
 mod events;
 mod failover;
 mod firewall;
+mod guide;
 mod ill;
 mod interop;
 mod interop_forms;
@@ -21,6 +22,7 @@ mod namespace;
 mod ops;
 mod package;
 mod pair;
+mod pair_orders;
 mod paths;
 mod pool;
 mod process;
@@ -82,6 +84,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         steer::SCENARIOS,
         live::SCENARIOS,
         drill::SCENARIOS,
+        pair_orders::SCENARIOS,
         interop_forms::SCENARIOS,
         conformance::SCENARIOS,
         connections::SCENARIOS,
@@ -90,6 +93,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         checks::SCENARIOS,
         dr::SCENARIOS,
         package::SCENARIOS,
+        guide::SCENARIOS,
         upgrade::SCENARIOS,
         burden::SCENARIOS,
         vmac_addresses::SCENARIOS,
