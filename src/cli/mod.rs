@@ -208,6 +208,7 @@ pub fn main() -> ExitCode {
         Command::Run { config, id, runtime, log_format, observe, habits } => {
             log::start(Role::Supervisor);
             log::set_format(log_format.unwrap_or_default());
+            habits.begin();
             // It lives as long as this process.
             let _pid = match habits.write_pid() {
                 Ok(file) => file,
@@ -224,6 +225,7 @@ pub fn main() -> ExitCode {
                 observe,
                 only: habits.only(),
                 worker_pids: habits.worker_pids(),
+                namespace: habits.namespace(),
             })
         }
         Command::Check { file, id, format, against_system, peer } => {
@@ -305,6 +307,15 @@ mod tests {
         assert_eq!(habits.only(), Some(Role::Lvs));
         let pids = ["/run/v.pid", "/run/b.pid"].map(|path| (Role::Vrrp, PathBuf::from(path)));
         assert_eq!(habits.worker_pids(), pids);
+        let line = "evenkeel run -f k.conf -s blue -u 027 -e -V -I -R -X -B -d -a -S 3 -x -A /run/a -m -M core";
+        let Command::Run { habits, .. } = Arguments::parse_from(line.split_whitespace()).command
+        else {
+            panic!("{line}");
+        };
+        assert_eq!(habits.namespace().as_deref(), Some("blue"));
+        assert!(
+            Arguments::try_parse_from("evenkeel run -f k.conf -u 999".split_whitespace()).is_err()
+        );
         // keepalived's -c names a pid file; ours the configuration: together they are refused, never mistaken.
         let both = "evenkeel run -f k.conf -c checkers.pid".split_whitespace();
         assert!(Arguments::try_parse_from(both).is_err());

@@ -78,6 +78,8 @@ pub struct Options {
     pub only: Option<Role>,
     /// Files that hold the process id of a worker for as long as it runs (keepalived's -r and -b).
     pub worker_pids: Vec<(Role, PathBuf)>,
+    /// The network namespace to run in, whatever the configuration says (keepalived's -s).
+    pub namespace: Option<String>,
 }
 
 impl Options {
@@ -113,7 +115,12 @@ pub fn run(mut options: Options) -> ExitCode {
             Err(cause) => StartError::Io(cause).code(),
         };
     }
-    // Before anything is opened: the configuration says in which namespace, and below which name.
+    // Before anything is opened: the command line or the configuration says in which namespace, and the latter below which
+    // name. What the configuration names is looked for there.
+    if let Some(refused) = options.namespace.as_deref().and_then(|it| namespace::enter(it).err()) {
+        error!("{refused}");
+        return ExitCode::from(1);
+    }
     let loaded = match signals::watch().map_err(StartError::Io).and_then(|signals| {
         Ok((signals, load_first(&options.config, options.config_id.as_deref())?))
     }) {
@@ -121,7 +128,8 @@ pub fn run(mut options: Options) -> ExitCode {
         Err(refused) => return refused.code(),
     };
     let (signals, first) = loaded;
-    if let Some(name) = &first.spec.daemon.net_namespace
+    if options.namespace.is_none()
+        && let Some(name) = &first.spec.daemon.net_namespace
         && let Err(refused) = namespace::enter(name)
     {
         error!("{refused}");

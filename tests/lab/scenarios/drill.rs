@@ -157,4 +157,17 @@ fn options(keeper: &Arc<Keeper>) {
     routers.signal(nix::sys::signal::Signal::SIGTERM);
     assert!(routers.ends_within(Duration::from_secs(20)));
     assert!(!worker_pid.exists(), "nor does the worker's");
+
+    // From elsewhere into this host's namespace; what has no meaning here is said and harms nothing.
+    let words = line(&format!("-C -s {} -u 027 -V -R -S 3", d1.namespace));
+    let elsewhere = net.host("r1").spawn(&words, &log);
+    wait_for(Duration::from_secs(20), "a table", || kernel_view::weights(d1, SERVICE).len() == 2);
+    let mode = fs::metadata(&pid).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640, "the umask");
+    let logged = fs::read_to_string(&log).unwrap();
+    for option in ["-V: a stop hands", "-R: a worker that dies", "-S: logs go"] {
+        assert!(logged.contains(&format!("no effect: {option}")), "{option}: {logged}");
+    }
+    elsewhere.signal(nix::sys::signal::Signal::SIGTERM);
+    assert!(elsewhere.ends_within(Duration::from_secs(20)));
 }
