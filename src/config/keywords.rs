@@ -13,10 +13,7 @@ pub(super) use self::would::would;
 use super::decode::{self, Row};
 
 /// Blocks that keepalived has and this version does not read: their keywords, so that one that strays is recognised.
-const UNREAD: &[(&str, &str)] = &[
-    ("SSL", "password ca certificate key"),
-    ("auth_hmac", "key active_key anti_replay time_window mode"),
-];
+const UNREAD: &[(&str, &str)] = &[("SSL", "password ca certificate key")];
 
 /// The keywords of keepalived.
 const KEEPALIVED: &str = include_str!("keywords/keepalived.txt");
@@ -238,9 +235,6 @@ Before keywords, a keepalived.conf is expanded as keepalived does: `include` and
 
 KDL has nodes for the same: `include`, `when`, `unless`, `define`, `use`, `repeat`, and `${NAME}` in any word
 ([migration.md](migration.md)).
-
-Not read by this version, and refused with its line because the rest of the file would mean something else without it:
-`auth_hmac`.
 ";
 
 #[cfg(test)]

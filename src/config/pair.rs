@@ -1,7 +1,7 @@
 //! PURE: what the two directors of a pair say that does not go together. Each is right for itself, so that only the
 //! two files, or the two readings of one shared file, show it.
 
-use vrrp::Version;
+use vrrp::{SignatureMode, SignatureSpec, Version};
 
 use super::diagnostic::Diagnostic;
 use super::landmarks::{Landmarks, Subject};
@@ -56,6 +56,10 @@ impl Pair<'_> {
                 "advert_int {mine} s here, {theirs} s on {name}: version 2 refuses such a peer"
             );
             differ("advert_int", what, "both become MASTER so: write one interval on both");
+        }
+        if !is_heard(own.signature.as_ref(), other.signature.as_ref()) {
+            let what = format!("{name} signs otherwise or not at all: it is not heard here");
+            differ("auth_hmac", what, "both become MASTER so: write the same keys on both");
         }
         if own.authentication != other.authentication {
             let what = format!("another password or none on {name}: neither hears the other");
@@ -181,6 +185,20 @@ fn number(version: Version) -> u8 {
     match version {
         Version::V2 => 2,
         Version::V3 => 3,
+    }
+}
+
+/// Whether a router with the one signature takes what one with the other sends.
+fn is_heard(own: Option<&SignatureSpec>, other: Option<&SignatureSpec>) -> bool {
+    let signs = |it: &&SignatureSpec| it.mode != SignatureMode::ReceiveOnly;
+    match (own, other.filter(signs)) {
+        (None, None) => true,
+        (None, Some(_)) => false,
+        (Some(own), None) => own.mode != SignatureMode::Enforce,
+        (Some(own), Some(other)) => {
+            let key = other.keys.iter().find(|(number, _)| *number == other.active);
+            key.is_some_and(|key| own.keys.contains(key))
+        }
     }
 }
 

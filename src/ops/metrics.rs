@@ -222,6 +222,7 @@ fn of_refusals(to: &mut Exposition, vrrp: &VrrpStatus) {
             ("auth_type", refused.auth_type),
             ("auth_data", refused.auth_data),
             ("replay", refused.replay),
+            ("stale", refused.stale),
         ] {
             to.sample(&[("vrrp_instance", &instance.name), ("reason", reason)], count);
         }

@@ -59,6 +59,8 @@ pub(super) struct CoreLoop {
     pub(super) announcer: Announcer,
     /// `garp_group`.
     pub(super) garp_groups: Vec<GarpGroup>,
+    /// Some router signs its advertisements.
+    pub(super) signs: bool,
     pub(super) sockets: Sockets,
     inbox: Inbox,
     pub(super) routers: Routers,
@@ -158,6 +160,7 @@ impl CoreLoop {
             links,
             announcer: Announcer::open()?,
             garp_groups: Vec::new(),
+            signs: false,
             sockets: Sockets::default(),
             inbox: vrrp::io::socket::inbox(),
             routers: Routers::new(),
@@ -235,6 +238,7 @@ impl CoreLoop {
         if is_ready(TIMER) {
             self.timer.acknowledge();
         }
+        self.tell_time();
         self.handle_first();
         for source in sources {
             self.handle_source(source);
@@ -285,6 +289,13 @@ impl CoreLoop {
     fn is_done(&self) -> bool {
         let handed_over = self.stop_by.is_some() && self.routers.is_stopped();
         self.forced || handed_over && self.holdings.is_released()
+    }
+
+    /// Signatures say when they were made; the clock may have been set since the last turn.
+    pub(super) fn tell_time(&mut self) {
+        if self.signs {
+            self.routers.handle_time(Clock::time_of_day(), self.clock.now());
+        }
     }
 
     // --- what comes in ---

@@ -150,6 +150,8 @@ impl CoreLoop {
         if !self.routers.advertisement(router, priority, destination, &mut self.packet) {
             return;
         }
+        let now = self.clock.now();
+        self.routers.sign(router, destination, now, &mut self.packet);
         let spot = spot_of(router);
         let sealed = self.routers.seal(router, destination, ttl, &self.packet, &mut self.sealed);
         let sent = if sealed {
@@ -159,8 +161,9 @@ impl CoreLoop {
             let Some(socket) = self.sockets.vrrp(spot) else { return };
             let sent = socket.send(&Outgoing { source, destination, ttl, message: &self.packet });
             self.packet.clear();
-            let (routers, packet) = (&self.routers, &mut self.packet);
+            let (routers, packet) = (&mut self.routers, &mut self.packet);
             if routers.version_2_advertisement(router, priority, destination, packet) {
+                routers.sign(router, destination, now, packet);
                 let message = &self.packet;
                 sent.and(socket.send(&Outgoing { source, destination, ttl, message }))
             } else {
@@ -176,7 +179,6 @@ impl CoreLoop {
             }
             Ok(()) => {}
             Err(cause) => {
-                let now = self.clock.now();
                 match sealed {
                     true => self.sockets.handle_sealed_error(spot.0, &cause, now),
                     false => self.sockets.handle_error(spot, &cause, now),

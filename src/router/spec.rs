@@ -256,6 +256,7 @@ fn router(config: &Config, instance: &VrrpInstance, links: &AddressLinks) -> Rou
         Authentication::Pass(password) => Auth::Pass(Password::truncated(&password)),
         Authentication::Header(password) => Auth::Header(Password::truncated(&password)),
     };
+    router.signature = instance.signature.clone();
     router.transport = transport(config, instance);
     router.checksum = match instance.v3_checksum_as_v2 {
         true => ChecksumForm::Plain,

@@ -349,7 +349,13 @@ impl SplitBrain {
         let lasts = FADE.max(interval * 4);
         let mut signs: Vec<(Alarm, String)> = Vec::new();
         if grew(|it| it.refused.auth_type + it.refused.auth_data) {
-            let text = "advertisements with another password or kind of authentication".to_owned();
+            let text =
+                "advertisements with another password, key or kind of authentication".to_owned();
+            signs.push((Alarm::AuthenticationMismatch, text));
+        } else if grew(|it| it.refused.stale) {
+            let text = "signed advertisements of another time: clocks differ by more than time_window, or they \
+                        are recordings"
+                .to_owned();
             signs.push((Alarm::AuthenticationMismatch, text));
         }
         if grew(|it| it.interval_mismatch + it.refused.interval) {

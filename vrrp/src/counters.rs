@@ -64,11 +64,15 @@ pub struct Refused {
     pub own: u64,
     /// [`Refusal::AuthType`].
     pub auth_type: u64,
-    /// [`Refusal::AuthData`] and [`Refusal::Unsealed`].
+    /// [`Refusal::AuthData`], [`Refusal::Unsealed`], [`Refusal::Unsigned`], [`Refusal::Signature`] and
+    /// [`Refusal::UnknownKey`].
     pub auth_data: u64,
-    /// [`Refusal::Replay`].
+    /// [`Refusal::Replay`] and [`Refusal::Repeated`].
     #[serde(default)]
     pub replay: u64,
+    /// [`Refusal::Stale`].
+    #[serde(default)]
+    pub stale: u64,
 }
 
 impl Refused {
@@ -87,8 +91,13 @@ impl Refused {
             Refusal::Source { .. } => &mut self.source,
             Refusal::Own { .. } => &mut self.own,
             Refusal::AuthType { .. } => &mut self.auth_type,
-            Refusal::AuthData | Refusal::Unsealed => &mut self.auth_data,
-            Refusal::Replay { .. } => &mut self.replay,
+            Refusal::AuthData
+            | Refusal::Unsealed
+            | Refusal::Unsigned
+            | Refusal::Signature
+            | Refusal::UnknownKey { .. } => &mut self.auth_data,
+            Refusal::Replay { .. } | Refusal::Repeated => &mut self.replay,
+            Refusal::Stale { .. } => &mut self.stale,
         };
         *counter += 1;
     }
@@ -111,6 +120,7 @@ impl Refused {
             auth_type,
             auth_data,
             replay,
+            stale,
         } = self;
         ttl + version
             + r#type
@@ -126,5 +136,6 @@ impl Refused {
             + auth_type
             + auth_data
             + replay
+            + stale
     }
 }

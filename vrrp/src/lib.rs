@@ -9,6 +9,7 @@
 //! | [`id`] | names: interface, virtual router, priority, version |
 //! | [`spec`] | what a router and a group should be |
 //! | [`packet`], [`checksum`] | the wire form, and the checks that need no configuration |
+//! | `signature` | the trailer of signed advertisements: bytes, check value, times |
 //! | `seal` | authentication headers of version 2: bytes, check value, numbers |
 //! | [`address_options`] | what may be said of an address besides where it stands |
 //! | [`route`] | routes and rules that go with a router |
@@ -46,6 +47,7 @@ pub mod route;
 mod router;
 pub mod routers;
 mod seal;
+mod signature;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 mod speaking;
@@ -61,6 +63,7 @@ pub use input::{Header, Held, Link, MasterView, Received, ResumeAs, RouterView, 
 pub use packet::{Advertisement, Refusal};
 pub use route::{Hop, Metric, Prefix, Route, RouteKind, Rule, RuleAction};
 pub use routers::Routers;
+pub use signature::{SecretKey, SignatureMode, SignatureSpec, Trailer};
 pub use spec::{
     AnnounceSpec, Auth, ChecksumForm, GroupSpec, Password, Peer, RouterSpec, Transport, Wish,
 };

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::checksum::{PROTOCOL, Sum};
 use crate::id::{Family, RouterId, Version, Vrid};
 use crate::input::Header;
+use crate::signature::{TRAILER, Trailer};
 use crate::spec::{Auth, ChecksumForm, Transport};
 
 /// Bytes before the addresses (RFC 9568 section 5.1, RFC 3768 section 5.1).
@@ -42,6 +43,8 @@ pub struct Advertisement<'a> {
     pub auth: WireAuth,
     /// Which form the checksum has.
     pub checksum: ChecksumForm,
+    /// The signature behind the message, if there is one (`auth_hmac`).
+    pub trailer: Option<Trailer<'a>>,
 }
 
 /// Addresses as they stand in a message.
@@ -151,6 +154,27 @@ pub enum Refusal {
     /// Version 2 with `auth_type AH`: it came without an authentication header.
     #[error("no authentication header")]
     Unsealed,
+    /// `auth_hmac`: no signature, where there has to be one.
+    #[error("not signed")]
+    Unsigned,
+    /// `auth_hmac`: signed by somebody who does not have the key, changed on its way, or of another scheme.
+    #[error("wrong signature")]
+    Signature,
+    /// `auth_hmac`: signed with a key that is not configured.
+    #[error("signed with key {number}, which is not configured")]
+    UnknownKey {
+        /// As received.
+        number: u8,
+    },
+    /// `auth_hmac`: signed at another time; a recording, or clocks differ.
+    #[error("signed {skew} s ago by our clock")]
+    Stale {
+        /// Our clock less the sender's.
+        skew: i32,
+    },
+    /// `auth_hmac`: signed no later than what its sender has sent before.
+    #[error("signed before")]
+    Repeated,
     /// `auth_type AH`: not newer than what its sender has sent before.
     #[error("number {seen}, after {last}")]
     Replay {
@@ -178,8 +202,13 @@ impl Refusal {
             Self::Source { .. } => "source",
             Self::Own { .. } => "own",
             Self::AuthType { .. } => "auth-type",
-            Self::AuthData | Self::Unsealed => "auth-data",
-            Self::Replay { .. } => "replay",
+            Self::AuthData
+            | Self::Unsealed
+            | Self::Unsigned
+            | Self::Signature
+            | Self::UnknownKey { .. } => "auth-data",
+            Self::Stale { .. } => "stale",
+            Self::Replay { .. } | Self::Repeated => "replay",
         }
     }
 }
@@ -259,7 +288,10 @@ impl<'a> Advertisement<'a> {
         }
         let (list, data) = body(bytes, version, family, usize::from(count))?;
         let message = &bytes[..HEAD + list.len() + data.len()];
-        let checksum = checksum_form(message, version, header)?;
+        let trailer = Trailer::split(bytes, message.len());
+        // Over IPv6 the checksum is the kernel's, of all that follows the header (RFC 3542 section 3.1).
+        let summed = if family == Family::V6 { bytes } else { message };
+        let checksum = checksum_form(summed, version, header)?;
         let vrid = Vrid::try_from(vrid).map_err(|_| Refusal::NoVrid)?;
         let addresses = AddressList { family, bytes: list };
         match addresses.iter().next() {
@@ -283,7 +315,7 @@ impl<'a> Advertisement<'a> {
         if interval.is_zero() {
             return Err(Refusal::NoInterval);
         }
-        Ok(Self { version, vrid, priority, interval, addresses, auth, checksum })
+        Ok(Self { version, vrid, priority, interval, addresses, auth, checksum, trailer })
     }
 }
 
@@ -301,7 +333,9 @@ fn body(
     };
     let wanted = HEAD + list + data;
     let padded = family == Family::V4 && bytes.len() <= ETHERNET_LEAST_PAYLOAD - IPV4_HEADER;
-    if bytes.len() < wanted || (bytes.len() > wanted && !padded) {
+    // A trailer is longer than any padding.
+    let is_signed = bytes.len() == wanted + TRAILER;
+    if bytes.len() < wanted || (bytes.len() > wanted && !padded && !is_signed) {
         return Err(Refusal::Length { seen: bytes.len(), wanted });
     }
     Ok(bytes[HEAD..wanted].split_at(list))
@@ -384,6 +418,17 @@ impl Outgoing<'_> {
         };
         buffer[6..HEAD].copy_from_slice(&sum.complement().to_be_bytes());
     }
+}
+
+/// Sets the checksum of a message over IPv6 that has grown by its signature.
+pub(crate) fn sum_again(source: IpAddr, destination: IpAddr, packet: &mut [u8]) {
+    if packet.len() < HEAD {
+        return;
+    }
+    packet[6..HEAD].fill(0);
+    let sum = Sum::default().add(packet);
+    let sum = sum.add_pseudo_header(source, destination, PROTOCOL, packet.len());
+    packet[6..HEAD].copy_from_slice(&sum.complement().to_be_bytes());
 }
 
 /// The interval field of version 2 (RFC 3768 section 5.3.7).

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use crate::action::{Action, Addresses, Cause};
 use crate::counters::Counters;
 use crate::id::{Priority, RouterId, Version};
-use crate::input::{Link, MasterView, ResumeAs, Tracking};
+use crate::input::{Link, MasterView, Received, ResumeAs, Tracking};
 use crate::oddity::Oddities;
 use crate::packet::{Refusal, WireAuth};
 use crate::rivals::Rivals;
 use crate::seal::{Numbers, Sealed};
+use crate::signature::{Claim, Stamps, TRAILER, Wall};
 use crate::spec::{Auth, RouterSpec, Wish};
 use crate::state::{Backup, HandingOver, Master, Phase, Silence, State};
 use crate::timing;
@@ -66,6 +67,8 @@ pub(crate) struct Router {
     pub(crate) stalled_until: Option<Instant>,
     /// `auth_type AH`.
     pub(crate) numbers: Numbers,
+    /// `auth_hmac`.
+    pub(crate) stamps: Stamps,
 }
 
 impl Router {
@@ -94,6 +97,7 @@ impl Router {
             speaks_version_3: None,
             stalled_until: None,
             numbers: Numbers::default(),
+            stamps: Stamps::default(),
         }
     }
 
@@ -121,6 +125,34 @@ impl Router {
                 self.numbers.hear(sealed.header.source, sealed.sequence)
             }
             (Auth::Header(_), Some(_)) => Err(Refusal::AuthData),
+        }
+    }
+
+    /// Whether an advertisement is signed as this router wants it.
+    pub(crate) fn check_signature(
+        &mut self,
+        received: &Received<'_>,
+        wall: Wall,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let Received { interface: _, header, advertisement } = received;
+        let trailer = advertisement.trailer.as_ref();
+        // What we sent ourselves is refused as that.
+        if self.source() == Some(header.source) {
+            return Ok(());
+        }
+        match (&self.spec.signature, trailer) {
+            (None, None) => Ok(()),
+            // Who does not know signatures finds the message too long (RFC 9568 section 7.1).
+            (None, Some(trailer)) => {
+                let wanted = trailer.message_length();
+                Err(Refusal::Length { seen: wanted + TRAILER, wanted })
+            }
+            (Some(spec), trailer) => {
+                let (version, vrid) = (advertisement.version, advertisement.vrid);
+                let claim = Claim { version, vrid, source: header.source };
+                self.stamps.check(spec, claim, trailer, wall, now)
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use crate::input::{Header, Held, Link, Received, ResumeAs, RouterView, Tracking}
 use crate::packet::{Advertisement, Refusal};
 use crate::router::Router;
 use crate::seal::Sealed;
+use crate::signature::Wall;
 use crate::spec::{GroupSpec, RouterSpec};
 use crate::state::State;
 
@@ -29,6 +30,8 @@ pub struct Routers {
     actions: VecDeque<Action>,
     refused: Refused,
     is_stopping: bool,
+    /// The time of day, for signatures.
+    wall: Wall,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -181,6 +184,7 @@ impl Routers {
         let group = &mut self.groups[group];
         let heard = group.members[member]
             .unseal(sealed)
+            .and_then(|()| group.members[member].check_signature(received, self.wall, now))
             .and_then(|()| group.handle_advertisement(member, received, now, &mut self.actions));
         match heard {
             Ok(()) => Ok(router),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Family, Priority, RouterId, Version};
 use crate::packet::whole_seconds;
+use crate::signature::SignatureSpec;
 use crate::timing;
 
 /// One virtual router (keepalived's `vrrp_instance`).
@@ -38,6 +39,8 @@ pub struct RouterSpec {
     pub down_timer_adverts: NonZeroU8,
     /// `authentication`, in advertisements of version 2 only.
     pub auth: Auth,
+    /// `auth_hmac`, in advertisements of either version.
+    pub signature: Option<SignatureSpec>,
     /// How advertisements travel.
     pub transport: Transport,
     /// The form of checksum that we send in version 3 over IPv4; both are accepted.
@@ -216,6 +219,7 @@ impl RouterSpec {
             preempt_delay: Duration::ZERO,
             down_timer_adverts: const { NonZeroU8::new(3).unwrap() },
             auth: Auth::None,
+            signature: None,
             transport: Transport::Multicast { group: Transport::group_of(id.family) },
             checksum: ChecksumForm::PseudoHeader,
             addresses: Vec::new(),

@@ -22,7 +22,7 @@ pub(super) struct Draft {
     scope: u8,
     noprefixroute: bool,
     options: AddressOptions,
-    pub(super) use_vmac: bool,
+    use_vmac: bool,
     no_track: bool,
     pub(super) track_group: Option<At<String>>,
 }
@@ -53,7 +53,7 @@ impl Draft {
     }
 
     /// One that belongs to no instance.
-    pub(super) fn finish_static(self, interface: vrrp::IfName) -> VirtualAddress {
+    fn finish_static(self, interface: vrrp::IfName) -> VirtualAddress {
         let family = Family::of(self.address.value);
         VirtualAddress { use_vmac: false, ..self.finish(interface, family, false) }
     }
@@ -155,6 +155,21 @@ fn broadcast(decoder: &mut Decoder<'_>, word: &Word, draft: &mut Draft) {
 }
 
 impl Decoder<'_> {
+    /// Those of `static_ipaddress`.
+    pub(super) fn finish_static(
+        &mut self,
+        drafts: Vec<Draft>,
+        default_interface: Option<vrrp::IfName>,
+    ) -> Vec<VirtualAddress> {
+        for draft in drafts.iter().filter(|draft| draft.use_vmac) {
+            let message = "`use_vmac` is of addresses that an instance holds: left out";
+            self.adjusted(draft.address.span, message);
+        }
+        let finished =
+            drafts.into_iter().map(|draft| Some(draft.finish_static(default_interface?)));
+        finished.flatten().collect()
+    }
+
     /// The addresses of a block, one a line; in KDL they may stand as arguments too.
     pub(super) fn virtual_addresses(&mut self, directive: &Directive) -> Vec<Draft> {
         let mut addresses = Vec::new();

@@ -1,6 +1,6 @@
 //! `authentication { ... }` of an instance: what it says.
 
-use super::{At, Keyword, Keywords, acts, refused};
+use super::{At, Keyword, Keywords, acts};
 
 /// `authentication { ... }`.
 #[derive(Debug, Default)]
@@ -31,6 +31,5 @@ impl Keywords for Authentication {
             let Some(word) = decoder.word(directive) else { return };
             draft.password = Some(At { value: word.text.to_string(), span: word.span });
         }),
-        refused("auth_hmac", "{ ... }", "peers that have it would hear nothing from this router"),
     ]];
 }

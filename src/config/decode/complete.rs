@@ -9,7 +9,7 @@ use super::track::Trackers;
 use super::{At, Decoder};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
-use crate::config::model::{Global, Notify, VirtualAddress, VrrpInstance};
+use crate::config::model::{Authentication, Global, Notify, VirtualAddress, VrrpInstance};
 use crate::config::source::{Grammar, Span};
 
 /// An instance without its trackers, which need the rest of the file.
@@ -55,7 +55,11 @@ impl Decoder<'_> {
         let also_version_2 = self.also_version_2(&draft, family, version);
         // What version 2 has of it goes with what is sent in version 2.
         let authenticated = if also_version_2 { Version::V2 } else { version };
-        let authentication = self.authentication(&draft, authenticated, strict);
+        let signature = self.finish_signature(&draft, advert_int, strict);
+        let authentication = match signature {
+            Some(_) => Authentication::None,
+            None => self.authentication(&draft, authenticated, strict),
+        };
         let (preempt, preempt_delay) = self.preemption(&draft, state, priority, strict);
         self.transport(&draft, family, strict);
         self.subnets(&draft);
@@ -89,6 +93,7 @@ impl Decoder<'_> {
             priority,
             advert_int,
             authentication,
+            signature,
             source: draft.source.map(|source| source.value),
             track_source: draft.track_source,
             mcast_dst: draft.mcast_dst.map(|group| group.value),

@@ -11,7 +11,9 @@ use super::authentication::Authentication;
 use super::notify::Notifies;
 use super::options::{OptionWord, value};
 use super::track::{Trackers, Tracks};
-use super::{At, Decoder, Keyword, Keywords, acts, many, no_effect, not_yet, route, rule, vmac};
+use super::{
+    At, Decoder, Keyword, Keywords, acts, many, no_effect, not_yet, route, rule, signature, vmac,
+};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::keywords;
 use crate::config::model::{InitialState, Notify, UnicastPeer};
@@ -43,6 +45,7 @@ pub(super) struct Draft {
     pub(super) version: Option<At<Version>>,
     pub(super) advert_int: Option<At<Duration>>,
     pub(super) authentication: Option<(Authentication, Span)>,
+    pub(super) signature: Option<At<signature::Draft>>,
     pub(super) source: Option<At<IpAddr>>,
     pub(super) unicast_source: bool,
     pub(super) track_source: bool,
@@ -164,6 +167,9 @@ const IDENTITY: &[Keyword<Draft>] =
                 draft.authentication = Some((authentication, directive.name.span));
             },
         ),
+        acts("auth_hmac", "{ ... }", |decoder, directive, draft| {
+            draft.signature = Some(decoder.auth_hmac(directive));
+        }),
         acts("use_vmac", "[NAME] [MAC]", |decoder, directive, draft| {
             draft.vmac = decoder.vmac(directive);
         }),

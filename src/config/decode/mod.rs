@@ -43,6 +43,7 @@ mod route;
 mod rule;
 mod script;
 mod service;
+mod signature;
 mod smtp;
 mod stray;
 mod sync_group;
@@ -68,9 +69,7 @@ use checkers::CheckSpec;
 
 pub use self::host::Host;
 use self::host::HostFacts;
-use self::table::{
-    Keyword, Keywords, Support, acts, many, no_effect, not_yet, refused, takes_properties,
-};
+use self::table::{Keyword, Keywords, Support, acts, many, no_effect, not_yet, takes_properties};
 pub(super) use self::table::{Row, all_rows};
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::keywords;
@@ -245,10 +244,6 @@ impl Decoder<'_> {
         let name = known.name;
         match known.support {
             Support::Acts(take) => self.call(take, known, directive, draft),
-            Support::Refused(why) => {
-                let message = format!("`{name}` is not supported by this version: {why}");
-                self.report(Diagnostic::error("not-yet", directive.head(), message));
-            }
             Support::NotYet(what) => {
                 let message = format!("`{name}` is not supported by this version: {what}");
                 self.without(Diagnostic::warning("not-yet", directive.head(), message), name);

@@ -260,15 +260,7 @@ impl Decoder<'_> {
         self.closed_services(&finished, &virtual_servers);
         let default_interface = global.default_interface.or_else(|| "eth0".parse().ok());
         self.tie_groups(&track_groups, &static_addresses, default_interface, &mut finished);
-        for it in static_addresses.iter().filter(|it| it.use_vmac) {
-            self.adjusted(
-                it.address.span,
-                "`use_vmac` is of addresses that an instance holds: left out",
-            );
-        }
-        let static_addresses = static_addresses.into_iter();
-        let static_addresses =
-            static_addresses.filter_map(|it| Some(it.finish_static(default_interface?))).collect();
+        let static_addresses = self.finish_static(static_addresses, default_interface);
         let static_routes = static_routes.into_iter();
         let static_routes = static_routes
             .filter_map(|it| self.finish_route(it, Family::V4, default_interface))

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use super::{
     Decoder, agent, authentication, bfd, checker, dns, dr, file, global, grpc, heartbeat, http,
-    idle, instance, lvs_sysctl, operating, ping, real_server, root, script, smtp, sync_group, tls,
-    track_group, track_process, udp, virtual_server,
+    idle, instance, lvs_sysctl, operating, ping, real_server, root, script, signature, smtp,
+    sync_group, tls, track_group, track_process, udp, virtual_server,
 };
 use crate::config::tree::Directive;
 
@@ -25,8 +25,6 @@ pub(in crate::config) struct Keyword<T: 'static> {
 pub(super) enum Support<T> {
     /// This function takes it.
     Acts(fn(&mut Decoder<'_>, &Directive, &mut T)),
-    /// It keeps the file from running; why.
-    Refused(&'static str),
     /// Not in this version; what that means for the user.
     NotYet(&'static str),
     /// It never will; why that is right.
@@ -47,14 +45,6 @@ pub(super) const fn many<T>(
     take: fn(&mut Decoder<'_>, &Directive, &mut T),
 ) -> Keyword<T> {
     Keyword { name, form, many: true, support: Support::Acts(take) }
-}
-
-pub(super) const fn refused<T>(
-    name: &'static str,
-    form: &'static str,
-    why: &'static str,
-) -> Keyword<T> {
-    Keyword { name, form, many: true, support: Support::Refused(why) }
 }
 
 pub(super) const fn not_yet<T>(
@@ -100,7 +90,6 @@ fn rows<T: Keywords>(into: &mut Vec<Row>) {
     for Keyword { name, form, support, .. } in T::TABLES.iter().flat_map(|table| table.iter()) {
         let (support, note) = match support {
             Support::Acts(_) => ("acts", ""),
-            Support::Refused(note) => ("refused", *note),
             Support::NotYet(note) => ("not yet", *note),
             Support::NoEffect(note) => ("no effect", *note),
         };
@@ -131,6 +120,7 @@ pub(in crate::config) fn all_rows() -> Vec<Row> {
     rows::<sync_group::Draft>(&mut all);
     rows::<instance::Draft>(&mut all);
     rows::<authentication::Authentication>(&mut all);
+    rows::<signature::Draft>(&mut all);
     rows::<virtual_server::Draft>(&mut all);
     rows::<real_server::Draft>(&mut all);
     rows::<checker::TcpDraft>(&mut all);

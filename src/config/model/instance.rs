@@ -28,6 +28,8 @@ pub struct VrrpInstance {
     pub advert_int: Duration,
     /// `authentication`, version 2 only.
     pub authentication: Authentication,
+    /// `auth_hmac`: advertisements of either version are signed.
+    pub signature: Option<vrrp::SignatureSpec>,
     /// `mcast_src_ip` or `unicast_src_ip`: the source address; `None`: the interface's primary address.
     pub source: Option<IpAddr>,
     /// `track_src_ip`.

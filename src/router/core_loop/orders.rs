@@ -69,6 +69,8 @@ impl CoreLoop {
         if outcome.is_ok() {
             self.take_over(spec, start);
             self.routers.begin_numbers(seconds);
+            self.signs = self.routers.needs_time();
+            self.tell_time();
         }
         self.end.report(Report::Configured(outcome));
     }

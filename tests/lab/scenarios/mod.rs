@@ -34,6 +34,7 @@ mod reload_time;
 mod resilience;
 mod sample;
 mod settings;
+mod signature;
 mod split_brain;
 mod steer;
 mod steps;
@@ -96,6 +97,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         guide::SCENARIOS,
         upgrade::SCENARIOS,
         burden::SCENARIOS,
+        signature::SCENARIOS,
         vmac_addresses::SCENARIOS,
     ];
     themes.into_iter().flatten().copied().collect()

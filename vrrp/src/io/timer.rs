@@ -29,6 +29,12 @@ pub struct Timer {
 }
 
 impl Clock {
+    /// The time of day: so long since 1970 (UTC), as it is set now.
+    #[expect(clippy::disallowed_methods, reason = "this is the edge that time comes in by")]
+    pub fn time_of_day() -> Duration {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+    }
+
     /// Reads both faces of the clock.
     #[expect(clippy::disallowed_methods, reason = "this is the edge that time comes in by")]
     pub fn new() -> Self {

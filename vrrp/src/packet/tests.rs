@@ -81,6 +81,7 @@ fn version_2_with_a_password_as_keepalived_sends_it() {
             addresses: AddressList { family: Family::V4, bytes: &[10, 0, 0, 100, 10, 0, 0, 101] },
             auth: WireAuth { kind: 1, data: *b"secret\0\0" },
             checksum: ChecksumForm::Plain,
+            trailer: None,
         };
         assert_eq!(advertisement, expected);
         assert_eq!(again(&advertisement, &multicast(), secret()), bytes);
@@ -104,6 +105,7 @@ fn version_3_over_ipv4_in_both_forms_of_checksum() {
             addresses: AddressList { family: Family::V4, bytes: &[10, 0, 0, 100] },
             auth: WireAuth::ABSENT,
             checksum,
+            trailer: None,
         };
         assert_eq!(advertisement, expected);
         assert_eq!(again(&advertisement, &header, Auth::None), bytes);

@@ -1,11 +1,13 @@
-//! The bytes that a router sends: its advertisement in one version or the other, and in an authentication header.
+//! The bytes that a router sends: its advertisement in one version or the other, signed, or in an authentication header.
 
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use super::Routers;
 use crate::id::{RouterId, Version};
-use crate::packet::Outgoing;
+use crate::packet::{Outgoing, sum_again};
 use crate::seal;
+use crate::signature::{Claim, Wall};
 use crate::spec::{Auth, Transport};
 
 impl Routers {
@@ -60,6 +62,41 @@ impl Routers {
         let destination = if spec.old_unicast_checksum { group } else { destination };
         outgoing.encode(source, destination, buffer);
         true
+    }
+
+    /// Signs an advertisement that was written into `message`, for a router of `auth_hmac` that signs; leaves it as it is
+    /// for every other. To be called for each destination, whatever the version: each copy has a time of its own.
+    pub fn sign(
+        &mut self,
+        router: RouterId,
+        destination: IpAddr,
+        now: Instant,
+        message: &mut Vec<u8>,
+    ) {
+        let wall = self.wall;
+        let Some(place) = self.places.get(&router) else { return };
+        let router = &mut self.groups[place.group].members[place.member];
+        let (Some(spec), Some(source)) = (&router.spec.signature, router.source()) else { return };
+        let version = match message.first().map(|first| first >> 4) {
+            Some(2) => Version::V2,
+            _ => Version::V3,
+        };
+        let claim = Claim { version, vrid: router.spec.id.vrid, source };
+        if router.stamps.sign(spec, claim, wall, now, message) && source.is_ipv6() {
+            sum_again(source, destination, message);
+        }
+    }
+
+    /// It is so long since 1970 now (UTC): what signatures say, and how old those of others are. To be told before
+    /// packets are read or written, for clocks are set; without it only `anti_replay monotonic` works.
+    pub fn handle_time(&mut self, utc: Duration, now: Instant) {
+        self.wall = Wall::new(utc, now);
+    }
+
+    /// Some router signs, or checks signatures: [`Routers::handle_time`] is needed.
+    pub fn needs_time(&self) -> bool {
+        let mut members = self.groups.iter().flat_map(|group| &group.members);
+        members.any(|member| member.spec.signature.is_some())
     }
 
     /// Puts an advertisement into the authentication header that a router of `auth_type AH` sends: the whole packet,
