@@ -8,7 +8,7 @@ use ipvs::{DestinationKey, ServiceKey};
 use serde::Serialize;
 use vrrp::RouterId;
 
-use crate::lvs::spec::{LvsSpec, ServerSpec, ServiceSpec};
+use crate::lvs::spec::{LvsSpec, Server, ServiceSpec};
 use crate::router::spec::{RouterWork, RouterWorkerSpec};
 use crate::specs::Specs;
 
@@ -140,21 +140,21 @@ fn service(object: String, old: &ServiceSpec, new: &ServiceSpec, all: &mut Vec<C
                 let (verb, impact) = (Verb::Remove, Some(CUTS_UNLESS_DRAINED));
                 Some(Change { verb, object, details: Vec::new(), impact })
             }
-            (Some(was), Some(is)) => real_server(object, (was, old), (is, new)),
+            (Some(was), Some(is)) => real_server(object, (*was, old), (*is, new)),
             (None, None) => None,
         };
         all.extend(change);
     }
 }
 
-fn servers(spec: &ServiceSpec) -> BTreeMap<DestinationKey, &ServerSpec> {
+fn servers(spec: &ServiceSpec) -> BTreeMap<DestinationKey, Server<'_>> {
     spec.servers.iter().map(|server| (server.key, server)).collect()
 }
 
 fn real_server(
     object: String,
-    (old, old_service): (&ServerSpec, &ServiceSpec),
-    (new, new_service): (&ServerSpec, &ServiceSpec),
+    (old, old_service): (Server<'_>, &ServiceSpec),
+    (new, new_service): (Server<'_>, &ServiceSpec),
 ) -> Option<Change> {
     let (was, is) = (&old.destination, &new.destination);
     let details = differing(&[
@@ -172,7 +172,7 @@ fn real_server(
 
 /// What is asked of a real server, by value: the places in the list of checks mean nothing across two files.
 fn checks<'a>(
-    server: &ServerSpec,
+    server: Server<'_>,
     service: &'a ServiceSpec,
 ) -> Vec<(Target, Option<&'a CheckSpec>)> {
     let check = |place: u32| service.checks.get(usize::try_from(place).ok()?).map(AsRef::as_ref);

@@ -14,7 +14,7 @@ use evenkeel::lvs::parcel;
 use evenkeel::lvs::spec::{LvsSpec, services};
 
 /// Bytes.
-const BOUND: usize = 430;
+const BOUND: usize = 280;
 
 /// Ten in each virtual server, each with a `TCP_CHECK`.
 fn section(servers: usize) -> Vec<u8> {

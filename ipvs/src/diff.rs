@@ -47,7 +47,7 @@ fn added(key: ServiceKey, desired: &Service) -> Vec<Op> {
     let Service { settings, destinations } = desired;
     let mut ops = Vec::with_capacity(1 + destinations.len());
     ops.push(Op::NewService { key, settings: *settings });
-    ops.extend(destinations.iter().map(|(&destination_key, &destination)| Op::NewDest {
+    ops.extend(destinations.iter().map(|&(destination_key, destination)| Op::NewDest {
         service: key,
         key: destination_key,
         destination,
@@ -62,7 +62,7 @@ fn changed(service: ServiceKey, actual: &Service, desired: &Service) -> Vec<Op> 
     }
     let set = |(key, _, destination): Edit| Op::SetDest { service, key, destination };
     let new = desired.destinations.iter().filter(|(key, _)| !actual.destinations.contains_key(key));
-    ops.extend(new.map(|(&key, &destination)| Op::NewDest { service, key, destination }));
+    ops.extend(new.map(|&(key, destination)| Op::NewDest { service, key, destination }));
     ops.extend(edits(actual, desired).filter(|edit| !is_cut(edit)).map(set));
     ops.extend(edits(actual, desired).filter(is_cut).map(set));
     let gone = actual.destinations.keys().filter(|key| !desired.destinations.contains_key(key));
@@ -74,7 +74,7 @@ fn changed(service: ServiceKey, actual: &Service, desired: &Service) -> Vec<Op> 
 type Edit = (DestinationKey, Destination, Destination);
 
 fn edits<'a>(actual: &'a Service, desired: &'a Service) -> impl Iterator<Item = Edit> + 'a {
-    desired.destinations.iter().filter_map(|(&key, &after)| {
+    desired.destinations.iter().filter_map(|&(key, after)| {
         let before = *actual.destinations.get(&key)?;
         (before != after).then_some((key, before, after))
     })

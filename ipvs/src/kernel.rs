@@ -11,7 +11,7 @@ use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
 use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
 
 use crate::daemon::{SyncDaemon, SyncRole};
-use crate::destination::{Destination, DestinationKey};
+use crate::destinations::Destinations;
 use crate::error::{Error, Request};
 use crate::info::Info;
 use crate::key::ServiceKey;
@@ -155,15 +155,10 @@ impl Kernel {
     }
 
     /// Reads the destinations of a service; none where the service is not there.
-    pub fn destinations(
-        &mut self,
-        service: ServiceKey,
-    ) -> Result<BTreeMap<DestinationKey, Destination>, Error> {
-        let mut destinations = BTreeMap::new();
-        self.read_destinations(service, |record| {
-            destinations.insert(record.key, record.destination);
-        })?;
-        Ok(destinations)
+    pub fn destinations(&mut self, service: ServiceKey) -> Result<Destinations, Error> {
+        let mut rows = Vec::new();
+        self.read_destinations(service, |record| rows.push((record.key, record.destination)))?;
+        Ok(rows.into_iter().collect())
     }
 
     /// Reads the counters of the services of these keys that exist, and of their destinations.

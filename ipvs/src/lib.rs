@@ -23,6 +23,7 @@
 pub mod attr;
 mod daemon;
 mod destination;
+mod destinations;
 mod diff;
 mod error;
 mod info;
@@ -48,6 +49,7 @@ pub use daemon::{SyncDaemon, SyncRole};
 pub use destination::{
     Checksum, Destination, DestinationKey, Forwarding, Tunnel, Weight, WeightRange,
 };
+pub use destinations::Destinations;
 pub use diff::{diff, diff_service};
 pub use error::{Error, Request};
 pub use info::Info;

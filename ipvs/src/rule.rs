@@ -33,7 +33,7 @@ impl Display for Table {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for (&key, service) in &self.services {
             writeln!(f, "{}", Op::NewService { key, settings: service.settings })?;
-            for (&dest, &destination) in &service.destinations {
+            for &(dest, destination) in &service.destinations {
                 writeln!(f, "{}", Op::NewDest { service: key, key: dest, destination })?;
             }
         }

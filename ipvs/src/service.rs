@@ -1,13 +1,12 @@
 //! A service: how one virtual address or mark spreads its connections, and over which destinations.
 //! It holds what is wanted, never what is counted.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use bitflags::bitflags;
 use serde::{Deserialize, Serialize};
 
-use crate::destination::{Destination, DestinationKey};
+use crate::destinations::Destinations;
 use crate::key::Family;
 use crate::name::{PersistenceEngine, Scheduler};
 
@@ -17,13 +16,13 @@ pub struct Service {
     /// How connections are spread; the kernel can edit all of it in place.
     pub settings: Settings,
     /// The real servers by address and port.
-    pub destinations: BTreeMap<DestinationKey, Destination>,
+    pub destinations: Destinations,
 }
 
 impl Service {
     /// A service without destinations.
     pub fn new(settings: Settings) -> Service {
-        Service { settings, destinations: BTreeMap::new() }
+        Service { settings, destinations: Destinations::default() }
     }
 
     /// Whether a new connection finds a destination: one of positive weight.

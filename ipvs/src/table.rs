@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
-use crate::destination::{Destination, DestinationKey};
+use crate::destinations::Destinations;
 use crate::key::ServiceKey;
 use crate::op::Op;
 use crate::service::Service;
@@ -39,35 +39,21 @@ impl Table {
                 None => false,
             },
             Op::DelService { key } => self.services.remove(&key).is_some(),
-            Op::NewDest { service, key, destination } => match self.destination(service, key) {
-                Some(Entry::Vacant(entry)) => {
-                    entry.insert(destination);
-                    true
-                }
-                Some(Entry::Occupied(_)) | None => false,
+            Op::NewDest { service, key, destination } => match self.destinations(service) {
+                Some(held) if !held.contains_key(&key) => held.insert(key, destination).is_none(),
+                Some(_) | None => false,
             },
-            Op::SetDest { service, key, destination } => match self.destination(service, key) {
-                Some(Entry::Occupied(mut entry)) => {
-                    entry.insert(destination);
-                    true
-                }
-                Some(Entry::Vacant(_)) | None => false,
+            Op::SetDest { service, key, destination } => match self.destinations(service) {
+                Some(held) if held.contains_key(&key) => held.insert(key, destination).is_some(),
+                Some(_) | None => false,
             },
-            Op::DelDest { service, key } => match self.destination(service, key) {
-                Some(Entry::Occupied(entry)) => {
-                    entry.remove();
-                    true
-                }
-                Some(Entry::Vacant(_)) | None => false,
-            },
+            Op::DelDest { service, key } => {
+                self.destinations(service).is_some_and(|held| held.remove(&key).is_some())
+            }
         }
     }
 
-    fn destination(
-        &mut self,
-        service: ServiceKey,
-        key: DestinationKey,
-    ) -> Option<Entry<'_, DestinationKey, Destination>> {
-        Some(self.services.get_mut(&service)?.destinations.entry(key))
+    fn destinations(&mut self, service: ServiceKey) -> Option<&mut Destinations> {
+        Some(&mut self.services.get_mut(&service)?.destinations)
     }
 }

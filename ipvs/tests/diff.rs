@@ -157,7 +157,7 @@ fn any_service() -> impl Strategy<Value = Service> {
     let destinations =
         proptest::collection::btree_map((3_u8..8).prop_map(host), any_destination(), 0..5);
     (any_settings(), destinations)
-        .prop_map(|(settings, destinations)| Service { settings, destinations })
+        .prop_map(|(settings, rows)| Service { settings, destinations: rows.into_iter().collect() })
 }
 
 fn any_table() -> impl Strategy<Value = Table> {

@@ -69,7 +69,7 @@ fn read() -> Result<(Info, Table, Counters), ipvs::Error> {
 
 /// A table whose keys are values, as JSON wants them.
 fn listed(table: &Table) -> Vec<serde_json::Value> {
-    let row = |(key, row): (&DestinationKey, &Destination)| serde_json::json!({ "key": key.to_string(), "row": row });
+    let row = |(key, row): &(DestinationKey, Destination)| serde_json::json!({ "key": key.to_string(), "row": row });
     let service = |(key, service): (&ServiceKey, &Service)| {
         let rows: Vec<_> = service.destinations.iter().map(row).collect();
         serde_json::json!({ "key": key.to_string(), "settings": service.settings, "destinations": rows })

@@ -135,6 +135,11 @@ impl<K: Kernel> Applier<K> {
         self.desired.clear();
     }
 
+    /// Gives back the room that is not needed.
+    pub(super) fn pack(&mut self) {
+        self.desired = std::mem::take(&mut self.desired).into_iter().collect();
+    }
+
     /// Every service that the kernel should hold of ours.
     pub(super) fn keys(&self) -> impl Iterator<Item = ServiceKey> + '_ {
         self.desired.keys().copied()

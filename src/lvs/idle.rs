@@ -13,7 +13,8 @@ use super::applier::{Applier, Kernel};
 use super::parcel::Section;
 use super::served::Served;
 use super::state_file::Memory;
-use super::worker::{Parcels, Subject, subjects};
+use super::subject::{Numbers, Subject};
+use super::worker::{Parcels, subjects};
 
 /// See the module. Its fields are held, and not looked at.
 #[derive(Debug)]
@@ -21,7 +22,8 @@ use super::worker::{Parcels, Subject, subjects};
 pub struct Idle {
     parcels: Parcels,
     checkers: Checkers<Subject>,
-    served: BTreeMap<ServiceKey, Served>,
+    named: BTreeMap<u32, ServiceKey>,
+    served: BTreeMap<ServiceKey, Box<Served>>,
     applier: Applier<Willing>,
 }
 
@@ -30,29 +32,37 @@ impl Idle {
     pub fn of(section: Vec<u8>, now: Instant) -> io::Result<Self> {
         let section = Section::read(section)?;
         let mut checkers = Checkers::new(Limits::default(), 7);
-        let (mut parcels, mut opened) = (Parcels::new(), Vec::new());
+        let (mut parcels, mut opened) = (Vec::new(), Vec::new());
+        let mut named = BTreeMap::new();
         for (at, digest) in section.digests() {
             let mut service = section.open(at)?;
             for check in &mut service.checks {
                 *check = checkers.share(Arc::clone(check));
             }
-            parcels.insert(digest, service.key);
-            opened.push(service);
+            parcels.push((digest, service.key));
+            let numbers =
+                Numbers::new(u32::try_from(opened.len()).unwrap_or(u32::MAX), &service.servers);
+            named.insert(numbers.service, service.key);
+            opened.push((service, numbers));
         }
         drop(section);
         checkers.configure(opened.iter().flat_map(subjects), now);
         let mut served = BTreeMap::new();
         let mut plans = BTreeMap::new();
-        for service in opened {
+        for (service, numbers) in opened {
             let key = service.key;
-            let mut one = Served::new(service, |_, _| Verdict::UP, Memory::default(), now);
+            let mut one = Served::new(service, numbers, |_| Verdict::UP, Memory::default(), now);
             one.replan(now);
             plans.insert(key, Some(one.planned.service.clone()));
-            served.insert(key, one);
+            served.insert(key, Box::new(one));
         }
         let mut applier = Applier::new(Willing, Table::default(), Default::default(), now);
         applier.want(plans, now);
-        Ok(Self { parcels, checkers, served, applier })
+        applier.pack();
+        let parcels = parcels.into_iter().collect();
+        let served = served.into_iter().collect();
+        let named = named.into_iter().collect();
+        Ok(Self { parcels, checkers, named, served, applier })
     }
 }
 

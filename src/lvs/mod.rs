@@ -21,6 +21,7 @@ mod served;
 pub mod spec;
 mod state_file;
 pub mod status;
+mod subject;
 pub mod sync;
 mod sysctl;
 mod tidings;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::{LvsSpec, ServerSpec, ServiceSpec};
+use super::spec::{LvsSpec, ServiceSpec};
 use crate::config::model::FlushOnStop;
 
 /// The virtual addresses of an instance, to be looked for on this host.
@@ -65,14 +65,7 @@ impl LvsSpec {
 impl ServiceSpec {
     /// Without scripts.
     pub(super) fn silent(self) -> Self {
-        let server =
-            |server: ServerSpec| ServerSpec { notify_up: None, notify_down: None, ..server };
-        Self {
-            quorum_up: None,
-            quorum_down: None,
-            servers: self.servers.into_iter().map(server).collect(),
-            ..self
-        }
+        Self { quorum_up: None, quorum_down: None, servers: self.servers.silent(), ..self }
     }
 }
 

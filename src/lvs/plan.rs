@@ -7,28 +7,25 @@
 mod keep;
 mod ramp;
 mod seat;
+mod verdicts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use checkers::Verdict;
-use ipvs::{Destination, DestinationKey, Service, Weight};
-use smallvec::SmallVec;
+use ipvs::{Destination, DestinationKey, Destinations, Service, Weight};
 
 use self::seat::seat;
 pub use self::seat::{Seat, Standing, Why, standing};
+pub use self::verdicts::Verdicts;
 use super::overrides::Held;
-use super::spec::{ServerSpec, ServiceSpec};
-
-/// One verdict for each check of a real server. Most have one check: it lies in place.
-pub type Verdicts = SmallVec<[Verdict; 1]>;
+use super::spec::{Server, ServiceSpec};
 
 /// What is known of one virtual server, in the order of its spec.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// One entry for each real server, holding one verdict for each of its checks.
-    pub verdicts: Vec<Verdicts>,
+    /// What the checks hold, by the places of their real servers.
+    pub verdicts: Verdicts,
     /// What the last plan said; `None` before the first one.
     pub quorum_met: Option<bool>,
     /// Rows of real servers that are no longer configured but still have connections.
@@ -64,28 +61,28 @@ pub fn plan(spec: &ServiceSpec, facts: &Facts, now: Instant) -> Planned {
     let live_weight = seats.iter().filter_map(|seat| seat.live).map(|live| u64::from(live.value()));
     let live_weight = live_weight.sum();
     let quorum_met = quorum_met(spec, live_weight, facts.quorum_met);
-    let sorry = spec.sorry.filter(|_| !quorum_met);
+    let sorry = spec.sorry.as_deref().filter(|_| !quorum_met);
 
-    let mut service = Service::new(spec.settings);
+    // Of two rows with one key the later stays.
+    let mut rows = Vec::with_capacity(facts.draining.len() + spec.servers.len() + 1);
+    rows.extend(facts.draining.iter().map(|(key, row)| (*key, *row)));
+    if let (None, Some(spare)) = (sorry, spec.sorry.as_deref().filter(|spare| spare.inhibit)) {
+        rows.push((spare.key, Destination { weight: Weight::ZERO, ..spare.destination }));
+    }
     for (server, seat) in spec.servers.iter().zip(seats) {
         let seat = if sorry.is_some() { seat.while_sorry(server) } else { seat };
-        if let Some(row) = seat.row {
-            service.destinations.insert(server.key, row);
-        }
+        rows.extend(seat.row.map(|row| (server.key, row)));
     }
-    if let Some(spare) = spec.sorry {
-        let idle = Destination { weight: Weight::ZERO, ..spare.destination };
-        match (sorry.is_some(), spare.inhibit) {
-            (true, _) => drop(service.destinations.insert(spare.key, spare.destination)),
-            (false, true) => drop(service.destinations.entry(spare.key).or_insert(idle)),
-            (false, false) => {}
-        }
-    }
-    for (key, row) in &facts.draining {
-        service.destinations.entry(*key).or_insert(*row);
-    }
-    let service = Arc::new(service);
+    rows.extend(sorry.map(|spare| (spare.key, spare.destination)));
+    let destinations = destinations(rows, spec);
+    let service = Arc::new(Service { settings: spec.settings, destinations });
     Planned { service, live_weight, quorum_met, sorry: sorry.is_some(), kept, next }
+}
+
+/// Where all is as configured, the rows are those of the spec, which lie in memory once.
+fn destinations(rows: Vec<(DestinationKey, Destination)>, spec: &ServiceSpec) -> Destinations {
+    let configured = spec.servers.rows();
+    if rows.iter().eq(configured) { configured.clone() } else { rows.into_iter().collect() }
 }
 
 /// All real servers while they serve.
@@ -104,9 +101,9 @@ fn pool(spec: &ServiceSpec, facts: &Facts, now: Instant) -> Pool {
     for (at, server) in spec.servers.iter().enumerate() {
         let held = facts.overrides.get(&server.key);
         let effect = held.and_then(|held| held.effect(now));
-        let seat = seat(server, verdicts(facts, at), effect);
-        let (seat, grows) = match (spec.slow_start, facts.rising.get(&server.key)) {
-            (Some(slow), Some(since)) => seat.rising(slow, *since, now),
+        let seat = seat(server, facts.verdicts.of(at), effect);
+        let (seat, grows) = match (spec.slow_start.as_deref(), facts.rising.get(&server.key)) {
+            (Some(slow), Some(since)) => seat.rising(*slow, *since, now),
             (None, _) | (_, None) => (seat, None),
         };
         seats.push(seat);
@@ -115,22 +112,18 @@ fn pool(spec: &ServiceSpec, facts: &Facts, now: Instant) -> Pool {
     }
     let mut kept = Vec::new();
     for at in keep::kept(spec, facts, &seats) {
-        let server = &spec.servers[at];
+        let Some(server) = spec.servers.get(at) else { continue };
         let held = facts.overrides.get(&server.key);
         let effect = held.and_then(|held| held.effect(now));
-        seats[at] = seat::kept(server, verdicts(facts, at), effect);
+        seats[at] = seat::kept(server, facts.verdicts.of(at), effect);
         kept.push(server.key);
     }
     Pool { seats, kept, next }
 }
 
-fn verdicts(facts: &Facts, at: usize) -> &[Verdict] {
-    facts.verdicts.get(at).map_or(&[][..], SmallVec::as_slice)
-}
-
 /// The seats as the plan has them, for those who want to know why.
 pub fn explain(spec: &ServiceSpec, facts: &Facts, planned: &Planned, now: Instant) -> Vec<Seat> {
-    let seated = |(server, seat): (&ServerSpec, Seat)| {
+    let seated = |(server, seat): (Server<'_>, Seat)| {
         if planned.sorry { seat.while_sorry(server) } else { seat }
     };
     spec.servers.iter().zip(pool(spec, facts, now).seats).map(seated).collect()

@@ -8,15 +8,16 @@ use ipvs::{Destination, DestinationKey, Weight};
 
 use super::overrides::{Held, Wish};
 use super::plan::{Facts, Planned, Standing, Verdicts, plan, standing};
-use super::spec::{ServerSpec, ServiceSpec};
+use super::spec::{Server, ServiceSpec};
 use super::state_file::Memory;
+use super::subject::{Numbers, Subject};
 use crate::config::model::Script;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Served {
-    /// In a place of its own: a table of virtual servers has half its places free.
-    pub(super) spec: Box<ServiceSpec>,
+    pub(super) spec: ServiceSpec,
+    pub(super) numbers: Numbers,
     pub(super) facts: Facts,
     pub(super) planned: Planned,
     /// Real servers that a reload removed, and when their connections have had long enough.
@@ -26,6 +27,8 @@ pub(super) struct Served {
 /// What a verdict did to its real server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Turned {
+    /// The real server.
+    pub(super) server: DestinationKey,
     pub(super) before: Standing,
     pub(super) after: Standing,
     /// Index of the check's parameters in the virtual server's list.
@@ -65,11 +68,12 @@ impl Served {
     /// before this one knew.
     pub(super) fn new(
         spec: ServiceSpec,
-        verdict: impl Fn(&ServerSpec, u16) -> Verdict,
+        numbers: Numbers,
+        verdict: impl Fn(Subject) -> Verdict,
         memory: Memory,
         now: Instant,
     ) -> Self {
-        let verdicts = all_verdicts(&spec, verdict);
+        let verdicts = all_verdicts(&spec, &numbers, verdict);
         let Memory { quorum_lost, overrides, failed, rising } = memory;
         let quorum_met = quorum_lost.then_some(false);
         let is_here = |key: &DestinationKey| position(&spec, *key).is_some();
@@ -82,7 +86,7 @@ impl Served {
             rising: rising.into_iter().filter(|(key, _)| is_here(key)).collect(),
         };
         let planned = plan(&spec, &facts, now);
-        Self { spec: Box::new(spec), facts, planned, draining: BTreeMap::new() }
+        Self { spec, numbers, facts, planned, draining: BTreeMap::new() }
     }
 
     /// Takes a new spec. Real servers that are gone keep their row with weight 0 until `drain_until`, if that is given;
@@ -90,17 +94,18 @@ impl Served {
     pub(super) fn replace(
         &mut self,
         spec: ServiceSpec,
-        verdict: impl Fn(&ServerSpec, u16) -> Verdict,
+        numbers: Numbers,
+        verdict: impl Fn(Subject) -> Verdict,
         drain_until: Option<Instant>,
     ) -> Replaced {
-        let is_changed = spec != *self.spec;
+        let is_changed = spec != self.spec;
         let mut scripts = Vec::new();
-        for (server, verdicts) in self.spec.servers.iter().zip(&self.facts.verdicts) {
+        for (at, server) in self.spec.servers.iter().enumerate() {
             if position(&spec, server.key).is_some() {
                 continue;
             }
-            if standing(server, verdicts).up {
-                scripts.extend(server.notify_down.as_deref().cloned());
+            if standing(server, self.facts.verdicts.of(at)).up {
+                scripts.extend(server.notify_down.cloned());
             }
             if let (Some(until), Some(row)) =
                 (drain_until, self.planned.service.destinations.get(&server.key))
@@ -114,8 +119,8 @@ impl Served {
         self.facts.overrides.retain(|key, _| position(&spec, *key).is_some());
         self.facts.failed.retain(|key| position(&spec, *key).is_some());
         self.facts.rising.retain(|key, _| position(&spec, *key).is_some());
-        self.facts.verdicts = all_verdicts(&spec, verdict);
-        *self.spec = spec;
+        self.facts.verdicts = all_verdicts(&spec, &numbers, verdict);
+        (self.spec, self.numbers) = (spec, numbers);
         Replaced { is_changed, scripts }
     }
 
@@ -124,24 +129,23 @@ impl Served {
     /// `is_declared`: it failed by the real server's own word.
     pub(super) fn rule(
         &mut self,
-        server: DestinationKey,
-        check: u16,
+        subject: Subject,
         verdict: Verdict,
         is_declared: bool,
         now: Instant,
     ) -> Option<Turned> {
-        let at = position(&self.spec, server)?;
-        let (spec, verdicts) = (&self.spec.servers[at], &mut self.facts.verdicts[at]);
-        let before = standing(spec, verdicts);
-        let check = usize::from(check);
-        *verdicts.get_mut(check)? = verdict;
-        let after = standing(spec, verdicts);
+        let at = self.numbers.place(subject)?;
+        let spec = self.spec.servers.get(at)?;
+        let server = spec.key;
+        let check = spec.checks.each(server).nth(usize::from(subject.check))?.check;
+        let before = standing(spec, self.facts.verdicts.of(at));
+        self.facts.verdicts.set(at, subject.check, verdict);
+        let after = standing(spec, self.facts.verdicts.of(at));
         let script = match (before.up, after.up) {
-            (true, false) => spec.notify_down.as_deref().cloned(),
-            (false, true) => spec.notify_up.as_deref().cloned(),
+            (true, false) => spec.notify_down.cloned(),
+            (false, true) => spec.notify_up.cloned(),
             (true, true) | (false, false) => None,
         };
-        let check = spec.checks.each(server).nth(check)?.check;
         match (before.up, after.up) {
             (true, false) => {
                 self.facts.rising.remove(&server);
@@ -160,7 +164,7 @@ impl Served {
             (false, false) if is_declared => self.facts.failed.retain(|key| *key != server),
             (true, true) | (false, false) => {}
         }
-        Some(Turned { before, after, check, script })
+        Some(Turned { server, before, after, check, script })
     }
 
     /// Plans again; [`Served::planned`] is what should be in the kernel.
@@ -178,12 +182,13 @@ impl Served {
         let met = self.planned.quorum_met;
         let before = self.facts.quorum_met.replace(met);
         let script = if met { &self.spec.quorum_up } else { &self.spec.quorum_down };
-        let turned = || QuorumTurned { met, first: before.is_none(), script: script.clone() };
+        let turned =
+            || QuorumTurned { met, first: before.is_none(), script: script.as_deref().cloned() };
         Replanned { quorum: (before != Some(met)).then(turned), kept }
     }
 
     fn retain_rising(&mut self, now: Instant) {
-        let Some(slow) = self.spec.slow_start else { return self.facts.rising.clear() };
+        let Some(slow) = self.spec.slow_start.as_deref() else { return self.facts.rising.clear() };
         self.facts.rising.retain(|_, since| now.saturating_duration_since(*since) < slow.duration);
     }
 
@@ -214,10 +219,10 @@ impl Served {
         }
     }
 
-    /// How many checks a real server has.
-    pub(super) fn checks_of(&self, server: DestinationKey) -> u16 {
-        let checks = position(&self.spec, server).map(|at| self.spec.servers[at].checks.count());
-        checks.and_then(|checks| u16::try_from(checks).ok()).unwrap_or_default()
+    /// The checks of a real server.
+    pub(super) fn subjects_of(&self, server: DestinationKey) -> impl Iterator<Item = Subject> {
+        let at = position(&self.spec, server);
+        at.into_iter().flat_map(|at| subjects_at(&self.spec, &self.numbers, at))
     }
 
     /// Takes away the overrides that have ended.
@@ -238,36 +243,53 @@ impl Served {
         &self,
         is_meant: impl Fn(DestinationKey) -> bool,
     ) -> impl Iterator<Item = &Script> {
-        let servers = self.spec.servers.iter().zip(&self.facts.verdicts);
-        let up = servers.filter(|(server, verdicts)| standing(server, verdicts).up);
-        let meant = up.filter(move |(server, _)| is_meant(server.key));
-        meant.filter_map(|(server, _)| server.notify_up.as_deref())
+        let meant = self.up().filter(move |server| is_meant(server.key));
+        meant.filter_map(|server| server.notify_up)
     }
 
     /// Notify scripts for a virtual server that goes while it is up.
     pub(super) fn farewell(&self) -> Vec<Script> {
-        let servers = self.spec.servers.iter().zip(&self.facts.verdicts);
-        let up = servers.filter(|(server, verdicts)| standing(server, verdicts).up);
-        let downs = up.filter_map(|(server, _)| server.notify_down.as_deref().cloned());
-        let quorum = self.spec.quorum_down.clone().filter(|_| self.facts.quorum_met == Some(true));
+        let downs = self.up().filter_map(|server| server.notify_down.cloned());
+        let quorum = self.spec.quorum_down.as_deref();
+        let quorum = quorum.filter(|_| self.facts.quorum_met == Some(true)).cloned();
         downs.chain(quorum).collect()
+    }
+
+    fn up(&self) -> impl Iterator<Item = Server<'_>> {
+        let is_up =
+            |(at, server): &(usize, Server<'_>)| standing(*server, self.facts.verdicts.of(*at)).up;
+        self.spec.servers.iter().enumerate().filter(is_up).map(|(_, server)| server)
     }
 }
 
 fn all_verdicts(
     spec: &ServiceSpec,
-    verdict: impl Fn(&ServerSpec, u16) -> Verdict,
-) -> Vec<Verdicts> {
-    let of = |server: &ServerSpec| {
-        let checks = u16::try_from(server.checks.count()).unwrap_or(u16::MAX);
-        (0..checks).map(|check| verdict(server, check)).collect()
-    };
-    spec.servers.iter().map(of).collect()
+    numbers: &Numbers,
+    verdict: impl Fn(Subject) -> Verdict,
+) -> Verdicts {
+    let mut held = Verdicts::default();
+    for at in 0..spec.servers.len() {
+        for subject in subjects_at(spec, numbers, at) {
+            held.set(at, subject.check, verdict(subject));
+        }
+    }
+    held
+}
+
+/// The checks of the real server at a place.
+pub(super) fn subjects_at(
+    spec: &ServiceSpec,
+    numbers: &Numbers,
+    at: usize,
+) -> impl Iterator<Item = Subject> {
+    let checks = spec.servers.get(at).map_or(0, |server| server.checks.count());
+    let checks = u16::try_from(checks).unwrap_or(u16::MAX);
+    (0..checks).map(move |check| numbers.subject(at, check))
 }
 
 /// Real servers are sorted by key in their spec.
 fn position(spec: &ServiceSpec, server: DestinationKey) -> Option<usize> {
-    spec.servers.binary_search_by_key(&server, |server| server.key).ok()
+    spec.servers.place(server)
 }
 
 fn quiet(row: Destination) -> Destination {
@@ -279,8 +301,8 @@ mod tests {
     use std::time::Duration;
 
     use super::super::overrides::Override;
-    use super::super::plan::tests::{key, rows, spec, start};
-    use super::super::spec::{Asked, CheckRef};
+    use super::super::plan::tests::{key, rows, server_spec, spec, start};
+    use super::super::spec::{CheckRef, ServerSpec};
     use super::*;
     use crate::config::model::Command;
 
@@ -292,38 +314,56 @@ mod tests {
 
     /// As many checks as `checks`, all of them of one kind.
     fn with_checks(mut spec: ServiceSpec, checks: usize) -> ServiceSpec {
-        for server in &mut spec.servers {
+        let with = |server: ServerSpec| {
             let target = checkers::Target { addr: server.key.addr, port: 80 };
-            let check = CheckRef { target, check: 0 };
-            server.checks = Asked::new(server.key, std::iter::repeat_n(check, checks));
-            server.notify_down = Some(Box::new(script("down")));
-            server.notify_up = Some(Box::new(script("up")));
-        }
-        spec.quorum_down = Some(script("quorum_down"));
+            let checks = vec![CheckRef { target, check: 0 }; checks];
+            let (notify_down, notify_up) = (Some(script("down")), Some(script("up")));
+            ServerSpec { checks, notify_down, notify_up, ..server }
+        };
+        let servers = spec.servers.iter().map(|server| with(server_spec(server))).collect();
+        spec.servers = servers;
+        spec.quorum_down = Some(Box::new(script("quorum_down")));
         spec
+    }
+
+    fn new(spec: ServiceSpec, verdict: Verdict, memory: Memory, now: Instant) -> Served {
+        let numbers = Numbers::new(0, &spec.servers);
+        Served::new(spec, numbers, |_| verdict, memory, now)
+    }
+
+    fn replace(served: &mut Served, spec: ServiceSpec, until: Option<Instant>) -> Replaced {
+        let numbers = served.numbers.renewed(&served.spec.servers, &spec.servers);
+        served.replace(spec, numbers, |_| UP, until)
+    }
+
+    /// A check of the real server at this place.
+    fn subject(place: usize, check: u16) -> Subject {
+        Numbers::new(0, &spec(&[]).servers).subject(place, check)
     }
 
     #[test]
     fn a_verdict_calls_for_a_script_only_when_the_server_as_a_whole_turns() {
         let now = start();
-        let mut served = Served::new(with_checks(spec(&[1]), 2), |_, _| UP, Memory::default(), now);
+        let mut served = new(with_checks(spec(&[1]), 2), UP, Memory::default(), now);
         let turned = served.replan(now).quorum.unwrap();
         assert_eq!((turned.met, turned.first), (true, true));
         let scripts: Vec<_> = [(0, Verdict::Down), (1, Verdict::Down), (0, UP), (1, UP)]
             .into_iter()
-            .map(|(check, verdict)| served.rule(key(3), check, verdict, false, now).unwrap().script)
+            .map(|(check, verdict)| {
+                served.rule(subject(0, check), verdict, false, now).unwrap().script
+            })
             .collect();
         assert_eq!(scripts, [Some(script("down")), None, None, Some(script("up"))]);
-        assert_eq!(served.rule(key(9), 0, UP, false, now), None, "no such real server");
-        assert_eq!(served.rule(key(3), 2, UP, false, now), None, "no such check");
+        assert_eq!(served.rule(subject(9, 0), UP, false, now), None, "no such real server");
+        assert_eq!(served.rule(subject(0, 2), UP, false, now), None, "no such check");
     }
 
     #[test]
     fn a_lost_quorum_is_told_once() {
         let now = start();
-        let mut served = Served::new(with_checks(spec(&[1]), 1), |_, _| UP, Memory::default(), now);
+        let mut served = new(with_checks(spec(&[1]), 1), UP, Memory::default(), now);
         served.replan(now);
-        served.rule(key(3), 0, Verdict::Down, false, now).unwrap();
+        served.rule(subject(0, 0), Verdict::Down, false, now).unwrap();
         let script = Some(script("quorum_down"));
         let turned = served.replan(now).quorum;
         assert_eq!(turned, Some(QuorumTurned { met: false, first: false, script }));
@@ -334,10 +374,9 @@ mod tests {
     fn a_removed_server_drains_with_weight_zero_and_then_goes() {
         let now = start();
         let until = now + Duration::from_secs(30);
-        let mut served =
-            Served::new(with_checks(spec(&[5, 7]), 1), |_, _| UP, Memory::default(), now);
+        let mut served = new(with_checks(spec(&[5, 7]), 1), UP, Memory::default(), now);
         served.replan(now);
-        let replaced = served.replace(with_checks(spec(&[5]), 1), |_, _| UP, Some(until));
+        let replaced = replace(&mut served, with_checks(spec(&[5]), 1), Some(until));
         assert_eq!(replaced, Replaced { is_changed: true, scripts: vec![script("down")] });
         served.replan(now);
         assert_eq!(rows(&served.planned), [(3, 5), (4, 0)]);
@@ -350,11 +389,10 @@ mod tests {
     fn a_draining_server_that_comes_back_serves_at_once() {
         let now = start();
         let until = Some(now + Duration::from_secs(30));
-        let mut served =
-            Served::new(with_checks(spec(&[5, 7]), 1), |_, _| UP, Memory::default(), now);
+        let mut served = new(with_checks(spec(&[5, 7]), 1), UP, Memory::default(), now);
         served.replan(now);
-        served.replace(with_checks(spec(&[5]), 1), |_, _| UP, until);
-        served.replace(with_checks(spec(&[5, 7]), 1), |_, _| UP, until);
+        replace(&mut served, with_checks(spec(&[5]), 1), until);
+        replace(&mut served, with_checks(spec(&[5, 7]), 1), until);
         served.replan(now);
         assert_eq!((rows(&served.planned), served.poll_timeout()), (vec![(3, 5), (4, 7)], None));
     }
@@ -363,8 +401,7 @@ mod tests {
     fn an_override_ends_with_its_time_or_with_its_real_server() {
         let now = start();
         let until = now + Duration::from_secs(60);
-        let mut served =
-            Served::new(with_checks(spec(&[5, 7]), 1), |_, _| UP, Memory::default(), now);
+        let mut served = new(with_checks(spec(&[5, 7]), 1), UP, Memory::default(), now);
         let held = |lasts| {
             let ordered = Override { wish: Wish::Disable, lasts, reason: None };
             Some(Held { ordered, since: now })
@@ -374,7 +411,7 @@ mod tests {
         served.set_override(key(4), held(None), now);
         served.replan(now);
         assert_eq!((rows(&served.planned), served.poll_timeout()), (vec![], Some(until)));
-        served.replace(with_checks(spec(&[5]), 1), |_, _| UP, None);
+        replace(&mut served, with_checks(spec(&[5]), 1), None);
         assert_eq!(served.facts.overrides.len(), 1);
         assert_eq!(served.end_overrides(until).len(), 1);
         served.replan(until);
@@ -384,8 +421,7 @@ mod tests {
     #[test]
     fn what_was_lost_before_a_restart_is_not_told_again() {
         let lost = Memory { quorum_lost: true, ..Memory::default() };
-        let mut served =
-            Served::new(with_checks(spec(&[1]), 1), |_, _| Verdict::Down, lost, start());
+        let mut served = new(with_checks(spec(&[1]), 1), Verdict::Down, lost, start());
         assert_eq!(served.replan(start()), Replanned::default());
         assert_eq!(served.farewell(), []);
     }

@@ -4,6 +4,7 @@
 //! Each virtual server stands for itself, so that one can be read without the others; see [`super::parcel`].
 
 mod asked;
+mod servers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
@@ -16,6 +17,7 @@ use ipvs::{Destination, DestinationKey, ServiceKey, Settings, Timeouts, Weight};
 use serde::{Deserialize, Serialize};
 
 pub use self::asked::{Asked, CheckRef};
+pub use self::servers::{Server, ServerSpec, Servers};
 use super::observe::InstanceAddresses;
 use super::sync::SyncSpec;
 use crate::config::model::{
@@ -73,21 +75,21 @@ pub struct ServiceSpec {
     /// Run notify scripts at a stop.
     pub omega: bool,
     /// `quorum_up`.
-    pub quorum_up: Option<Script>,
+    pub quorum_up: Option<Box<Script>>,
     /// `quorum_down`.
-    pub quorum_down: Option<Script>,
+    pub quorum_down: Option<Box<Script>>,
     /// Who serves when the quorum is lost.
-    pub sorry: Option<SorrySpec>,
+    pub sorry: Option<Box<SorrySpec>>,
     /// Failing real servers stay rather than that the pool gets smaller.
     pub min_in_pool: Option<MinInPool>,
     /// How the weight of a real server that has come back grows.
-    pub slow_start: Option<SlowStart>,
+    pub slow_start: Option<Box<SlowStart>>,
     /// Checks run only while the address is local.
     pub ha_suspend: bool,
     /// Distinct check parameters; [`CheckRef`] points here.
-    pub checks: Vec<Arc<CheckSpec>>,
+    pub checks: Box<[Arc<CheckSpec>]>,
     /// Real servers, sorted by key.
-    pub servers: Vec<ServerSpec>,
+    pub servers: Servers,
 }
 
 /// The sorry server of a virtual server.
@@ -99,23 +101,6 @@ pub struct SorrySpec {
     pub destination: Destination,
     /// It stays with weight 0 while it is not needed (`sorry_server_inhibit`).
     pub inhibit: bool,
-}
-
-/// One real server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServerSpec {
-    /// Address and port.
-    pub key: DestinationKey,
-    /// As it stands in the table while it is up; the weight is the configured one.
-    pub destination: Destination,
-    /// Weight 0 instead of removal.
-    pub inhibit: bool,
-    /// `notify_up`.
-    pub notify_up: Option<Box<Script>>,
-    /// `notify_down`.
-    pub notify_down: Option<Box<Script>>,
-    /// All must pass.
-    pub checks: Asked,
 }
 
 impl From<&Config> for LvsSpec {
@@ -254,20 +239,15 @@ fn service(server: &VirtualServer) -> ServiceSpec {
         quorum: *quorum,
         hysteresis: *hysteresis,
         omega: *omega,
-        quorum_up: quorum_up.clone(),
-        quorum_down: quorum_down.clone(),
-        sorry: sorry_server.as_ref().map(sorry),
+        quorum_up: quorum_up.clone().map(Box::new),
+        quorum_down: quorum_down.clone().map(Box::new),
+        sorry: sorry_server.as_ref().map(|server| Box::new(sorry(server))),
         min_in_pool: *min_in_pool,
-        slow_start: *slow_start,
+        slow_start: slow_start.map(Box::new),
         ha_suspend: *ha_suspend,
-        checks: checks.list,
-        servers: sorted(servers),
+        checks: checks.list.into(),
+        servers,
     }
-}
-
-fn sorted(mut servers: Vec<ServerSpec>) -> Vec<ServerSpec> {
-    servers.sort_by_key(|server| server.key);
-    servers
 }
 
 fn sorry(server: &SorryServer) -> SorrySpec {
@@ -302,8 +282,8 @@ fn real_server(server: &RealServer, checks: &mut Checks) -> ServerSpec {
             lower_threshold: *lower_threshold,
         },
         inhibit: *inhibit_on_failure,
-        notify_up: notify_up.clone(),
-        notify_down: notify_down.clone(),
-        checks: Asked::new(*key, checkers.iter().map(check)),
+        notify_up: notify_up.as_deref().cloned(),
+        notify_down: notify_down.as_deref().cloned(),
+        checks: checkers.iter().map(check).collect(),
     }
 }

@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use checkers::{Checkers, Latency, ProbeKind};
-use ipvs::ServiceKey;
 use serde::{Deserialize, Serialize};
 
 use super::applier::{Applier, Kernel};
 use super::observe::InstanceSeen;
 use super::overrides::Held;
-use super::plan::{Seat, Verdicts, explain, standing};
-use super::served::Served;
-use super::spec::ServerSpec;
+use super::plan::{Seat, explain, standing};
+use super::served::{Served, subjects_at};
+use super::spec::Server;
+use super::subject::Subject;
 use super::sync::SyncStatus;
-use super::worker::Subject;
 
 /// Everything. The virtual servers stand first, so that they can be written before all of them are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,12 +177,12 @@ pub(super) fn virtual_server<K: Kernel>(
 ) -> VirtualServerStatus {
     let Served { spec, facts, planned, .. } = served;
     let seats = explain(spec, facts, planned, now);
-    let servers = spec.servers.iter().zip(&facts.verdicts).zip(seats);
-    let server = |((server, verdicts), seat): ((&ServerSpec, &Verdicts), Seat)| {
+    let servers = spec.servers.iter().enumerate().zip(seats);
+    let server = |((at, server), seat): ((usize, Server<'_>), Seat)| {
         let held = facts.overrides.get(&server.key);
         let row = planned.service.destinations.get(&server.key);
-        let checks = checks(spec.key, server, checkers, now);
-        let up = standing(server, verdicts).up;
+        let checks = checks(served, at, checkers, now);
+        let up = standing(server, facts.verdicts.of(at)).up;
         RealServerStatus {
             key: server.key.to_string(),
             up,
@@ -213,7 +212,7 @@ pub(super) fn virtual_server<K: Kernel>(
         quorum: spec.quorum,
         hysteresis: spec.hysteresis,
         sorry: planned.sorry,
-        sorry_server: spec.sorry.map(|spare| SorryServerStatus {
+        sorry_server: spec.sorry.as_deref().map(|spare| SorryServerStatus {
             key: spare.key.to_string(),
             serves: planned.sorry,
             inhibit: spare.inhibit,
@@ -246,26 +245,19 @@ fn overridden(held: &Held, now: Instant) -> OverrideStatus {
 }
 
 fn checks(
-    service: ServiceKey,
-    server: &ServerSpec,
+    served: &Served,
+    at: usize,
     checkers: &Checkers<Subject>,
     now: Instant,
 ) -> Vec<CheckStatus> {
-    let subjects = asked(service, server);
+    let subjects = subjects_at(&served.spec, &served.numbers, at);
     subjects.filter_map(|subject| check_status(subject, checkers, now)).collect()
 }
 
 /// The checks of all real servers.
 fn subjects(served: &Served) -> impl Iterator<Item = Subject> {
-    let spec = &served.spec;
-    spec.servers.iter().flat_map(|server| asked(spec.key, server))
-}
-
-/// Those of one.
-fn asked(service: ServiceKey, server: &ServerSpec) -> impl Iterator<Item = Subject> {
-    let count = u16::try_from(server.checks.count()).unwrap_or(u16::MAX);
-    let server = server.key;
-    (0..count).map(move |check| Subject { service, server, check })
+    let places = 0..served.spec.servers.len();
+    places.flat_map(|at| subjects_at(&served.spec, &served.numbers, at))
 }
 
 fn check_status(

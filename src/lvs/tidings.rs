@@ -9,12 +9,17 @@ use tracing::{error, info, warn};
 use super::applier::Report;
 use super::overrides::{By, Held, Override};
 use super::served::{QuorumTurned, Served, Turned};
-use super::worker::Subject;
+use super::subject::Subject;
 use crate::message::Event;
 
 /// A check changed its mind. `kind` is its name as configurations write it.
-pub(super) fn verdict(ruled: &Ruled<Subject>, turned: &Turned, kind: &str) -> Event {
-    let Subject { service, server, .. } = ruled.subscriber;
+pub(super) fn verdict(
+    service: ServiceKey,
+    ruled: &Ruled<Subject>,
+    turned: &Turned,
+    kind: &str,
+) -> Event {
+    let server = turned.server;
     let subject = format!("{server} of {service}");
     let answer = match (&ruled.cause, ruled.verdict) {
         (Some(cause), _) => cause.to_string(),

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use checkers::{Action, Alarm, Checkers, Report as Ruled, Runner};
-use ipvs::{DestinationKey, ServiceKey};
+use ipvs::ServiceKey;
 use serde::Serialize;
 use tracing::{info, warn};
 
@@ -35,6 +35,7 @@ use super::overrides::By;
 use super::served::{Replanned, Served};
 use super::spec::LvsSpec;
 use super::state_file::{Remembered, StateFile};
+use super::subject::Subject;
 use super::sync::Sync;
 use super::sysctl::Sysctl;
 use super::{fifo_line, rights, tidings};
@@ -49,14 +50,6 @@ use crate::supervisor::EXIT_CANNOT_RUN;
 /// How long scripts may take that run because of a stop (keepalived: 1 s).
 const STOP_SCRIPTS_WITHIN: Duration = Duration::from_secs(1);
 
-/// One check of one real server of one virtual server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Subject {
-    pub(super) service: ServiceKey,
-    pub(super) server: DestinationKey,
-    pub(super) check: u16,
-}
-
 /// The worker.
 pub(super) struct Worker {
     link: Link,
@@ -65,7 +58,11 @@ pub(super) struct Worker {
     parcels: Parcels,
     checkers: Checkers<Subject>,
     runner: Runner,
-    served: BTreeMap<ServiceKey, Served>,
+    served: BTreeMap<ServiceKey, Box<Served>>,
+    /// Virtual servers by their numbers; see [`super::subject`].
+    named: BTreeMap<u32, ServiceKey>,
+    /// The number that the next new one gets.
+    next_number: u32,
     applier: Applier<Socket>,
     sync: Sync,
     sysctl: Sysctl,
@@ -200,17 +197,13 @@ impl Worker {
                 Action::Certificate { target, spec, certificate } => {
                     self.tell(tidings::certificate(target, &spec.kind, certificate));
                 }
-                Action::Verdict(ruled) => {
-                    dirty.insert(ruled.subscriber.service);
-                    self.handle_verdict(&ruled, now);
-                }
+                Action::Verdict(ruled) => dirty.extend(self.handle_verdict(&ruled, now)),
             }
         }
         if self.planned_until.is_some_and(|at| now >= at) {
-            let due = |(key, served): (&ServiceKey, &Served)| {
-                served.poll_timeout().is_some_and(|at| now >= at).then_some(*key)
-            };
-            let due = self.served.iter().filter_map(due).collect();
+            let is_due = |served: &Served| served.poll_timeout().is_some_and(|at| now >= at);
+            let due = self.served.iter().filter(|(_, served)| is_due(served));
+            let due = due.map(|(key, _)| *key).collect();
             self.end_overrides(&due, now);
             dirty.extend(due);
         }
@@ -232,21 +225,23 @@ impl Worker {
 
     // --- verdicts and plans ---
 
-    fn handle_verdict(&mut self, ruled: &Ruled<Subject>, now: Instant) {
-        let Subject { service, server, check } = ruled.subscriber;
-        let Some(served) = self.served.get_mut(&service) else { return };
+    /// Gives the virtual server that is to be planned again.
+    fn handle_verdict(&mut self, ruled: &Ruled<Subject>, now: Instant) -> Option<ServiceKey> {
+        let service = *self.named.get(&ruled.subscriber.service)?;
+        let served = self.served.get_mut(&service)?;
         let is_declared = ruled.cause.as_ref().is_some_and(|cause| cause.is_declared());
-        let turned = served.rule(server, check, ruled.verdict, is_declared, now);
-        let Some(turned) = turned else { return };
+        let turned = served.rule(ruled.subscriber, ruled.verdict, is_declared, now)?;
+        let server = turned.server;
         let place = usize::try_from(turned.check).ok();
         let asked = place.and_then(|place| served.spec.checks.get(place));
-        let event =
-            tidings::verdict(ruled, &turned, asked.map_or("check", |asked| asked.kind.name()));
+        let kind = asked.map_or("check", |asked| asked.kind.name());
+        let event = tidings::verdict(service, ruled, &turned, kind);
         if turned.before.up != turned.after.up {
             self.fifos.write(&fifo_line::real_server(server, service, turned.after.up));
         }
         self.notify(service, turned.script);
         self.tell(event);
+        Some(service)
     }
 
     /// Plans the named virtual servers again and applies what changed, all in one go.
@@ -292,7 +287,7 @@ impl Worker {
     }
 
     fn set_alarm(&mut self) {
-        self.planned_until = self.served.values().filter_map(Served::poll_timeout).min();
+        self.planned_until = self.served.values().filter_map(|served| served.poll_timeout()).min();
     }
 
     fn tell_applier_reports(&mut self) {

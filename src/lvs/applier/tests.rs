@@ -78,7 +78,9 @@ fn what_is_planned_is_in_the_kernel_and_nothing_else_is_touched() {
 fn drift_is_found_within_a_resync_period_and_repaired() {
     let (mut applier, now) = start(Fake::default());
     want(&mut applier, &[(80, Some(service(&[1, 2])))], now);
-    applier.kernel.table.services.get_mut(&key(80)).unwrap().destinations.pop_first();
+    let held = &mut applier.kernel.table.services.get_mut(&key(80)).unwrap().destinations;
+    let first = held.at(0).unwrap().0;
+    held.remove(&first);
     let due = applier.poll_timeout().unwrap();
     assert!(due <= now + RESYNC);
     applier.handle_timeout(due);

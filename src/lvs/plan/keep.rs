@@ -18,9 +18,9 @@ pub(super) fn kept(spec: &ServiceSpec, facts: &Facts, seats: &[Seat]) -> Vec<usi
     let serving =
         seats.iter().filter(|seat| seat.live.is_some_and(|live| live.value() > 0)).count();
     let place = |key: &DestinationKey| {
-        let at = spec.servers.binary_search_by_key(key, |server| server.key).ok()?;
+        let at = spec.servers.place(*key)?;
         let may_serve =
-            seats.get(at)?.is_failed() && spec.servers[at].destination.weight.value() > 0;
+            seats.get(at)?.is_failed() && spec.servers.get(at)?.destination.weight.value() > 0;
         may_serve.then_some(at)
     };
     facts.failed.iter().rev().filter_map(place).take(least.saturating_sub(serving)).collect()

@@ -9,7 +9,7 @@ use ipvs::{Destination, Weight};
 use super::ramp;
 use crate::config::model::SlowStart;
 use crate::lvs::overrides::Effect;
-use crate::lvs::spec::ServerSpec;
+use crate::lvs::spec::Server;
 
 /// A real server as the checks see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl fmt::Display for Why {
 
 /// The standing of one real server. Its weight is the configured one plus, for each check that asks for another,
 /// the difference that it asks for; never below zero (keepalived: misc_dynamic, several checks add up).
-pub fn standing(server: &ServerSpec, verdicts: &[Verdict]) -> Standing {
+pub fn standing(server: Server<'_>, verdicts: impl Iterator<Item = Verdict>) -> Standing {
     let configured = i64::from(server.destination.weight.value());
     let mut weight = configured;
     let mut up = true;
@@ -100,14 +100,14 @@ pub fn standing(server: &ServerSpec, verdicts: &[Verdict]) -> Standing {
         match verdict {
             Verdict::Up { weight: Asked::Configured } => {}
             Verdict::Up { weight: Asked::Exactly(asked) } => {
-                weight += i64::from(*asked) - configured
+                weight += i64::from(asked) - configured
             }
             Verdict::Up { weight: Asked::Percent(asked) } => {
-                let share = configured * i64::from(*asked);
+                let share = configured * i64::from(asked);
                 // A small share of a small weight is no drain.
                 weight += (share / 100).max(share.signum()) - configured
             }
-            Verdict::Up { weight: Asked::Plus(more) } => weight += i64::from(*more),
+            Verdict::Up { weight: Asked::Plus(more) } => weight += i64::from(more),
             Verdict::Down => up = false,
         }
     }
@@ -115,7 +115,11 @@ pub fn standing(server: &ServerSpec, verdicts: &[Verdict]) -> Standing {
 }
 
 /// The seat while the real servers serve.
-pub(super) fn seat(server: &ServerSpec, verdicts: &[Verdict], effect: Option<Effect>) -> Seat {
+pub(super) fn seat(
+    server: Server<'_>,
+    verdicts: impl Iterator<Item = Verdict>,
+    effect: Option<Effect>,
+) -> Seat {
     let Standing { up, weight } = standing(server, verdicts);
     let with = |weight, why| {
         let row = Some(Destination { weight, ..server.destination });
@@ -134,7 +138,7 @@ pub(super) fn seat(server: &ServerSpec, verdicts: &[Verdict], effect: Option<Eff
     }
 }
 
-fn failed(server: &ServerSpec) -> Seat {
+fn failed(server: Server<'_>) -> Seat {
     let quiet = Destination { weight: Weight::ZERO, ..server.destination };
     let row = server.inhibit.then_some(quiet);
     let why = if server.inhibit { Why::Inhibited } else { Why::Failed };
@@ -142,10 +146,13 @@ fn failed(server: &ServerSpec) -> Seat {
 }
 
 /// The seat of a failing server that stays in the pool.
-pub(super) fn kept(server: &ServerSpec, verdicts: &[Verdict], effect: Option<Effect>) -> Seat {
-    let without_failures: Vec<Verdict> =
-        verdicts.iter().copied().filter(|verdict| verdict.is_up()).collect();
-    Seat { why: Why::Kept, ..seat(server, &without_failures, effect) }
+pub(super) fn kept(
+    server: Server<'_>,
+    verdicts: impl Iterator<Item = Verdict>,
+    effect: Option<Effect>,
+) -> Seat {
+    let without_failures = verdicts.filter(|verdict| verdict.is_up());
+    Seat { why: Why::Kept, ..seat(server, without_failures, effect) }
 }
 
 impl Seat {
@@ -176,7 +183,7 @@ impl Seat {
 
     /// The seat while the sorry server serves: real servers are out as if they had failed, but for one that an operator
     /// drains, whose connections are not to be cut.
-    pub(super) fn while_sorry(self, server: &ServerSpec) -> Self {
+    pub(super) fn while_sorry(self, server: Server<'_>) -> Self {
         match self.why {
             Why::Draining | Why::Disabled | Why::Failed | Why::Inhibited => self,
             Why::Configured | Why::Asked | Why::Set | Why::Rising | Why::Kept | Why::Sorry => {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use ipvs::{DestinationKey, Forwarding, Protocol, Scheduler, ServiceKey, Settings};
 
 use super::super::overrides::{Override, Wish};
-use super::super::spec::SorrySpec;
+use super::super::spec::{Server, ServerSpec, SorrySpec};
 use super::*;
 use crate::config::model::{MinInPool, SlowStart};
-use checkers::Weight as Asked;
+use checkers::{Verdict, Weight as Asked};
 
 const UP: Verdict = Verdict::UP;
 const DOWN: Verdict = Verdict::Down;
@@ -25,7 +25,7 @@ fn server(host: u8, weight: u16) -> ServerSpec {
         inhibit: false,
         notify_up: None,
         notify_down: None,
-        checks: crate::lvs::spec::Asked::new(key(host), std::iter::empty()),
+        checks: Vec::new(),
     }
 }
 
@@ -44,9 +44,28 @@ pub(in crate::lvs) fn spec(weights: &[u16]) -> ServiceSpec {
         min_in_pool: None,
         slow_start: None,
         ha_suspend: false,
-        checks: Vec::new(),
+        checks: Box::default(),
         servers: (3..).zip(weights).map(|(host, weight)| server(host, *weight)).collect(),
     }
+}
+
+/// Those of these hosts.
+pub(in crate::lvs) fn spec_of(hosts: &[u8]) -> ServiceSpec {
+    ServiceSpec { servers: hosts.iter().map(|host| server(*host, 1)).collect(), ..spec(&[]) }
+}
+
+/// With another real server at a place.
+fn changed(spec: &mut ServiceSpec, at: usize, change: impl FnOnce(&mut ServerSpec)) {
+    let mut servers: Vec<ServerSpec> = spec.servers.iter().map(|one| server_spec(one)).collect();
+    change(&mut servers[at]);
+    spec.servers = servers.into_iter().collect();
+}
+
+pub(in crate::lvs) fn server_spec(server: Server<'_>) -> ServerSpec {
+    let Server { key, destination, inhibit, notify_up, notify_down, checks } = server;
+    let checks = checks.each(key).collect();
+    let (notify_up, notify_down) = (notify_up.cloned(), notify_down.cloned());
+    ServerSpec { key, destination, inhibit, notify_up, notify_down, checks }
 }
 
 /// The plan at some instant: where time plays no part.
@@ -59,22 +78,26 @@ pub(in crate::lvs) fn start() -> Instant {
     Instant::now()
 }
 
-fn sorry(inhibit: bool) -> Option<SorrySpec> {
+fn sorry(inhibit: bool) -> Option<Box<SorrySpec>> {
     let destination = Destination::new(Forwarding::Route, Weight::ONE);
-    Some(SorrySpec { key: key(200), destination, inhibit })
+    Some(Box::new(SorrySpec { key: key(200), destination, inhibit }))
 }
 
 fn facts(verdicts: &[&[Verdict]], quorum_met: Option<bool>) -> Facts {
-    Facts {
-        verdicts: verdicts.iter().map(|checks| checks.iter().copied().collect()).collect(),
-        quorum_met,
-        ..Facts::default()
+    Facts { verdicts: held(verdicts), quorum_met, ..Facts::default() }
+}
+
+fn held(verdicts: &[&[Verdict]]) -> Verdicts {
+    let mut held = Verdicts::default();
+    for (place, checks) in verdicts.iter().enumerate() {
+        (0..).zip(*checks).for_each(|(check, verdict)| held.set(place, check, *verdict));
     }
+    held
 }
 
 /// The last byte of each address, with its weight.
 pub(in crate::lvs) fn rows(planned: &Planned) -> Vec<(u8, u32)> {
-    let row = |(key, row): (&DestinationKey, &Destination)| match key.addr {
+    let row = |(key, row): &(DestinationKey, Destination)| match key.addr {
         IpAddr::V4(addr) => (addr.octets()[3], row.weight.value()),
         IpAddr::V6(_) => panic!("no IPv6 here"),
     };
@@ -97,7 +120,7 @@ fn one_failed_check_of_several_takes_a_server_out() {
 #[test]
 fn inhibit_on_failure_keeps_the_row_with_weight_zero() {
     let mut spec = spec(&[2, 2]);
-    spec.servers[0].inhibit = true;
+    changed(&mut spec, 0, |server| server.inhibit = true);
     assert_eq!(rows(&plan(&spec, &facts(&[&[DOWN], &[UP]], None))), [(3, 0), (4, 2)]);
 }
 
@@ -154,7 +177,7 @@ fn without_a_sorry_server_live_servers_stay_below_the_quorum() {
 fn an_inhibited_sorry_server_waits_with_weight_zero() {
     let mut spec = spec(&[4]);
     spec.sorry = sorry(true);
-    spec.servers[0].inhibit = true;
+    changed(&mut spec, 0, |server| server.inhibit = true);
     assert_eq!(rows(&plan(&spec, &facts(&[&[UP]], None))), [(3, 4), (200, 0)]);
     assert_eq!(rows(&plan(&spec, &facts(&[&[DOWN]], None))), [(3, 0), (200, 1)]);
 }
@@ -162,7 +185,7 @@ fn an_inhibited_sorry_server_waits_with_weight_zero() {
 #[test]
 fn a_sorry_server_that_is_also_a_real_server_keeps_its_row() {
     let mut spec = spec(&[4, 2]);
-    spec.sorry = sorry(true).map(|spare| SorrySpec { key: key(3), ..spare });
+    spec.sorry = sorry(true).map(|spare| Box::new(SorrySpec { key: key(3), ..*spare }));
     assert_eq!(rows(&plan(&spec, &facts(&[&[UP], &[UP]], None))), [(3, 4), (4, 2)]);
     assert_eq!(rows(&plan(&spec, &facts(&[&[DOWN], &[DOWN]], None))), [(3, 1)]);
 }
@@ -172,7 +195,9 @@ fn the_quorum_counts_weights_with_a_dead_band() {
     let mut spec = spec(&[4, 3, 2, 1]);
     (spec.quorum, spec.hysteresis) = (5, 2);
     let live = |up: [bool; 4], before| {
-        let verdicts = up.map(|up| [if up { UP } else { DOWN }].into()).to_vec();
+        let mut verdicts = Verdicts::default();
+        let one = |(at, up)| verdicts.set(at, 0, if up { UP } else { DOWN });
+        up.into_iter().enumerate().for_each(one);
         let planned = plan(&spec, &Facts { verdicts, quorum_met: before, ..Facts::default() });
         (planned.live_weight, planned.quorum_met)
     };
@@ -231,7 +256,7 @@ fn an_operators_wish_stands_above_what_checks_ask_for() {
 fn an_override_of_a_failed_server_does_not_bring_it_back() {
     for wish in [Wish::Weight(Weight::MAX), Wish::Percent(100), Wish::Drain(None)] {
         let (mut facts, now) = overridden(wish, None, 0);
-        facts.verdicts[0] = [DOWN].into();
+        facts.verdicts.set(0, 0, DOWN);
         assert_eq!(rows(&super::plan(&spec(&[1, 2]), &facts, now)), [(4, 2)], "{wish}");
     }
 }
@@ -251,16 +276,18 @@ fn the_sorry_server_does_not_cut_the_connections_of_drained_servers() {
     let mut spec = spec(&[1, 2]);
     spec.sorry = sorry(false);
     let (mut facts, now) = overridden(Wish::Drain(None), None, 0);
-    facts.verdicts[1] = [DOWN].into();
+    facts.verdicts.set(1, 0, DOWN);
     let planned = super::plan(&spec, &facts, now);
     assert_eq!((rows(&planned), planned.sorry), (vec![(3, 0), (200, 1)], true));
 }
 
 /// Facts of servers that are up (`+`) or down (`-`), failed in the order of the given hosts.
 fn failing(standings: &str, order: &[u8]) -> Facts {
-    let verdicts = standings.chars().map(|sign| [if sign == '+' { UP } else { DOWN }].into());
+    let mut verdicts = Verdicts::default();
+    let one = |(at, sign)| verdicts.set(at, 0, if sign == '+' { UP } else { DOWN });
+    standings.chars().enumerate().for_each(one);
     let failed = order.iter().map(|host| key(*host)).collect();
-    Facts { verdicts: verdicts.collect(), failed, ..Facts::default() }
+    Facts { verdicts, failed, ..Facts::default() }
 }
 
 #[test]
@@ -305,7 +332,7 @@ fn what_is_kept_counts_for_the_quorum_and_what_an_operator_took_out_is_not_kept(
 fn a_server_that_came_back_grows_to_its_weight_while_the_quorum_counts_all_of_it() {
     let mut spec = spec(&[10, 4]);
     spec.quorum = 14;
-    spec.slow_start = Some(SlowStart { duration: Duration::from_secs(5), floor: 20 });
+    spec.slow_start = Some(Box::new(SlowStart { duration: Duration::from_secs(5), floor: 20 }));
     let mut facts = failing("++", &[]);
     let since = start();
     facts.rising.insert(key(3), since);
@@ -350,11 +377,13 @@ mod properties {
         let mut spec = spec(&weights);
         spec.min_in_pool = least;
         let ramp = SlowStart { duration: Duration::from_secs(60), floor: 10 };
-        spec.slow_start = slow.then_some(ramp);
+        spec.slow_start = slow.then(|| Box::new(ramp));
         let mut facts = Facts::default();
         let now = start();
-        for (server, (_, up, failed, wish, back)) in spec.servers.iter().zip(servers) {
-            facts.verdicts.push([if *up { UP } else { DOWN }].into());
+        for (at, (server, (_, up, failed, wish, back))) in
+            spec.servers.iter().zip(servers).enumerate()
+        {
+            facts.verdicts.set(at, 0, if *up { UP } else { DOWN });
             if *failed && !*up {
                 facts.failed.push(server.key);
             }
@@ -399,7 +428,7 @@ mod properties {
             let serving = planned.service.destinations.values();
             let serving = serving.filter(|row| row.weight.value() > 0).count();
             let needed = least.map_or(0, |least| least.of(servers.len()));
-            for ((_, up, _, wish, _), server) in servers.iter().zip(&spec.servers) {
+            for ((_, up, _, wish, _), server) in servers.iter().zip(spec.servers.iter()) {
                 let row = planned.service.destinations.get(&server.key);
                 let kept = planned.kept.contains(&server.key);
                 if *wish == Some(Wish::Disable) {

@@ -10,10 +10,11 @@ use tracing::{debug, warn};
 
 use super::given::Given;
 use super::memory::SETTLED;
-use super::{STOP_SCRIPTS_WITHIN, Subject, Worker, limits};
+use super::{STOP_SCRIPTS_WITHIN, Worker, limits};
 use crate::lvs::served::Served;
-use crate::lvs::spec::{LvsSpec, ServerSpec, ServiceSpec};
+use crate::lvs::spec::{LvsSpec, ServiceSpec};
 use crate::lvs::state_file::Remembered;
+use crate::lvs::subject::{Numbers, Subject};
 use crate::lvs::tidings;
 use crate::message::{Message, Role};
 use crate::notify::Job;
@@ -34,28 +35,27 @@ impl Worker {
         self.parcels = parcels;
         let staying: BTreeSet<ServiceKey> = self.parcels.values().copied().collect();
         opened.iter_mut().for_each(|service| self.share_checks(service));
+        let opened = self.number(opened);
         let probes = self.configure_probes(&opened, &staying, now);
-        let removed: Vec<Served> = self
+        let removed: Vec<Box<Served>> = self
             .served
             .extract_if(.., |key, _| !staying.contains(key))
             .map(|(_, gone)| gone)
             .collect();
+        self.named.retain(|_, key| staying.contains(key));
         let is_restart = std::mem::take(&mut self.is_restart);
         let mut dirty: BTreeSet<ServiceKey> = self.applier.lagging().collect();
         let (mut added, mut changed) = (0, 0);
-        for service in opened {
+        for (service, numbers) in opened {
             let key = service.key;
             dirty.insert(key);
-            let held = |server: &ServerSpec, check: u16| {
-                let subject = Subject { service: key, server: server.key, check };
-                self.checkers.verdict(subject).unwrap_or(Verdict::UP)
-            };
+            let held = |subject| self.checkers.verdict(subject).unwrap_or(Verdict::UP);
             let mut before = BTreeSet::new();
             let served = match self.served.remove(&key) {
                 None => {
                     added += 1;
                     let memory = remembered.remove(&key).unwrap_or_default();
-                    let mut served = Served::new(service, held, memory, now);
+                    let mut served = Box::new(Served::new(service, numbers, held, memory, now));
                     if is_restart {
                         // The process before told how it stands; only what changes now is news.
                         served.facts.quorum_met.get_or_insert(true);
@@ -63,8 +63,9 @@ impl Worker {
                     served
                 }
                 Some(mut served) => {
-                    before.extend(served.spec.servers.iter().map(|server| server.key));
-                    let replaced = served.replace(service, held, drain.map(|drain| now + drain));
+                    before.extend(served.spec.servers.keys());
+                    let until = drain.map(|drain| now + drain);
+                    let replaced = served.replace(service, numbers, held, until);
                     changed += u32::from(replaced.is_changed);
                     for script in replaced.scripts {
                         self.notifier.push(&tidings::queue(key), Job::new(&script));
@@ -91,6 +92,7 @@ impl Worker {
         self.applier.want(gone, now);
         self.replan(&dirty, now);
         self.set_alarm();
+        self.pack();
         self.settled_at = Some(now + SETTLED);
         self.write_soon(now);
         let summary = format!(
@@ -133,21 +135,48 @@ impl Worker {
         }
     }
 
+    /// Tables that grow entry by entry have half their places free; made in one go they have none.
+    fn pack(&mut self) {
+        self.served = std::mem::take(&mut self.served).into_iter().collect();
+        self.named = std::mem::take(&mut self.named).into_iter().collect();
+        self.applier.pack();
+    }
+
+    /// The numbers of those that were opened: the ones that they had, where they were there before.
+    fn number(&mut self, opened: Vec<ServiceSpec>) -> Vec<Numbered> {
+        let numbered = |service: ServiceSpec| {
+            let numbers = match self.served.get(&service.key) {
+                Some(served) => served.numbers.renewed(&served.spec.servers, &service.servers),
+                None => {
+                    let number = self.next_number;
+                    self.next_number = number.wrapping_add(1);
+                    self.named.insert(number, service.key);
+                    Numbers::new(number, &service.servers)
+                }
+            };
+            (service, numbers)
+        };
+        opened.into_iter().map(numbered).collect()
+    }
+
     /// Probes of the virtual servers that were opened, and none any more of those that do not stay.
     fn configure_probes(
         &mut self,
-        opened: &[ServiceSpec],
+        opened: &[Numbered],
         staying: &BTreeSet<ServiceKey>,
         now: Instant,
     ) -> Reconfigured {
-        let mut kinds = opened.iter().flat_map(|service| &service.checks).map(|check| &check.kind);
+        let mut kinds =
+            opened.iter().flat_map(|(service, _)| &service.checks).map(|check| &check.kind);
         if kinds.any(|kind| matches!(kind, ProbeKind::Bfd(_))) {
             // Full: whoever has the sessions tells each change.
             let _ = self.link.offer(Role::Vrrp, &Message::TellPaths);
         }
-        let renewed: BTreeSet<ServiceKey> = opened.iter().map(|service| service.key).collect();
+        let renewed: BTreeSet<u32> = opened.iter().map(|(_, numbers)| numbers.service).collect();
+        let stays = |key: &ServiceKey| staying.contains(key);
         let is_replaced = |subject: Subject| {
-            renewed.contains(&subject.service) || !staying.contains(&subject.service)
+            let number = subject.service;
+            renewed.contains(&number) || !self.named.get(&number).is_some_and(stays)
         };
         let probes = self.checkers.replace(is_replaced, opened.iter().flat_map(subjects), now);
         let sockets = limits::of(&self.spec).sockets;
@@ -164,15 +193,16 @@ impl Worker {
     }
 }
 
+/// A virtual server, with its numbers and those of its real servers.
+pub(in crate::lvs) type Numbered = (ServiceSpec, Numbers);
+
 pub(in crate::lvs) fn subjects(
-    spec: &ServiceSpec,
+    (spec, numbers): &Numbered,
 ) -> impl Iterator<Item = (Subject, Target, Arc<CheckSpec>)> + '_ {
-    let ServiceSpec { key, checks, servers, .. } = spec;
-    servers.iter().flat_map(move |server| {
+    spec.servers.iter().enumerate().flat_map(move |(place, server)| {
         server.checks.each(server.key).enumerate().filter_map(move |(at, check)| {
-            let shared = checks.get(usize::try_from(check.check).ok()?)?;
-            let check_number = u16::try_from(at).ok()?;
-            let subject = Subject { service: *key, server: server.key, check: check_number };
+            let shared = spec.checks.get(usize::try_from(check.check).ok()?)?;
+            let subject = numbers.subject(place, u16::try_from(at).ok()?);
             Some((subject, check.target, Arc::clone(shared)))
         })
     })

@@ -3,19 +3,14 @@
 //! the same checkers in another order count as different.
 
 use super::{Served, Worker};
-use crate::lvs::plan::Verdicts;
 use crate::router::heartbeat::{Digests, digest};
 
 impl Worker {
     /// What the other director of a pair compares.
     pub(super) fn digests(&self) -> Digests {
-        let verdicts = |served: &Served| -> Vec<Vec<bool>> {
-            let of_server =
-                |verdicts: &Verdicts| verdicts.iter().map(|verdict| verdict.is_up()).collect();
-            served.facts.verdicts.iter().map(of_server).collect()
-        };
-        let specs: Vec<_> = self.served.values().map(|served| &*served.spec).collect();
-        let verdicts: Vec<_> = self.served.values().map(verdicts).collect();
+        let down = |served: &Served| -> Vec<(u32, u16)> { served.facts.verdicts.down().collect() };
+        let specs: Vec<_> = self.served.values().map(|served| &served.spec).collect();
+        let verdicts: Vec<_> = self.served.values().map(|served| down(served)).collect();
         let table: Vec<_> =
             self.served.iter().map(|(key, served)| (key, &*served.planned.service)).collect();
         Digests { services: digest(&specs), verdicts: digest(&verdicts), table: digest(&table) }

@@ -1,7 +1,7 @@
 //! A configuration as it was given to the worker: what concerns all, and of the virtual servers only those that are new
 //! to it or not as they were.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -23,7 +23,7 @@ pub(super) struct Given {
 }
 
 /// Virtual servers by the digest of the parcel that they came in.
-pub(in crate::lvs) type Parcels = HashMap<Digest, ServiceKey>;
+pub(in crate::lvs) type Parcels = BTreeMap<Digest, ServiceKey>;
 
 impl Given {
     /// Opens the parcels that are not among the known ones.
@@ -31,7 +31,7 @@ impl Given {
         let missing = || io::Error::new(io::ErrorKind::InvalidData, "no specs came along");
         let bytes = spec_file::section(&specs.ok_or_else(missing)?, Role::Lvs)?;
         let section = Section::read(bytes.ok_or_else(missing)?)?;
-        let mut parcels = Parcels::with_capacity(section.digests().size_hint().0);
+        let mut parcels = Vec::with_capacity(section.digests().size_hint().0);
         let mut opened = Vec::new();
         for (at, digest) in section.digests() {
             let key = match known.get(&digest) {
@@ -43,8 +43,10 @@ impl Given {
                     key
                 }
             };
-            parcels.insert(digest, key);
+            parcels.push((digest, key));
         }
+        // Made in one go, so that no place in it is free.
+        let parcels = parcels.into_iter().collect();
         Ok(Self { head: section.head, parcels, opened })
     }
 

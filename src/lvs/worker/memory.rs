@@ -7,7 +7,6 @@ use ipvs::ServiceKey;
 use tracing::warn;
 
 use super::Worker;
-use crate::lvs::served::Served;
 use crate::lvs::state_file::State;
 
 /// Shortest pause between two writings of the state file.
@@ -48,12 +47,10 @@ impl Worker {
 
     /// What a process after this one is to know.
     pub(super) fn state(&self, now: Instant) -> State {
-        let lost = |(key, served): (&ServiceKey, &Served)| {
-            (served.facts.quorum_met == Some(false)).then_some(*key)
-        };
         let ours: BTreeSet<ServiceKey> =
             self.applier.keys().chain(self.served.keys().copied()).collect();
-        let quorum_lost = self.served.iter().filter_map(lost).collect();
+        let lost = self.served.iter().filter(|(_, one)| one.facts.quorum_met == Some(false));
+        let quorum_lost = lost.map(|(key, _)| *key).collect();
         let checks = self.checkers.snapshot(now);
         let mut state = State::new(ours.into_iter().collect(), quorum_lost, checks);
         for (key, served) in &self.served {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use ipvs::{DestinationKey, ServiceKey};
 
-use super::{Subject, Worker};
+use super::Worker;
 use crate::lvs::overrides::{By, Deed, Held, Order, Override};
 use crate::lvs::selector::Selector;
 use crate::lvs::tidings;
@@ -87,8 +87,8 @@ impl Worker {
         now: Instant,
     ) -> Result<String, String> {
         let subjects = chosen.iter().flat_map(|&(service, server)| {
-            let checks = self.served.get(&service).map_or(0, |served| served.checks_of(server));
-            (0..checks).map(move |check| Subject { service, server, check })
+            let served = self.served.get(&service).into_iter();
+            served.flat_map(move |served| served.subjects_of(server))
         });
         match self.checkers.check_now(subjects, now) {
             0 => Err(format!("nothing to ask: {}", named(chosen))),

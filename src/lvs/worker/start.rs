@@ -83,6 +83,8 @@ impl Worker {
             checkers,
             runner: Runner::new(),
             served: BTreeMap::new(),
+            named: BTreeMap::new(),
+            next_number: 0,
             notifier: Notifier::default(),
             fifos: Fifos::default(),
             state_file,

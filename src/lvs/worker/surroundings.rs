@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::Worker;
 use crate::lvs::host::{Changed, Host};
 use crate::lvs::observe::InstanceSeen;
-use crate::lvs::served::Served;
+use crate::lvs::subject::Subject;
 
 impl Worker {
     /// Waits for a change; for ever where the kernel tells of none.
@@ -41,7 +41,8 @@ impl Worker {
         self.refresh_host(now);
         let Some(host) = &self.host else { return false };
         let Some((target, subscribers)) = self.checkers.asked(run) else { return false };
-        let mut services = subscribers.map(|subject| subject.service);
+        let mut services =
+            subscribers.filter_map(|subject| self.named.get(&subject.service).copied());
         host.is_settling(target.addr, now)
             || host.is_lost(target.addr) && !services.any(|service| host.serves(service))
     }
@@ -91,9 +92,9 @@ impl Worker {
     /// `renewed`: the probes are not those of the last time.
     pub(super) fn suspend(&mut self, renewed: bool, now: Instant) {
         let Some(host) = &self.host else { return };
-        let rests = |served: &&Served| served.spec.ha_suspend && !host.holds(served.spec.key);
-        let resting = self.served.values().filter(rests).map(|served| served.spec.key);
-        let resting: BTreeSet<ServiceKey> = resting.collect();
+        let specs = self.served.values().map(|served| &served.spec);
+        let resting = specs.filter(|spec| spec.ha_suspend && !host.holds(spec.key));
+        let resting: BTreeSet<ServiceKey> = resting.map(|spec| spec.key).collect();
         let none = resting.is_empty() && self.resting.is_empty();
         if none || (resting == self.resting && !renewed) {
             return;
@@ -105,6 +106,8 @@ impl Worker {
             info!("{key}: its address is on this host, its checks go on");
         }
         self.resting = resting;
-        self.checkers.suspend(|subject| self.resting.contains(&subject.service), now);
+        let rests = |key: &ServiceKey| self.resting.contains(key);
+        let rests = |subject: Subject| self.named.get(&subject.service).is_some_and(rests);
+        self.checkers.suspend(rests, now);
     }
 }

@@ -141,7 +141,8 @@ impl Worker {
         let is_meant = move |key: &ServiceKey| {
             of.is_none_or(|target| explain::is_named(&key.to_string(), target))
         };
-        self.served.iter().filter(move |(key, _)| is_meant(key))
+        let meant = self.served.iter().filter(move |(key, _)| is_meant(key));
+        meant.map(|(key, served)| (key, &**served))
     }
 
     /// What concerns all virtual servers, without them.
