@@ -108,10 +108,10 @@ fn services(spec: Option<&LvsSpec>) -> BTreeMap<ServiceKey, &ServiceSpec> {
 
 fn service(object: String, old: &ServiceSpec, new: &ServiceSpec, all: &mut Vec<Change>) {
     let details = differing(&[
-        ("scheduler", &old.settings.scheduler, &new.settings.scheduler),
-        ("flags", &old.settings.flags, &new.settings.flags),
-        ("persistence", &old.settings.persistence, &new.settings.persistence),
-        ("persistence_engine", &old.settings.engine, &new.settings.engine),
+        ("scheduler", &old.settings().scheduler, &new.settings().scheduler),
+        ("flags", &old.settings().flags, &new.settings().flags),
+        ("persistence", &old.settings().persistence, &new.settings().persistence),
+        ("persistence_engine", &old.settings().engine, &new.settings().engine),
         ("quorum", &old.quorum, &new.quorum),
         ("hysteresis", &old.hysteresis, &new.hysteresis),
         ("omega", &old.omega, &new.omega),

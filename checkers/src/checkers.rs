@@ -32,6 +32,7 @@ pub struct Checkers<S> {
     scripts: Lane,
     rate: Rate,
     starts_per_turn: usize,
+    /// The number of the next run.
     next_turn: u32,
     actions: VecDeque<Action<S>>,
     saved: HashMap<ProbeKey, SavedProbe>,
@@ -181,7 +182,7 @@ impl<S: Copy + Ord> Checkers<S> {
         let passed = matches!(outcome, Outcome::Passed(_) | Outcome::PassedWith(..));
         let failed = matches!(outcome, Outcome::Failed(_));
         let ruling = probe.handle_outcome(outcome, started, now);
-        let kind = &probe.key.spec.kind;
+        let kind = &probe.spec.kind;
         let forks = kind.forks();
         if passed && kind.holds() && probe.judge().verdict().is_up() && !probe.judge().is_presumed()
         {
@@ -191,7 +192,7 @@ impl<S: Copy + Ord> Checkers<S> {
                 // Not up yet: it takes more good answers than one (`rise`), so it is asked again.
                 self.actions.push_back(Action::Cancel { run });
             }
-            let cadence = &probe.key.spec.cadence;
+            let cadence = &probe.spec.cadence;
             let is_up = probe.judge().verdict().is_up();
             let due = self.schedule.next(cadence, (ruling.next, is_up), started, now);
             // What has stood for long would be due at once.
@@ -200,7 +201,7 @@ impl<S: Copy + Ord> Checkers<S> {
             probe.phase = Phase::Waiting { due: due.into() };
             self.schedule.push(slot, due);
         }
-        let ProbeKey { target, spec } = &probe.key;
+        let Probed { target, spec, .. } = &*probe;
         if failed
             && spec.cadence.log_failures
             && let Some(cause) = probe.cause()
@@ -222,7 +223,7 @@ impl<S: Copy + Ord> Checkers<S> {
             for subscriber in self.fanout.of_slot(slot) {
                 self.actions.push_back(Action::Verdict(Report {
                     subscriber,
-                    target: probe.key.target,
+                    target: probe.target,
                     before,
                     verdict,
                     cause: probe.cause().cloned(),
@@ -243,7 +244,7 @@ impl<S: Copy + Ord> Checkers<S> {
         while let Some(slot) = self.schedule.pop_due(now) {
             let Some(probe) = slot_mut(&mut self.probes, slot) else { continue };
             probe.phase = Phase::Due;
-            let forks = probe.key.spec.kind.forks();
+            let forks = probe.spec.kind.forks();
             self.lane(forks).push(slot);
         }
         self.start_due(self.starts_per_turn, now);
@@ -293,7 +294,7 @@ impl<S: Copy + Ord> Checkers<S> {
     /// How many connections may be held beside those in flight (`IDLE_CHECK`).
     #[must_use]
     pub fn holding(&self) -> usize {
-        self.probes.iter().flatten().filter(|probe| probe.key.spec.kind.holds()).count()
+        self.probes.iter().flatten().filter(|probe| probe.spec.kind.holds()).count()
     }
 
     /// What a state file is to hold.
@@ -317,8 +318,8 @@ impl<S: Copy + Ord> Checkers<S> {
             self.rate.take(now);
             self.actions.push_back(Action::Start {
                 run: RunId::new(slot, turn),
-                target: probe.key.target,
-                spec: Arc::clone(&probe.key.spec),
+                target: probe.target,
+                spec: Arc::clone(&probe.spec),
                 step: probe.judge().step(),
             });
         }
@@ -334,7 +335,7 @@ impl<S: Copy + Ord> Checkers<S> {
         let first = self.schedule.first(&key.spec.cadence, now);
         let probe = match (self.saved.remove(&key), self.probe_of(subscriber)) {
             (Some(saved), _) => Probed::restore(key.clone(), saved, now),
-            (None, Some(old)) if old.key.target == key.target => old.heir(key.clone(), first),
+            (None, Some(old)) if old.target == key.target => old.heir(key.clone(), first),
             (None, Some(_) | None) => Probed::new(key.clone(), first, now),
         };
         let slot = self.free.pop().unwrap_or_else(|| {
@@ -383,7 +384,7 @@ impl<S: Copy + Ord> Checkers<S> {
             Phase::Waiting { .. } | Phase::Due | Phase::Suspended => return,
         };
         if in_flight {
-            self.lane(probe.key.spec.kind.forks()).end();
+            self.lane(probe.spec.kind.forks()).end();
         }
         self.actions.push_back(Action::Cancel { run: RunId::new(slot, turn) });
     }
@@ -395,9 +396,9 @@ impl<S: Copy + Ord> Checkers<S> {
     /// Whatever is asked of these targets.
     fn by_key(&self, targets: &HashSet<Target>) -> HashMap<ProbeKey, Slot> {
         let live = (0..).zip(&self.probes);
-        let live = live.filter_map(|(at, probe)| Some((&probe.as_ref()?.key, Slot(at))));
-        let meant = live.filter(|(key, _)| targets.contains(&key.target));
-        meant.map(|(key, slot)| (key.clone(), slot)).collect()
+        let live = live.filter_map(|(at, probe)| Some((probe.as_ref()?, Slot(at))));
+        let meant = live.filter(|(probe, _)| targets.contains(&probe.target));
+        meant.map(|(probe, slot)| (probe.key(), slot)).collect()
     }
 
     fn probe(&self, slot: Slot) -> Option<&Probed> {

@@ -14,7 +14,8 @@ use crate::spec::{CheckSpec, ProbeKey, Target};
 /// One probe, whoever wants to know of it.
 #[derive(Debug)]
 pub(crate) struct Probed {
-    pub(crate) key: ProbeKey,
+    pub(crate) target: Target,
+    pub(crate) spec: Arc<CheckSpec>,
     pub(crate) phase: Phase,
     judge: Judge,
     since: Moment,
@@ -191,10 +192,12 @@ pub(crate) struct SavedProbe {
 
 impl Probed {
     pub(crate) fn new(key: ProbeKey, due: Instant, now: Instant) -> Self {
+        let ProbeKey { target, spec } = key;
         Self {
             phase: Phase::Waiting { due: due.into() },
-            judge: Judge::new(&key.spec),
-            key,
+            judge: Judge::new(&spec),
+            target,
+            spec,
             since: now.into(),
             started: None,
             took_us: 0,
@@ -205,8 +208,10 @@ impl Probed {
 
     /// For a changed question about the same target.
     pub(crate) fn heir(&self, key: ProbeKey, due: Instant) -> Self {
+        let ProbeKey { target, spec } = key;
         Self {
-            key,
+            target,
+            spec,
             phase: Phase::Waiting { due: due.into() },
             judge: self.judge.heir(),
             since: self.since,
@@ -215,6 +220,10 @@ impl Probed {
             tally: self.tally,
             remarks: self.remarks.clone(),
         }
+    }
+
+    pub(crate) fn key(&self) -> ProbeKey {
+        ProbeKey { target: self.target, spec: Arc::clone(&self.spec) }
     }
 
     fn last(&self) -> Option<Last> {
@@ -249,7 +258,7 @@ impl Probed {
         started: Instant,
         now: Instant,
     ) -> Ruling {
-        let ruling = self.judge.handle_outcome(&self.key.spec, &outcome);
+        let ruling = self.judge.handle_outcome(&self.spec, &outcome);
         let took = now.saturating_duration_since(started);
         self.started = Some(started.into());
         self.took_us = microseconds(took);
@@ -305,8 +314,8 @@ impl Probed {
 
     pub(crate) fn status(&self) -> Status {
         Status {
-            target: self.key.target,
-            spec: Arc::clone(&self.key.spec),
+            target: self.target,
+            spec: Arc::clone(&self.spec),
             verdict: self.judge.verdict(),
             presumed: self.judge.is_presumed(),
             since: self.since.into(),
@@ -340,9 +349,10 @@ impl Probed {
     }
 
     pub(crate) fn restore(key: ProbeKey, saved: SavedProbe, now: Instant) -> Self {
+        let ProbeKey { target, spec } = key;
         let SavedProbe { judge, since, cause, last, counts, failures_in_a_row, due } = saved;
         let at = |age| now.checked_sub(age).unwrap_or(now);
-        let due = now + due.min(key.spec.cadence.delay_loop);
+        let due = now + due.min(spec.cadence.delay_loop);
         let Counts { passed: _, failed, not_asked, latency } = counts;
         let remarks = Remarks {
             cause: cause.map(Arc::new),
@@ -355,8 +365,9 @@ impl Probed {
         };
         let is_remarkable = remarks.cause.is_some() || remarks.failed > 0 || remarks.not_asked > 0;
         Self {
-            judge: judge.checked(&key.spec),
-            key,
+            judge: judge.checked(&spec),
+            target,
+            spec,
             phase: Phase::Waiting { due: due.into() },
             since: at(since).into(),
             started: last.map(|(age, _)| at(age).into()),

@@ -23,7 +23,7 @@ impl Snapshot {
         let mut specs = Vec::new();
         let probes = probes
             .map(|probe| {
-                let ProbeKey { target, spec } = &probe.key;
+                let Probed { target, spec, .. } = probe;
                 let place = *places.entry(Arc::as_ptr(spec)).or_insert_with(|| {
                     specs.push(Arc::clone(spec));
                     // A slot is a u32, so there are never more options than that.

@@ -16,6 +16,7 @@ pub mod parcel;
 mod paths;
 pub mod plan;
 mod rights;
+mod seldom;
 pub mod selector;
 mod served;
 pub mod spec;

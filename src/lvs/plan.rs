@@ -9,16 +9,16 @@ mod ramp;
 mod seat;
 mod verdicts;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ipvs::{Destination, DestinationKey, Destinations, Service, Weight};
+use ipvs::{Destination, DestinationKey, Service, Weight};
 
 use self::seat::seat;
 pub use self::seat::{Seat, Standing, Why, standing};
 pub use self::verdicts::Verdicts;
 use super::overrides::Held;
+use super::seldom::Seldom;
 use super::spec::{Server, ServiceSpec};
 
 /// What is known of one virtual server, in the order of its spec.
@@ -29,13 +29,13 @@ pub struct Facts {
     /// What the last plan said; `None` before the first one.
     pub quorum_met: Option<bool>,
     /// Rows of real servers that are no longer configured but still have connections.
-    pub draining: BTreeMap<DestinationKey, Destination>,
+    pub draining: Seldom<DestinationKey, Destination>,
     /// What operators want of real servers.
-    pub overrides: BTreeMap<DestinationKey, Held>,
+    pub overrides: Seldom<DestinationKey, Held>,
     /// Real servers that have failed after they had been up, the latest at the end.
     pub failed: Vec<DestinationKey>,
     /// When real servers came back whose weight may still grow.
-    pub rising: BTreeMap<DestinationKey, Instant>,
+    pub rising: Seldom<DestinationKey, Instant>,
 }
 
 /// What follows.
@@ -50,7 +50,7 @@ pub struct Planned {
     /// The sorry server serves.
     pub sorry: bool,
     /// Failing real servers that `min_in_pool` keeps.
-    pub kept: Vec<DestinationKey>,
+    pub kept: Box<[DestinationKey]>,
     /// When the plan changes by itself.
     pub next: Option<Instant>,
 }
@@ -74,15 +74,18 @@ pub fn plan(spec: &ServiceSpec, facts: &Facts, now: Instant) -> Planned {
         rows.extend(seat.row.map(|row| (server.key, row)));
     }
     rows.extend(sorry.map(|spare| (spare.key, spare.destination)));
-    let destinations = destinations(rows, spec);
-    let service = Arc::new(Service { settings: spec.settings, destinations });
-    Planned { service, live_weight, quorum_met, sorry: sorry.is_some(), kept, next }
+    let service = service(rows, spec);
+    let sorry = sorry.is_some();
+    Planned { service, live_weight, quorum_met, sorry, kept: kept.into(), next }
 }
 
-/// Where all is as configured, the rows are those of the spec, which lie in memory once.
-fn destinations(rows: Vec<(DestinationKey, Destination)>, spec: &ServiceSpec) -> Destinations {
-    let configured = spec.servers.rows();
-    if rows.iter().eq(configured) { configured.clone() } else { rows.into_iter().collect() }
+/// Where all is as configured it is the spec's own, which lies in memory once.
+fn service(rows: Vec<(DestinationKey, Destination)>, spec: &ServiceSpec) -> Arc<Service> {
+    let configured = spec.servers.configured();
+    if rows.iter().eq(&configured.destinations) {
+        return Arc::clone(configured);
+    }
+    Arc::new(Service { settings: configured.settings, destinations: rows.into_iter().collect() })
 }
 
 /// All real servers while they serve.

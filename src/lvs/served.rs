@@ -1,6 +1,5 @@
 //! PURE: one virtual server that is being served: its spec, what is known of its real servers, what was planned.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use checkers::Verdict;
@@ -8,6 +7,7 @@ use ipvs::{Destination, DestinationKey, Weight};
 
 use super::overrides::{Held, Wish};
 use super::plan::{Facts, Planned, Standing, Verdicts, plan, standing};
+use super::seldom::Seldom;
 use super::spec::{Server, ServiceSpec};
 use super::state_file::Memory;
 use super::subject::{Numbers, Subject};
@@ -21,7 +21,7 @@ pub(super) struct Served {
     pub(super) facts: Facts,
     pub(super) planned: Planned,
     /// Real servers that a reload removed, and when their connections have had long enough.
-    draining: BTreeMap<DestinationKey, Instant>,
+    draining: Seldom<DestinationKey, Instant>,
 }
 
 /// What a verdict did to its real server.
@@ -80,13 +80,13 @@ impl Served {
         let facts = Facts {
             verdicts,
             quorum_met,
-            draining: BTreeMap::new(),
+            draining: Seldom::default(),
             overrides: overrides.into_iter().filter(|(key, _)| is_here(key)).collect(),
             failed: failed.into_iter().filter(is_here).collect(),
             rising: rising.into_iter().filter(|(key, _)| is_here(key)).collect(),
         };
         let planned = plan(&spec, &facts, now);
-        Self { spec, numbers, facts, planned, draining: BTreeMap::new() }
+        Self { spec, numbers, facts, planned, draining: Seldom::default() }
     }
 
     /// Takes a new spec. Real servers that are gone keep their row with weight 0 until `drain_until`, if that is given;
@@ -228,7 +228,7 @@ impl Served {
     /// Takes away the overrides that have ended.
     pub(super) fn end_overrides(&mut self, now: Instant) -> Vec<(DestinationKey, Held)> {
         let ended = |_: &DestinationKey, held: &mut Held| held.until().is_some_and(|at| now >= at);
-        let over: Vec<_> = self.facts.overrides.extract_if(.., ended).collect();
+        let over = self.facts.overrides.extract(ended);
         over.iter().for_each(|(server, held)| self.came_back(*server, held, now));
         over
     }
@@ -302,7 +302,7 @@ mod tests {
 
     use super::super::overrides::Override;
     use super::super::plan::tests::{key, rows, server_spec, spec, start};
-    use super::super::spec::{CheckRef, ServerSpec};
+    use super::super::spec::{CheckRef, ServerSpec, Servers};
     use super::*;
     use crate::config::model::Command;
 
@@ -320,8 +320,8 @@ mod tests {
             let (notify_down, notify_up) = (Some(script("down")), Some(script("up")));
             ServerSpec { checks, notify_down, notify_up, ..server }
         };
-        let servers = spec.servers.iter().map(|server| with(server_spec(server))).collect();
-        spec.servers = servers;
+        let servers = spec.servers.iter().map(|server| with(server_spec(server)));
+        spec.servers = Servers::new(*spec.settings(), servers);
         spec.quorum_down = Some(Box::new(script("quorum_down")));
         spec
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use checkers::CheckSpec;
 use ipvs::{Destination, DestinationKey, ServiceKey, Settings, Timeouts, Weight};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 pub use self::asked::{Asked, CheckRef};
 pub use self::servers::{Server, ServerSpec, Servers};
@@ -66,8 +67,6 @@ pub struct LvsSpec {
 pub struct ServiceSpec {
     /// What the kernel knows it by.
     pub key: ServiceKey,
-    /// Scheduler, flags, persistence.
-    pub settings: Settings,
     /// Sum of live weights that it takes to be up.
     pub quorum: u32,
     /// Dead band around the quorum.
@@ -87,9 +86,16 @@ pub struct ServiceSpec {
     /// Checks run only while the address is local.
     pub ha_suspend: bool,
     /// Distinct check parameters; [`CheckRef`] points here.
-    pub checks: Box<[Arc<CheckSpec>]>,
-    /// Real servers, sorted by key.
+    pub checks: SmallVec<[Arc<CheckSpec>; 1]>,
+    /// Scheduler, flags, persistence; and the real servers, sorted by key.
     pub servers: Servers,
+}
+
+impl ServiceSpec {
+    /// Scheduler, flags, persistence.
+    pub fn settings(&self) -> &Settings {
+        &self.servers.configured().settings
+    }
 }
 
 /// The sorry server of a virtual server.
@@ -227,15 +233,16 @@ fn service(server: &VirtualServer) -> ServiceSpec {
         real_servers,
     } = server;
     let mut checks = Checks::default();
-    let servers = real_servers.iter().map(|server| real_server(server, &mut checks)).collect();
+    let settings = Settings {
+        scheduler: *scheduler,
+        flags: *flags,
+        persistence: *persistence,
+        engine: *persistence_engine,
+    };
+    let servers = real_servers.iter().map(|server| real_server(server, &mut checks));
+    let servers = Servers::new(settings, servers);
     ServiceSpec {
         key: *key,
-        settings: Settings {
-            scheduler: *scheduler,
-            flags: *flags,
-            persistence: *persistence,
-            engine: *persistence_engine,
-        },
         quorum: *quorum,
         hysteresis: *hysteresis,
         omega: *omega,

@@ -193,9 +193,9 @@ mod tests {
         let now = Instant::now();
         let held = Held { ordered: ordered.clone(), since: now - Duration::from_secs(5) };
         let facts = Facts {
-            overrides: BTreeMap::from([(server, held)]),
+            overrides: [(server, held)].into_iter().collect(),
             failed: vec![server],
-            rising: BTreeMap::from([(server, now)]),
+            rising: [(server, now)].into_iter().collect(),
             ..Facts::default()
         };
         state.save(fwmark(1), &facts, now);

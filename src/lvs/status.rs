@@ -206,7 +206,7 @@ pub(super) fn virtual_server<K: Kernel>(
     }
     VirtualServerStatus {
         key: spec.key.to_string(),
-        scheduler: spec.settings.scheduler.to_string(),
+        scheduler: spec.settings().scheduler.to_string(),
         up: planned.quorum_met,
         live_weight: planned.live_weight,
         quorum: spec.quorum,

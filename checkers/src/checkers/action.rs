@@ -8,7 +8,7 @@ use crate::outcome::{Certificate, Verdict};
 use crate::schedule::Slot;
 use crate::spec::{CheckSpec, Step, Target};
 
-/// One run of a probe; not used again before 4 billion others. It says where its probe is.
+/// One run of a probe, which it says where to find; not used again before 4 billion others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunId(pub u64);
 

@@ -22,7 +22,7 @@ impl<S: Copy + Ord> Checkers<S> {
             |probe| {
                 let waits = matches!(probe.phase, Phase::Waiting { .. });
                 let is_fine = waits && probe.judge().verdict().is_up() && !probe.is_unasked();
-                !is_fine && was_lost(probe.key.target)
+                !is_fine && was_lost(probe.target)
             },
             now,
         );
@@ -83,7 +83,7 @@ impl<S: Copy + Ord> Checkers<S> {
             Phase::Running { turn, .. } | Phase::Held { turn, .. } => turn,
             Phase::Waiting { .. } | Phase::Due | Phase::Suspended => return None,
         };
-        (turn == run.turn()).then(|| (probe.key.target, self.fanout.of_slot(run.slot())))
+        (turn == run.turn()).then(|| (probe.target, self.fanout.of_slot(run.slot())))
     }
 
     fn recheck(&mut self, is_meant: impl Fn(&Probed) -> bool, now: Instant) {

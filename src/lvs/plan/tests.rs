@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ipvs::{DestinationKey, Forwarding, Protocol, Scheduler, ServiceKey, Settings};
 
 use super::super::overrides::{Override, Wish};
-use super::super::spec::{Server, ServerSpec, SorrySpec};
+use super::super::spec::{Server, ServerSpec, Servers, SorrySpec};
 use super::*;
 use crate::config::model::{MinInPool, SlowStart};
 use checkers::{Verdict, Weight as Asked};
@@ -34,7 +34,6 @@ pub(in crate::lvs) fn spec(weights: &[u16]) -> ServiceSpec {
     let addr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 100));
     ServiceSpec {
         key: ServiceKey::Address { protocol: Protocol::Tcp, addr, port: 80 },
-        settings: Settings::new("wlc".parse::<Scheduler>().unwrap()),
         quorum: 1,
         hysteresis: 0,
         omega: false,
@@ -44,21 +43,25 @@ pub(in crate::lvs) fn spec(weights: &[u16]) -> ServiceSpec {
         min_in_pool: None,
         slow_start: None,
         ha_suspend: false,
-        checks: Box::default(),
-        servers: (3..).zip(weights).map(|(host, weight)| server(host, *weight)).collect(),
+        checks: Default::default(),
+        servers: servers((3..).zip(weights).map(|(host, weight)| server(host, *weight))),
     }
+}
+
+fn servers(servers: impl IntoIterator<Item = ServerSpec>) -> Servers {
+    Servers::new(Settings::new("wlc".parse::<Scheduler>().unwrap()), servers)
 }
 
 /// Those of these hosts.
 pub(in crate::lvs) fn spec_of(hosts: &[u8]) -> ServiceSpec {
-    ServiceSpec { servers: hosts.iter().map(|host| server(*host, 1)).collect(), ..spec(&[]) }
+    ServiceSpec { servers: servers(hosts.iter().map(|host| server(*host, 1))), ..spec(&[]) }
 }
 
 /// With another real server at a place.
 fn changed(spec: &mut ServiceSpec, at: usize, change: impl FnOnce(&mut ServerSpec)) {
-    let mut servers: Vec<ServerSpec> = spec.servers.iter().map(|one| server_spec(one)).collect();
-    change(&mut servers[at]);
-    spec.servers = servers.into_iter().collect();
+    let mut all: Vec<ServerSpec> = spec.servers.iter().map(|one| server_spec(one)).collect();
+    change(&mut all[at]);
+    spec.servers = servers(all);
 }
 
 pub(in crate::lvs) fn server_spec(server: Server<'_>) -> ServerSpec {
@@ -310,7 +313,7 @@ fn min_in_pool_keeps_those_that_failed_last() {
         let wanted: Vec<_> = hosts.into_iter().map(|host| (host, u32::from(host) - 2)).collect();
         assert_eq!(rows(&planned), wanted, "{least:?} {standings}");
         let kept: Vec<_> = kept.into_iter().map(key).collect();
-        assert_eq!(planned.kept, kept, "{least:?} {standings}");
+        assert_eq!(*planned.kept, *kept, "{least:?} {standings}");
     }
 }
 

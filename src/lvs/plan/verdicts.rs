@@ -1,12 +1,12 @@
 //! PURE: what the checks of a virtual server hold, in little room: nothing for those that pass and ask for nothing.
 
-use std::collections::BTreeMap;
-
 use checkers::Verdict;
+
+use crate::lvs::seldom::Seldom;
 
 /// Verdicts by place of the real server and number of the check; what is not there is up with the configured weight.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Verdicts(BTreeMap<(u32, u16), Verdict>);
+pub struct Verdicts(Seldom<(u32, u16), Verdict>);
 
 impl Verdicts {
     /// A check holds this now.

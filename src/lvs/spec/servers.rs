@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ipvs::{Destination, DestinationKey, Destinations};
+use ipvs::{Destination, DestinationKey, Service, Settings};
 use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, CheckRef, own};
@@ -44,10 +44,11 @@ pub struct Server<'a> {
 }
 
 /// All of them, sorted by key.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Servers {
-    rows: Destinations,
-    /// As many as rows.
+    /// As the table has them while all of them are up.
+    configured: Arc<Service>,
+    /// As many as rows there.
     rest: Box<[Rest]>,
 }
 
@@ -70,6 +71,17 @@ struct Rare {
 }
 
 impl Servers {
+    /// These, of a virtual server with these settings. Of two with one key the later stays.
+    pub fn new(settings: Settings, servers: impl IntoIterator<Item = ServerSpec>) -> Self {
+        let mut servers: Vec<ServerSpec> = servers.into_iter().collect();
+        servers.reverse();
+        servers.sort_by_key(|server| server.key);
+        servers.dedup_by_key(|server| server.key);
+        let destinations = servers.iter().map(|server| (server.key, server.destination)).collect();
+        let configured = Arc::new(Service { settings, destinations });
+        Self { configured, rest: servers.into_iter().map(Rest::of).collect() }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.rest.len()
@@ -82,7 +94,8 @@ impl Servers {
 
     /// All, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Server<'_>> {
-        self.rows
+        self.configured
+            .destinations
             .iter()
             .zip(&self.rest)
             .map(|((key, destination), rest)| rest.server(*key, *destination))
@@ -90,23 +103,23 @@ impl Servers {
 
     /// Their keys, in order.
     pub fn keys(&self) -> impl Iterator<Item = DestinationKey> + '_ {
-        self.rows.keys().copied()
+        self.configured.destinations.keys().copied()
     }
 
     /// Where one is.
     pub fn place(&self, key: DestinationKey) -> Option<usize> {
-        self.rows.place(&key).ok()
+        self.configured.destinations.place(&key).ok()
     }
 
     /// The one at this place.
     pub fn get(&self, place: usize) -> Option<Server<'_>> {
-        let (key, destination) = self.rows.at(place)?;
+        let (key, destination) = self.configured.destinations.at(place)?;
         Some(self.rest.get(place)?.server(*key, *destination))
     }
 
-    /// Their rows while all of them are up.
-    pub fn rows(&self) -> &Destinations {
-        &self.rows
+    /// The virtual server as the table has it while all of them are up.
+    pub fn configured(&self) -> &Arc<Service> {
+        &self.configured
     }
 
     /// Without scripts.
@@ -148,18 +161,6 @@ impl Rest {
     }
 }
 
-/// Of two with one key the later stays.
-impl FromIterator<ServerSpec> for Servers {
-    fn from_iter<I: IntoIterator<Item = ServerSpec>>(servers: I) -> Self {
-        let mut servers: Vec<ServerSpec> = servers.into_iter().collect();
-        servers.reverse();
-        servers.sort_by_key(|server| server.key);
-        servers.dedup_by_key(|server| server.key);
-        let rows = servers.iter().map(|server| (server.key, server.destination)).collect();
-        Self { rows, rest: servers.into_iter().map(Rest::of).collect() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use checkers::Target;
@@ -184,7 +185,8 @@ mod tests {
                     notify_down: None,
                     checks: list.clone(),
                 };
-                let servers: Servers = [spec(2), spec(1)].into_iter().collect();
+                let settings = Settings::new("wlc".parse().unwrap());
+                let servers = Servers::new(settings, [spec(2), spec(1)]);
                 let seen = servers.get(1).unwrap();
                 assert_eq!(
                     (seen.key, seen.inhibit, seen.notify_up),
