@@ -23,7 +23,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         240,
         installs_and_runs,
     ),
-    Scenario::alone("package_upgrade_by_dpkg_is_not_noticed", 240, upgrade),
+    Scenario::alone("package_upgrade_by_dpkg_is_not_noticed", 240, |keeper| {
+        upgrade(keeper, Installed::install);
+    }),
+    Scenario::alone("package_upgrade_by_apt_is_not_noticed", 300, |keeper| {
+        upgrade(keeper, Installed::install_by_apt);
+    }),
 ];
 
 const SOON: Duration = Duration::from_secs(40);
@@ -129,9 +134,9 @@ log: yes
     assert!(!kernel_view::has_service(d1, "-t 10.0.0.100:80"));
 }
 
-/// A newer package is installed over a director that serves: dpkg puts its files in place, the package's own script has the
+/// A newer package is installed over a director that serves: its files are put in place, the package's own script has the
 /// director go on as the new program, and no client notices.
-fn upgrade(keeper: &Arc<Keeper>) {
+fn upgrade(keeper: &Arc<Keeper>, install: fn(&Installed, &str) -> String) {
     let net = Plan::new()
         .directors(1)
         .servers(2, Forwarding::Direct)
@@ -178,7 +183,7 @@ virtual_server {VIP} 80 {{
     let client = Client::asking(net.host("c1"), &format!("{VIP}:80"), PACE);
     thread::sleep(Duration::from_secs(2));
 
-    let said = package.install(&newer);
+    let said = install(&package, &newer);
     assert!(said.contains("over (") && said.contains("Unpacking evenkeel"), "{said}");
     let took = wait_for(SOON * 3, "all workers to be others", || {
         let status = service.try_status().unwrap_or_default();
@@ -187,7 +192,7 @@ virtual_server {VIP} 80 {{
             .zip(before)
             .all(|(role, before)| worker_in(&status, role).is_some_and(|now| now != before))
     });
-    keeper.figure(&format!("all workers replaced {took:?} after dpkg ended"));
+    keeper.figure(&format!("all workers replaced {took:?} after that"));
     thread::sleep(Duration::from_secs(4));
     let report = client.stop();
     keeper.figure(&report.to_string());
