@@ -47,6 +47,20 @@ pub(super) struct Exposition {
     families: Vec<Family>,
     /// The one that is written.
     at: usize,
+    /// Of an earlier text: where the same families grew to the same length, no memory is touched for the first time.
+    spare: Vec<String>,
+}
+
+/// Labels of many samples, written once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Labels(String);
+
+impl Labels {
+    pub(super) fn new(labels: &[(&str, &str)]) -> Self {
+        let mut text = String::with_capacity(64 * labels.len());
+        write_labels(&mut text, labels);
+        Self(text)
+    }
 }
 
 #[derive(Debug)]
@@ -57,8 +71,9 @@ struct Family {
 }
 
 impl Exposition {
-    pub(super) fn new(format: Format) -> Self {
-        Self { format, families: Vec::new(), at: 0 }
+    /// Written into what `spare` holds, as far as that goes: the pieces of an earlier text, in their order.
+    pub(super) fn new(format: Format, spare: Vec<String>) -> Self {
+        Self { format, families: Vec::new(), at: 0, spare }
     }
 
     /// Begins a family, or goes on with it: `name` without `evenkeel_` and without `_total`.
@@ -77,9 +92,13 @@ impl Exposition {
             Kind::Histogram => "histogram",
         };
         let total = if self.format == Format::Prometheus { ending(kind) } else { "" };
-        let text =
-            format!("# HELP evenkeel_{name}{total} {help}\n# TYPE evenkeel_{name}{total} {word}\n");
         self.at = self.families.len();
+        let mut text = self.spare.get_mut(self.at).map(std::mem::take).unwrap_or_default();
+        text.clear();
+        let _ = writeln!(
+            text,
+            "# HELP evenkeel_{name}{total} {help}\n# TYPE evenkeel_{name}{total} {word}"
+        );
         self.families.push(Family { name, kind, text });
     }
 
@@ -87,6 +106,25 @@ impl Exposition {
     pub(super) fn sample(&mut self, labels: &[(&str, &str)], value: impl std::fmt::Display) {
         if let Some(family) = self.families.get_mut(self.at) {
             family.write(ending(family.kind), labels, value);
+        }
+    }
+
+    /// A number of the family, under labels that others have too.
+    pub(super) fn number(&mut self, labels: &Labels, value: u64) {
+        if let Some(family) = self.families.get_mut(self.at) {
+            family.name(ending(family.kind));
+            family.text.push_str(&labels.0);
+            family.text.push(' ');
+            family.text.push_str(itoa::Buffer::new().format(value));
+            family.text.push('\n');
+        }
+    }
+
+    /// The same for what is not a whole number.
+    pub(super) fn shown(&mut self, labels: &Labels, value: impl std::fmt::Display) {
+        if let Some(family) = self.families.get_mut(self.at) {
+            family.name(ending(family.kind));
+            let _ = writeln!(family.text, "{} {value}", labels.0);
         }
     }
 
@@ -121,21 +159,29 @@ impl Exposition {
 
 impl Family {
     fn write(&mut self, ending: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        self.name(ending);
+        write_labels(&mut self.text, labels);
+        let _ = writeln!(self.text, " {value}");
+    }
+
+    fn name(&mut self, ending: &str) {
         let Self { name, text, .. } = self;
         text.push_str("evenkeel_");
         text.push_str(name);
         text.push_str(ending);
-        for (at, (name, value)) in labels.iter().enumerate() {
-            text.push(if at == 0 { '{' } else { ',' });
-            text.push_str(name);
-            text.push_str("=\"");
-            escape(text, value);
-            text.push('"');
-        }
-        if !labels.is_empty() {
-            text.push('}');
-        }
-        let _ = writeln!(text, " {value}");
+    }
+}
+
+fn write_labels(text: &mut String, labels: &[(&str, &str)]) {
+    for (at, (name, value)) in labels.iter().enumerate() {
+        text.push(if at == 0 { '{' } else { ',' });
+        text.push_str(name);
+        text.push_str("=\"");
+        escape(text, value);
+        text.push('"');
+    }
+    if !labels.is_empty() {
+        text.push('}');
     }
 }
 
@@ -165,7 +211,7 @@ mod tests {
     use super::*;
 
     fn text(format: Format) -> String {
-        let mut exposition = Exposition::new(format);
+        let mut exposition = Exposition::new(format, Vec::new());
         exposition.family("up", Kind::Gauge, "It is there.");
         exposition.sample(&[], 1);
         exposition.family("runs", Kind::Counter, "How often.");
@@ -187,7 +233,7 @@ mod tests {
 
     #[test]
     fn what_comes_later_of_a_family_stands_with_it() {
-        let mut exposition = Exposition::new(Format::Prometheus);
+        let mut exposition = Exposition::new(Format::Prometheus, Vec::new());
         for name in ["a", "b"] {
             exposition.family("up", Kind::Gauge, "Up.");
             exposition.sample(&[("name", name)], 1);
@@ -201,8 +247,28 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_the_same_in_the_pieces_of_an_earlier_one() {
+        let write = |spare| {
+            let mut exposition = Exposition::new(Format::OpenMetrics, spare);
+            let labels = Labels::new(&[("name", "a\"b"), ("to", "x")]);
+            exposition.family("up", Kind::Gauge, "Up.");
+            exposition.number(&labels, u64::MAX);
+            exposition.family("runs", Kind::Counter, "Runs.");
+            exposition.shown(&labels, 0.5);
+            exposition.sample(&[("name", "a\"b"), ("to", "x")], 7);
+            exposition.finish()
+        };
+        let first = write(Vec::new());
+        assert!(first[0].ends_with("evenkeel_up{name=\"a\\\"b\",to=\"x\"} 18446744073709551615\n"));
+        let labels = "evenkeel_runs_total{name=\"a\\\"b\",to=\"x\"}";
+        assert!(first[1].ends_with(&format!("{labels} 0.5\n{labels} 7\n")), "{}", first[1]);
+        assert_eq!(write(first.clone()), first);
+        assert_eq!(write(vec!["longer than before".repeat(99)]), first);
+    }
+
+    #[test]
     fn a_histogram_counts_upwards() {
-        let mut exposition = Exposition::new(Format::OpenMetrics);
+        let mut exposition = Exposition::new(Format::OpenMetrics, Vec::new());
         exposition.family("took_seconds", Kind::Histogram, "How long.");
         let within = [("0.001", 2), ("0.1", 3)];
         exposition.histogram(&[("check", "X")], within.into_iter(), 1, "0.5");

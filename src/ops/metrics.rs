@@ -8,7 +8,7 @@ use vrrp::State;
 
 use super::events::Counts;
 use super::exposition::Kind::{Counter, Gauge};
-use super::exposition::{Exposition, Format};
+use super::exposition::{Exposition, Format, Labels};
 use super::process::Usage;
 use crate::lvs::counters::VirtualServerCounters;
 use crate::lvs::status::{CheckStatus, LvsStatus, RealServerStatus, VirtualServerStatus};
@@ -21,14 +21,15 @@ use crate::supervisor::status::DirectorStatus;
 pub(super) struct Metrics(Exposition);
 
 impl Metrics {
-    /// With everything but virtual servers.
+    /// With everything but virtual servers; `spare` are the pieces of an earlier text.
     pub(super) fn new(
         format: Format,
+        spare: Vec<String>,
         status: &Status,
         processes: &[Usage],
         events: &Counts,
     ) -> Self {
-        let mut to = Exposition::new(format);
+        let mut to = Exposition::new(format, spare);
         if let Some(director) = &status.director {
             of_director(&mut to, director);
         }
@@ -275,6 +276,10 @@ fn of_services(to: &mut Exposition, services: &[VirtualServerStatus]) {
             to.sample(&[("virtual_server", &server.key)], value(server));
         }
     }
+    let labelled = |(service, server): (&VirtualServerStatus, &RealServerStatus)| {
+        Labels::new(&[("virtual_server", &service.key), ("real_server", &server.key)])
+    };
+    let labels: Vec<Labels> = servers(services).map(labelled).collect();
     type OfServer = fn(&RealServerStatus) -> u64;
     let families: [(&'static str, &str, OfServer); 3] = [
         ("real_server_up", "Whether no check fails.", |it| flag(it.up)),
@@ -287,11 +292,8 @@ fn of_services(to: &mut Exposition, services: &[VirtualServerStatus]) {
     ];
     for (name, help, value) in families {
         to.family(name, Gauge, help);
-        for (service, server) in servers(services) {
-            to.sample(
-                &[("virtual_server", &service.key), ("real_server", &server.key)],
-                value(server),
-            );
+        for ((_, server), labels) in servers(services).zip(&labels) {
+            to.number(labels, value(server));
         }
     }
     of_checks(to, services);
@@ -299,30 +301,32 @@ fn of_services(to: &mut Exposition, services: &[VirtualServerStatus]) {
 }
 
 fn of_checks(to: &mut Exposition, services: &[VirtualServerStatus]) {
-    type Write<'a> = &'a dyn Fn(&mut Exposition, &[(&str, &str)], &CheckStatus);
+    let checks = servers(services).flat_map(|(service, server)| {
+        server.checks.iter().map(move |check| {
+            let labels = [
+                ("virtual_server", service.key.as_str()),
+                ("real_server", &server.key),
+                ("check", &check.kind),
+                ("target", &check.target),
+            ];
+            (Labels::new(&labels), check)
+        })
+    });
+    let checks: Vec<(Labels, &CheckStatus)> = checks.collect();
+    type Write<'a> = &'a dyn Fn(&mut Exposition, &Labels, &CheckStatus);
     let each = |to: &mut Exposition, write: Write<'_>| {
-        for (service, server) in servers(services) {
-            for check in &server.checks {
-                let labels = [
-                    ("virtual_server", service.key.as_str()),
-                    ("real_server", &server.key),
-                    ("check", &check.kind),
-                    ("target", &check.target),
-                ];
-                write(to, &labels, check);
-            }
-        }
+        checks.iter().for_each(|(labels, check)| write(to, labels, check));
     };
     to.family("check_up", Gauge, "What a check holds.");
-    each(to, &|to, labels, check| to.sample(labels, flag(check.up)));
+    each(to, &|to, labels, check| to.number(labels, flag(check.up)));
     to.family("check_probes", Counter, "Probes that have ended.");
-    each(to, &|to, labels, check| to.sample(labels, check.probes));
+    each(to, &|to, labels, check| to.number(labels, check.probes));
     to.family("check_failures", Counter, "Of these, failed.");
-    each(to, &|to, labels, check| to.sample(labels, check.failures));
+    each(to, &|to, labels, check| to.number(labels, check.failures));
     to.family("check_duration_seconds", Gauge, "How long the latest probe took.");
     each(to, &|to, labels, check| {
         if let Some(took) = check.took_us {
-            to.sample(labels, Micros(took));
+            to.shown(labels, Micros(took));
         }
     });
 }

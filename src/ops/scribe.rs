@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hyper::body::Bytes;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
 
 use super::api::{status_of, told};
 use super::desk::Asks;
@@ -23,8 +24,11 @@ const WAITING: usize = 64;
 /// How long what was written serves others.
 const KEEP: Duration = Duration::from_millis(500);
 
+/// How long its memory is kept for the next scrape. Prometheus asks every 15 s to a minute.
+const REST: Duration = Duration::from_secs(100);
+
 /// A text, in pieces that are shared.
-pub(super) type Text = Arc<[Bytes]>;
+pub(super) type Text = Arc<Vec<Bytes>>;
 /// A text is wanted in this format.
 pub(super) type Order = (Format, oneshot::Sender<Result<Text, CutOff>>);
 /// Where orders go.
@@ -36,8 +40,11 @@ pub(super) struct Scribe {
     orders: mpsc::Receiver<Order>,
     asks: Asks,
     counts: Counts,
-    written: Vec<(Format, tokio::time::Instant, Text)>,
+    /// The last of each format.
+    written: Vec<Written>,
 }
+
+type Written = (Format, Instant, Text);
 
 impl Scribe {
     pub(super) fn new(asks: Asks, counts: Counts) -> (Orders, Self) {
@@ -47,7 +54,18 @@ impl Scribe {
 
     /// Until nobody can order any more. Cancelling it loses nothing but the waiting scrapers' answers.
     pub(super) async fn run(mut self) {
-        while let Some((format, reply)) = self.orders.recv().await {
+        loop {
+            let order = match self.written.is_empty() {
+                true => self.orders.recv().await,
+                false => match timeout(REST, self.orders.recv()).await {
+                    Ok(order) => order,
+                    Err(_) => {
+                        self.written.clear();
+                        continue;
+                    }
+                },
+            };
+            let Some((format, reply)) = order else { return };
             let text = self.text(format).await;
             // Fails only when the scraper has gone.
             let _ = reply.send(text);
@@ -55,17 +73,19 @@ impl Scribe {
     }
 
     async fn text(&mut self, format: Format) -> Result<Text, CutOff> {
-        self.written.retain(|(_, at, _)| at.elapsed() < KEEP);
-        if let Some((.., text)) = self.written.iter().find(|(of, ..)| *of == format) {
+        let is_recent = |(of, at, _): &&Written| *of == format && at.elapsed() < KEEP;
+        if let Some((.., text)) = self.written.iter().find(is_recent) {
             return Ok(Arc::clone(text));
         }
-        let text = self.write(format).await?;
-        self.written.push((format, tokio::time::Instant::now(), Arc::clone(&text)));
+        let same = self.written.iter().position(|(of, ..)| *of == format);
+        let old = same.map(|at| self.written.swap_remove(at));
+        let text = self.write(format, old.map(spare).unwrap_or_default()).await?;
+        self.written.push((format, Instant::now(), Arc::clone(&text)));
         Ok(text)
     }
 
     /// Virtual servers are written while they come.
-    async fn write(&self, format: Format) -> Result<Text, CutOff> {
+    async fn write(&self, format: Format, spare: Vec<String>) -> Result<Text, CutOff> {
         let asks = &self.asks;
         let (director, vrrp, told, mut facts) = tokio::join!(
             status_of(asks, Role::Supervisor, FRESH),
@@ -83,7 +103,7 @@ impl Scribe {
             told: serde_json::from_slice(&told).unwrap_or_default(),
         };
         let processes = process::of(&status);
-        let mut metrics = Metrics::new(format, &status, &processes, &self.counts);
+        let mut metrics = Metrics::new(format, spare, &status, &processes, &self.counts);
         if is_there {
             while let Some(service) = facts.next().await? {
                 metrics.services(&[service]);
@@ -93,6 +113,17 @@ impl Scribe {
                 metrics.counted(&[service]);
             }
         }
-        Ok(metrics.finish().into_iter().map(Bytes::from).collect())
+        Ok(Arc::new(metrics.finish().into_iter().map(Bytes::from).collect()))
     }
+}
+
+/// The memory of a text that nobody reads any more: a first touch of a page costs more than what is written there.
+fn spare((.., text): Written) -> Vec<String> {
+    let pieces = Arc::into_inner(text).unwrap_or_default();
+    let empty = |piece: Bytes| {
+        let mut bytes = if piece.is_unique() { Vec::from(piece) } else { Vec::new() };
+        bytes.clear();
+        String::from_utf8(bytes).unwrap_or_default()
+    };
+    pieces.into_iter().map(empty).collect()
 }

@@ -2,8 +2,8 @@
 
 use ipvs::Stats;
 
-use super::exposition::Exposition;
 use super::exposition::Kind::{Counter, Gauge};
+use super::exposition::{Exposition, Labels};
 use crate::lvs::counters::{RealServerCounters, VirtualServerCounters};
 
 type Count = fn(&Stats) -> u64;
@@ -25,13 +25,19 @@ pub(super) fn write(to: &mut Exposition, services: &[VirtualServerCounters]) {
             to.sample(&[("virtual_server", &service.key)], count(&service.stats));
         }
     }
+    let servers = services.iter().flat_map(|service| {
+        service.real_servers.iter().map(move |server| {
+            Labels::new(&[("virtual_server", &service.key), ("real_server", &server.key)])
+        })
+    });
+    let labels: Vec<Labels> = servers.collect();
     let of_servers: [(&'static str, &str, Count); 2] = [
         ("real_server_connections", "Connections scheduled to it.", |it| it.connections),
         ("real_server_bytes_in", "Bytes to it.", |it| it.bytes_in),
     ];
     for (name, help, count) in of_servers {
         to.family(name, Counter, help);
-        each(services, |labels, server| to.sample(labels, count(&server.stats)));
+        each(services, &labels, |labels, server| to.number(labels, count(&server.stats)));
     }
     type Now = fn(&RealServerCounters) -> u32;
     let now: [(&'static str, &str, Now); 3] = [
@@ -47,17 +53,15 @@ pub(super) fn write(to: &mut Exposition, services: &[VirtualServerCounters]) {
     ];
     for (name, help, count) in now {
         to.family(name, Gauge, help);
-        each(services, |labels, server| to.sample(labels, count(server)));
+        each(services, &labels, |labels, server| to.number(labels, count(server).into()));
     }
 }
 
 fn each(
     services: &[VirtualServerCounters],
-    mut write: impl FnMut(&[(&str, &str)], &RealServerCounters),
+    labels: &[Labels],
+    mut write: impl FnMut(&Labels, &RealServerCounters),
 ) {
-    for service in services {
-        for server in &service.real_servers {
-            write(&[("virtual_server", &service.key), ("real_server", &server.key)], server);
-        }
-    }
+    let servers = services.iter().flat_map(|service| &service.real_servers);
+    servers.zip(labels).for_each(|(server, labels)| write(labels, server));
 }

@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_wait_for_connections_is_measured_while_it_lasts_and_afterwards() {
         let samples = |wait: Option<SyncWaitStatus>| {
-            let mut to = Exposition::new(Format::Prometheus);
+            let mut to = Exposition::new(Format::Prometheus, Vec::new());
             write(&mut to, &VrrpStatus { sync_wait: wait, ..VrrpStatus::default() });
             let text = to.finish().concat();
             let lines = text.lines().filter(|line| line.starts_with("evenkeel_vrrp_sync_wait"));
