@@ -10,7 +10,7 @@
 //!   rules and interfaces stand where, and what is set for them
 //! - `facts`, `damping`, [`priority`]: PURE: what interfaces and tracked objects mean for a router
 //! - [`firewall`]: PURE but for its programs: the rules of `no_accept`
-//! - `script`, `file`, `process`: what watches tracked objects
+//! - `script`, `file`, `process`, `process_events`: what watches tracked objects
 //! - `bfd`: the thread of the BFD sessions
 //! - `desk`, `notify`, `state_file`, `words`: the ordinary thread
 //! - [`sync_wait`]: PURE: how long a director that starts waits for the other's connections
@@ -34,6 +34,7 @@ mod paths;
 mod perform;
 pub mod priority;
 mod process;
+mod process_events;
 mod report;
 mod script;
 mod sockets;

@@ -1,66 +1,181 @@
-//! Counts tracked processes by what /proc lists, twice a second. How a count becomes good or bad is PURE.
-//!
-//! The kernel's process connector would tell sooner, but it exists in the first network namespace only and costs a
-//! message for every fork of the host; a reading of /proc costs some 20 us for each process.
+//! Counts tracked processes: as the kernel tells of them, where it does (`process_events`), else by what /proc lists, twice a
+//! second. How a count becomes good or bad is PURE.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{info, warn};
 
 use super::desk::Found;
 use super::priority::{Condition, Finding, TrackerKind};
+use super::process_events::{Events, ProcessEvent};
 use crate::config::model::{ProcessMatch, TrackProcess};
 
-/// How often processes are counted.
+/// How often processes are counted where the kernel does not tell of them.
 const PERIOD: Duration = Duration::from_millis(500);
+/// How often everything is read again where it does: what it tells is a message that may be lost.
+const CENSUS: Duration = Duration::from_secs(30);
+/// Between two counts: a host that forks all the time is counted no more often.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Counts for as long as `to` is read.
 pub(super) async fn watch(specs: Vec<TrackProcess>, to: mpsc::Sender<Found>) {
-    let mut due = interval(PERIOD);
-    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut counters: Vec<_> = specs.into_iter().map(Counter::new).collect();
-    loop {
-        let now = due.tick().await;
-        // Reading /proc of a host with thousands of processes takes longer than this thread should be away.
-        let needs_command = counters.iter().any(|it| it.spec.matching != ProcessMatch::Name);
-        let listed = tokio::task::spawn_blocking(move || list(needs_command)).await;
-        let Ok(processes) = listed else { continue };
-        for counter in &mut counters {
-            let count = processes.iter().filter(|it| is_meant(&counter.spec, it)).count();
-            let count = u32::try_from(count).unwrap_or(u32::MAX);
-            if let Some(found) = counter.take(count, now)
-                && to.send(found).await.is_err()
-            {
-                return;
+    let events = match Events::open().await {
+        Ok(events) => {
+            info!("processes are counted as the kernel tells of them");
+            Some(events)
+        }
+        Err(why) => {
+            info!("processes are counted twice a second: no process events ({why})");
+            None
+        }
+    };
+    let needs_command = specs.iter().any(|it| it.matching != ProcessMatch::Name);
+    let counters = specs.into_iter().map(Counter::new).collect();
+    let census = Census { needs_command, processes: BTreeMap::new() };
+    // Only who reads can end it.
+    let _ = Watch { events, census, counters, to }.run().await;
+}
+
+/// Everything that the watch owns.
+struct Watch {
+    events: Option<Events>,
+    census: Census,
+    counters: Vec<Counter>,
+    to: mpsc::Sender<Found>,
+}
+
+/// Nobody reads any more.
+struct Unread;
+
+impl Watch {
+    async fn run(mut self) -> Result<(), Unread> {
+        loop {
+            self.census.read().await;
+            self.count().await?;
+            let period = if self.events.is_some() { CENSUS } else { PERIOD };
+            self.follow(Instant::now() + period).await?;
+        }
+    }
+
+    /// Until everything is to be read again.
+    async fn follow(&mut self, until: Instant) -> Result<(), Unread> {
+        while Instant::now() < until {
+            // A change that is held back is due at some time, whatever else happens.
+            let due = self.counters.iter().filter_map(Counter::poll_timeout).min();
+            let wake = due.map_or(until, |due| due.min(until));
+            let told = match &mut self.events {
+                None => {
+                    sleep_until(wake).await;
+                    None
+                }
+                Some(events) => tokio::select! {
+                    told = events.next() => Some(told),
+                    () = sleep_until(wake) => None,
+                },
+            };
+            match told {
+                Some(Ok(told)) => {
+                    told.into_iter().for_each(|event| self.census.handle(event));
+                    self.count().await?;
+                    sleep(PAUSE).await;
+                }
+                // ENOBUFS, as a rule: some were lost, and everything is read again.
+                Some(Err(cause)) => {
+                    if cause.raw_os_error() != Some(nix::libc::ENOBUFS) {
+                        warn!("process events: {cause}; counted twice a second from now on");
+                        self.events = None;
+                    }
+                    return Ok(());
+                }
+                None if wake < until => self.count().await?,
+                None => return Ok(()),
             }
         }
+        Ok(())
+    }
+
+    async fn count(&mut self) -> Result<(), Unread> {
+        let now = Instant::now();
+        for counter in &mut self.counters {
+            let found = counter.take(self.census.count(&counter.spec), now);
+            if let Some(found) = found {
+                self.to.send(found).await.map_err(|_| Unread)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every process by its number.
+#[derive(Debug)]
+struct Census {
+    needs_command: bool,
+    processes: BTreeMap<u32, Process>,
+}
+
+impl Census {
+    /// Reads them all. On a host with thousands that takes longer than this thread should be away.
+    async fn read(&mut self) {
+        let needs_command = self.needs_command;
+        if let Ok(processes) = tokio::task::spawn_blocking(move || list(needs_command)).await {
+            self.processes = processes;
+        }
+    }
+
+    fn handle(&mut self, event: ProcessEvent) {
+        match event {
+            ProcessEvent::Listening => {}
+            ProcessEvent::Forked { parent, child } => {
+                // It is its parent's image until it says otherwise.
+                let image = self.processes.get(&parent).cloned();
+                let image = image.or_else(|| read(child, self.needs_command));
+                self.processes.extend(image.map(|image| (child, image)));
+            }
+            ProcessEvent::Changed(process) => {
+                match read(process, self.needs_command) {
+                    Some(image) => self.processes.insert(process, image),
+                    // It has ended meanwhile, which will be told.
+                    None => self.processes.remove(&process),
+                };
+            }
+            ProcessEvent::Ended(process) => drop(self.processes.remove(&process)),
+        }
+    }
+
+    fn count(&self, spec: &TrackProcess) -> u32 {
+        let count = self.processes.values().filter(|process| is_meant(spec, process)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 }
 
 /// What is known of one process.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Process {
     name: String,
     /// Its command line, word by word; empty where nobody needs it.
     command: Vec<String>,
 }
 
-fn list(with_command: bool) -> Vec<Process> {
-    let Ok(folders) = fs::read_dir("/proc") else { return Vec::new() };
-    let read = |folder: fs::DirEntry| {
-        let is_process = folder.file_name().to_str()?.bytes().all(|byte| byte.is_ascii_digit());
-        let folder = folder.path();
-        // Fails for one that ends meanwhile.
-        let name = is_process.then(|| fs::read_to_string(folder.join("comm")).ok())??;
-        let command = match with_command {
-            true => words(&fs::read(folder.join("cmdline")).ok()?),
-            false => Vec::new(),
-        };
-        Some(Process { name: name.trim_end_matches('\n').to_owned(), command })
+fn list(with_command: bool) -> BTreeMap<u32, Process> {
+    let Ok(folders) = fs::read_dir("/proc") else { return BTreeMap::new() };
+    let numbers = folders.filter_map(|folder| folder.ok()?.file_name().to_str()?.parse().ok());
+    numbers.filter_map(|number| Some((number, read(number, with_command)?))).collect()
+}
+
+/// One of them; `None` for one that has ended.
+fn read(number: u32, with_command: bool) -> Option<Process> {
+    let folder = Path::new("/proc").join(number.to_string());
+    let name = fs::read_to_string(folder.join("comm")).ok()?;
+    let command = match with_command {
+        true => words(&fs::read(folder.join("cmdline")).ok()?),
+        false => Vec::new(),
     };
-    folders.filter_map(|folder| read(folder.ok()?)).collect()
+    Some(Process { name: name.trim_end_matches('\n').to_owned(), command })
 }
 
 fn words(line: &[u8]) -> Vec<String> {
@@ -96,6 +211,11 @@ struct Counter {
 impl Counter {
     fn new(spec: TrackProcess) -> Self {
         Self { spec, told: None, turning: None }
+    }
+
+    /// When a change that is held back counts.
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.turning.map(|(_, at)| at)
     }
 
     /// Takes a count; what is to be told of it, if anything. The first counts at once, a change after its delay.
@@ -167,7 +287,47 @@ mod tests {
     fn our_own_process_is_listed() {
         let listed = list(true);
         let ours = std::env::args().next().unwrap();
-        assert!(listed.iter().any(|process| process.command.first() == Some(&ours)));
+        assert_eq!(listed[&std::process::id()].command.first(), Some(&ours));
+    }
+
+    #[test]
+    fn a_census_follows_what_is_told() {
+        let process = |name: &str| Process { name: name.into(), command: Vec::new() };
+        let processes = BTreeMap::from([(70, process("web")), (80, process("sh"))]);
+        let mut census = Census { needs_command: false, processes };
+        let web = spec(&["web"], ProcessMatch::Name);
+        assert_eq!(census.count(&web), 1);
+        census.handle(ProcessEvent::Forked { parent: 70, child: 71 });
+        assert_eq!(census.count(&web), 2, "as its parent");
+        census.handle(ProcessEvent::Forked { parent: 80, child: 81 });
+        census.handle(ProcessEvent::Ended(70));
+        census.handle(ProcessEvent::Ended(70));
+        assert_eq!(census.count(&web), 1);
+        // There is no process of that number.
+        census.handle(ProcessEvent::Changed(u32::MAX));
+        census.handle(ProcessEvent::Forked { parent: u32::MAX, child: u32::MAX - 1 });
+        assert_eq!(census.processes.keys().collect::<Vec<_>>(), [&71, &80, &81]);
+        census.handle(ProcessEvent::Changed(std::process::id()));
+        assert!(!census.processes[&std::process::id()].name.is_empty(), "read anew");
+    }
+
+    /// Where the kernel tells of processes, a program that begins and ends is told of; elsewhere it is said why not.
+    #[tokio::test]
+    async fn the_kernel_tells_of_a_program_or_says_why_not() {
+        let mut events = match Events::open().await {
+            Ok(events) => events,
+            Err(why) => return assert!(!why.to_string().is_empty()),
+        };
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let number = child.id();
+        let mut seen = Vec::new();
+        while !seen.contains(&ProcessEvent::Ended(number)) {
+            let told = tokio::time::timeout(Duration::from_secs(10), events.next()).await;
+            seen.extend(told.expect("an event within ten seconds").unwrap());
+        }
+        child.wait().unwrap();
+        assert!(seen.contains(&ProcessEvent::Changed(number)), "{seen:?}");
+        println!("the kernel told of {} events", seen.len());
     }
 
     #[test]
