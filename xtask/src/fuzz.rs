@@ -27,6 +27,16 @@ pub(crate) struct Options {
 const TARGETS: [&str; 10] =
     ["keepalived", "kdl", "vrrp", "bfd", "claim", "http", "smtp", "dns", "agent", "grpc"];
 
+/// The crate that a target feeds, which is what `fuzz/Cargo.toml` calls the feature.
+fn feature(target: &str) -> &str {
+    match target {
+        "keepalived" | "kdl" => "evenkeel",
+        "vrrp" | "claim" => "vrrp",
+        "bfd" => "bfd",
+        _ => "checkers",
+    }
+}
+
 /// Edges counted one by one, with the tables that libFuzzer needs to tell how many there are, and comparisons traced so
 /// that it can find what a program compares with.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -48,7 +58,10 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let build = ["build", "--quiet", "--release", "--manifest-path", &manifest, "--target", TRIPLE];
     let folder = target.display().to_string();
     let variables = [("RUSTFLAGS", FLAGS), ("CARGO_TARGET_DIR", folder.as_str())];
-    if !step::cargo(&[&build[..], &["--bin", &options.name]].concat(), &variables) {
+    if !step::cargo(
+        &[&build[..], &["--features", feature(&options.name), "--bin", &options.name]].concat(),
+        &variables,
+    ) {
         return Err("the build failed; it needs a C++ compiler (apt-get install g++)".to_owned());
     }
     let corpus = target.join("corpus").join(&options.name);

@@ -13,6 +13,7 @@ mod events;
 mod failover;
 mod firewall;
 mod guide;
+mod group;
 mod ill;
 mod interop;
 mod interop_forms;
@@ -86,6 +87,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         live::SCENARIOS,
         drill::SCENARIOS,
         pair_orders::SCENARIOS,
+        group::SCENARIOS,
         interop_forms::SCENARIOS,
         conformance::SCENARIOS,
         connections::SCENARIOS,
