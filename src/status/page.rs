@@ -116,7 +116,7 @@ fn sync_wait(page: &mut String, wait: &SyncWaitStatus) -> Result {
 
 /// The line above the virtual servers, and what concerns them all.
 pub fn table_head(page: &mut String, lvs: &LvsStatus) -> Result {
-    writeln!(page, "\nVirtual servers ({} probes, {} drifts found)", lvs.probes, lvs.drifts)?;
+    writeln!(page, "\nVirtual servers (probes: {}, drifts found: {})", lvs.probes, lvs.drifts)?;
     if !lvs.interfaces_down.is_empty() {
         let down = lvs.interfaces_down.join(", ");
         writeln!(page, "  down: {down}; what is behind keeps its verdict")?;
@@ -303,7 +303,7 @@ mod tests {
         let mut page = String::new();
         table_head(&mut page, &lvs).unwrap();
         virtual_server(&mut page, &lvs.virtual_servers[0], &Counted::default()).unwrap();
-        let wanted = "\nVirtual servers (1 probes, 0 drifts found)\n  \
+        let wanted = "\nVirtual servers (probes: 1, drifts found: 0)\n  \
             TCP 10.0.0.100:80 wlc UP, live weight 2, quorum 1\n    \
             -> 10.0.0.3:80 DOWN out; HTTP_GET DOWN for 4.2s (503, wanted 200-299) (its certificate expires soon)\n    \
             -> 10.0.0.4:80 UP weight 2; weight 50% by an operator, ends in 1m00s (new disk)\n";

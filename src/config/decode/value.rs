@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{At, Decoder};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::keywords;
-use crate::config::source::Span;
+use crate::config::source::{Grammar, Span};
 use crate::config::suggest;
 use crate::config::tree::{Directive, Form, Word};
 
@@ -58,8 +58,8 @@ impl Decoder<'_> {
         if let [first, .., last] = line {
             // A keyword and what belongs to it is one mistake.
             let span = first.span.to(last.span);
-            let (text, name) = (self.diagnostics.sources().slice(span), self.keyword.0);
-            let message = format!("`{}` is left over after `{name}` and is skipped", short(text));
+            let text = short(self.diagnostics.sources().slice(span));
+            let message = self.left_over(&text, span);
             let help = format!("`{}` is a keyword: it begins a line of its own", first.text);
             self.ignored.extend(line.iter().map(|word| word.span));
             self.passed_over(Diagnostic::warning("surplus-word", span, message).help(help));
@@ -79,11 +79,20 @@ impl Decoder<'_> {
         }
     }
 
+    /// What is said of words that nothing reads; in KDL they are a mistake and not skipped.
+    fn left_over(&self, text: &str, span: Span) -> String {
+        let skipped = match self.diagnostics.sources().file(span.file).grammar() {
+            Grammar::Keepalived => " and is skipped",
+            Grammar::Kdl => "",
+        };
+        format!("`{text}` is left over after `{}`{skipped}", self.keyword.0)
+    }
+
     /// Tells one word that nothing reads.
     pub(super) fn surplus_word(&mut self, span: Span) {
         let word = self.diagnostics.sources().slice(span).to_owned();
         let (name, form) = self.keyword;
-        let message = format!("`{word}` is left over after `{name}` and is skipped");
+        let message = self.left_over(&word, span);
         let wanted = if keywords::is_keyword(&word) {
             format!("`{word}` is a keyword: it begins a line of its own")
         } else if form.is_empty() {
