@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use evenkeel::config::{self, Grammar, Host};
 use evenkeel::lvs::idle::Idle;
-use evenkeel::lvs::parcel;
-use evenkeel::lvs::spec::{LvsSpec, services};
+use evenkeel::lvs::parcel::Packer;
+use evenkeel::lvs::spec::{LvsSpec, ServiceSpec};
 
 /// Bytes.
 const BOUND: usize = 250;
@@ -30,7 +30,10 @@ fn section(servers: usize) -> Vec<u8> {
     }
     let read = config::load_text("idle.conf", text.as_bytes(), Grammar::Keepalived, Host::Any);
     let config = read.config.expect("a file without mistakes");
-    parcel::pack(&LvsSpec::head(&config), services(&config)).unwrap().concat()
+    let mut packer = Packer::default();
+    let services = config.virtual_servers.iter().map(ServiceSpec::from);
+    services.for_each(|service| packer.add(&service).unwrap());
+    packer.finish(&LvsSpec::head(&config)).unwrap().concat()
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use crate::archive;
 use crate::config::{self, Config, Diagnostics, Loaded, Style};
-use crate::specs;
+use crate::specs::{self, Services};
 use crate::supervisor::load_limits;
 
 /// Exit status 0 clean, 1 with warnings, 2 when it cannot run.
@@ -16,15 +16,13 @@ pub(super) fn run(file: &Path, id: Option<&str>) -> ExitCode {
     if let Err(errno) = load_limits::apply() {
         eprintln!("reading without limits of memory and time: {errno}");
     }
-    let loaded = config::load_as(file, &config::Asked::to_run(id));
-    let code = finish(&loaded);
-    // The process ends: giving a hundred thousand small pieces of memory back one by one would take as long as
-    // making the specs.
-    std::mem::forget(loaded);
-    ExitCode::from(code)
+    let mut services = Services::default();
+    let loaded =
+        config::load_each(file, &config::Asked::to_run(id), &mut |server| services.add(&server));
+    ExitCode::from(finish(&loaded, services))
 }
 
-fn finish(Loaded { config, diagnostics, .. }: &Loaded) -> u8 {
+fn finish(Loaded { config, diagnostics }: &Loaded, services: Services) -> u8 {
     eprint!("{}", diagnostics.render(Style::Plain));
     let Some(config) = config else { return 2 };
     let files: Vec<&str> = diagnostics.sources().names().collect();
@@ -33,7 +31,9 @@ fn finish(Loaded { config, diagnostics, .. }: &Loaded) -> u8 {
         eprintln!("{why}");
     }
     let out = io::stdout().as_fd().try_clone_to_owned();
-    match out.and_then(|out| specs::write(config, out, &files, diagnostics.wrong_values())) {
+    match out
+        .and_then(|out| specs::write(config, services, out, &files, diagnostics.wrong_values()))
+    {
         Ok(()) => u8::from(!diagnostics.is_empty() || kept.is_err()),
         Err(cause) => {
             eprintln!("cannot leave the specs: {cause}");

@@ -9,6 +9,8 @@ mod node;
 mod text;
 
 pub(super) use self::text::is_forbidden;
+use std::sync::Arc;
+
 use self::text::{Text, shown};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::keepalived::MAX_DEPTH;
@@ -19,7 +21,7 @@ use super::tree::{Block, Comment, Directive, Word};
 /// Reads a file. What cannot be read is told, and the rest is read all the same.
 pub(super) fn parse(file: FileId, diagnostics: &mut Diagnostics) -> Packed {
     let mut found = Vec::new();
-    let text = diagnostics.sources().file(file).text();
+    let text = diagnostics.sources().file(file).shared_text();
     let tree = match text.find(is_forbidden) {
         Some(at) => {
             let span = Span::new(file, at, at + 1);
@@ -28,7 +30,7 @@ pub(super) fn parse(file: FileId, diagnostics: &mut Diagnostics) -> Packed {
             found.push(Diagnostic::error("syntax", span, message).help(help));
             Packed::default()
         }
-        None => Parser::new(text, file, &mut found).run(),
+        None => Parser::new(&text, file, &mut found).run(),
     };
     found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
     tree
@@ -81,11 +83,13 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(text: &'a str, file: FileId, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
+    fn new(text: &'a Arc<String>, file: FileId, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
+        let mut ended = Packed::default();
+        ended.know(file, text);
         let root = Level { directives: Vec::new(), open: None, hides: Hides::Nothing };
         Self {
             text: Text::new(text, file),
-            ended: Packed::default(),
+            ended,
             levels: vec![root],
             pending: Vec::new(),
             spaced: false,

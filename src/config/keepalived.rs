@@ -69,6 +69,9 @@ impl<'a> Parser<'a> {
     fn run(mut self, mut lines: Lines<'_>) -> Packed {
         let mut tokens = Vec::new();
         while let Some(line) = lines.next() {
+            if let Some((file, text)) = line.file() {
+                self.ended.know(file, text);
+            }
             let (text, range, origin) = line.parts();
             lexer::read_line(text, origin, range, &mut tokens, self.diagnostics);
             self.line(&mut tokens);

@@ -52,6 +52,7 @@ pub use self::convert::{Converted, convert, convert_as, convert_text};
 pub use self::decode::Host;
 pub use self::diagnostic::{Diagnostic, Diagnostics, Severity, Style};
 pub use self::model::Config;
+use self::model::VirtualServer;
 use self::packed::Packed;
 pub use self::source::Grammar;
 use self::source::{FileId, TooMuch};
@@ -101,6 +102,17 @@ pub fn load_as(path: &Path, asked: &Asked) -> Loaded {
     let mut diagnostics = Diagnostics::default();
     let tree = read(path, &asked.context(path), &mut diagnostics);
     finish(tree, asked.host, diagnostics)
+}
+
+/// The same for who needs one virtual server at a time, of thousands: each goes to `take` as it is read, in file order,
+/// and is not in the model. They mean nothing where there is no model in the end.
+pub fn load_each(path: &Path, asked: &Asked, take: &mut dyn FnMut(VirtualServer)) -> Loaded {
+    let mut diagnostics = Diagnostics::default();
+    let tree = read(path, &asked.context(path), &mut diagnostics);
+    let each = |tree| decode::decode_each(tree, asked.host, &mut diagnostics, take).config;
+    let config = tree.and_then(each);
+    diagnostics.sort();
+    Loaded { config, diagnostics }
 }
 
 /// Reads a text as if it stood in a file of that name.

@@ -59,7 +59,7 @@ pub(super) fn fill(
         depth: 0,
         policy: Policy::KDL,
     };
-    let mut filled = Packed::default();
+    let mut filled = Packed::beside(&tree);
     filled.closing.clone_from(&tree.closing);
     let mut made = Vec::new();
     for node in tree.directives() {

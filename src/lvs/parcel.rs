@@ -10,7 +10,6 @@
 //!
 //! Numbers are little endian, head and parcels are postcard's.
 
-use std::borrow::Borrow;
 use std::io;
 use std::ops::Range;
 
@@ -42,23 +41,36 @@ pub struct Section {
     entries: Vec<(Digest, Range<usize>)>,
 }
 
-/// Writes a section, in pieces that follow each other: `head`, which has no virtual servers, and each of these as it
-/// comes, so that they need not all be there at once.
-pub fn pack(
-    head: &LvsSpec,
-    services: impl IntoIterator<Item: Borrow<ServiceSpec>>,
-) -> io::Result<Vec<Vec<u8>>> {
-    let head = encode(head)?;
-    let (mut parcels, mut entries) = (Vec::new(), Vec::new());
-    for service in services {
-        let start = parcels.len();
-        parcels = postcard::to_extend(service.borrow(), parcels).map_err(io::Error::other)?;
-        let parcel = &parcels[start..];
-        entries.extend_from_slice(&Digest::of(parcel).0);
-        entries.extend_from_slice(&length(parcel.len())?);
+/// A section that is being written: virtual servers come one by one and need not be there at once.
+#[derive(Debug, Default)]
+pub struct Packer {
+    parcels: Vec<u8>,
+    entries: Vec<u8>,
+}
+
+impl Packer {
+    /// Puts a virtual server behind the others.
+    pub fn add(&mut self, service: &ServiceSpec) -> io::Result<()> {
+        let start = self.parcels.len();
+        let parcels = std::mem::take(&mut self.parcels);
+        self.parcels = postcard::to_extend(service, parcels).map_err(io::Error::other)?;
+        let parcel = &self.parcels[start..];
+        self.entries.extend_from_slice(&Digest::of(parcel).0);
+        self.entries.extend_from_slice(&length(parcel.len())?);
+        Ok(())
     }
-    let lead = [length(entries.len() / ENTRY)?, length(head.len())?].concat();
-    Ok(vec![lead, entries, head, parcels])
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The section in pieces that follow each other; `head` has no virtual servers.
+    pub fn finish(self, head: &LvsSpec) -> io::Result<Vec<Vec<u8>>> {
+        let head = encode(head)?;
+        let lead = [length(self.entries.len() / ENTRY)?, length(head.len())?].concat();
+        Ok(vec![lead, self.entries, head, self.parcels])
+    }
 }
 
 /// Reads all of a section, as no worker does.
@@ -134,7 +146,9 @@ mod tests {
     }
 
     fn packed(services: &[ServiceSpec]) -> Vec<u8> {
-        pack(&LvsSpec::from(&Config::default()), services).unwrap().concat()
+        let mut packer = Packer::default();
+        services.iter().for_each(|service| packer.add(service).unwrap());
+        packer.finish(&LvsSpec::from(&Config::default())).unwrap().concat()
     }
 
     #[test]

@@ -111,7 +111,8 @@ pub struct SorrySpec {
 
 impl From<&Config> for LvsSpec {
     fn from(config: &Config) -> Self {
-        Self { services: services(config).collect(), ..Self::head(config) }
+        let services = config.virtual_servers.iter().map(ServiceSpec::from).collect();
+        Self { services, ..Self::head(config) }
     }
 }
 
@@ -160,11 +161,6 @@ impl LvsSpec {
     }
 }
 
-/// The virtual servers in file order, each made when it is asked for.
-pub fn services(config: &Config) -> impl Iterator<Item = ServiceSpec> + '_ {
-    config.virtual_servers.iter().map(service)
-}
-
 /// The id is the number of the instance that is followed, where none is given.
 fn sync_daemon(daemon: &SyncDaemon, config: &Config) -> Option<SyncSpec> {
     let SyncDaemon { interface, instance, id, max_len, port, ttl, group } = daemon;
@@ -211,49 +207,51 @@ impl Checks {
     }
 }
 
-fn service(server: &VirtualServer) -> ServiceSpec {
-    let VirtualServer {
-        key,
-        scheduler,
-        flags,
-        forwarding: _,
-        persistence,
-        persistence_engine,
-        alpha: _,
-        omega,
-        quorum,
-        hysteresis,
-        quorum_up,
-        quorum_down,
-        sorry_server,
-        min_in_pool,
-        slow_start,
-        ha_suspend,
-        smtp_alert: _,
-        real_servers,
-    } = server;
-    let mut checks = Checks::default();
-    let settings = Settings {
-        scheduler: *scheduler,
-        flags: *flags,
-        persistence: *persistence,
-        engine: *persistence_engine,
-    };
-    let servers = real_servers.iter().map(|server| real_server(server, &mut checks));
-    let servers = Servers::new(settings, servers);
-    ServiceSpec {
-        key: *key,
-        quorum: *quorum,
-        hysteresis: *hysteresis,
-        omega: *omega,
-        quorum_up: quorum_up.clone().map(Box::new),
-        quorum_down: quorum_down.clone().map(Box::new),
-        sorry: sorry_server.as_ref().map(|server| Box::new(sorry(server))),
-        min_in_pool: *min_in_pool,
-        slow_start: slow_start.map(Box::new),
-        ha_suspend: *ha_suspend,
-        checks: checks.list.into(),
-        servers,
+impl From<&VirtualServer> for ServiceSpec {
+    fn from(server: &VirtualServer) -> Self {
+        let VirtualServer {
+            key,
+            scheduler,
+            flags,
+            forwarding: _,
+            persistence,
+            persistence_engine,
+            alpha: _,
+            omega,
+            quorum,
+            hysteresis,
+            quorum_up,
+            quorum_down,
+            sorry_server,
+            min_in_pool,
+            slow_start,
+            ha_suspend,
+            smtp_alert: _,
+            real_servers,
+        } = server;
+        let mut checks = Checks::default();
+        let settings = Settings {
+            scheduler: *scheduler,
+            flags: *flags,
+            persistence: *persistence,
+            engine: *persistence_engine,
+        };
+        let servers = real_servers.iter().map(|server| real_server(server, &mut checks));
+        let servers = Servers::new(settings, servers);
+        Self {
+            key: *key,
+            quorum: *quorum,
+            hysteresis: *hysteresis,
+            omega: *omega,
+            quorum_up: quorum_up.clone().map(Box::new),
+            quorum_down: quorum_down.clone().map(Box::new),
+            sorry: sorry_server.as_ref().map(|server| Box::new(sorry(server))),
+            min_in_pool: *min_in_pool,
+            slow_start: slow_start.map(Box::new),
+            ha_suspend: *ha_suspend,
+            checks: checks.list.into(),
+            servers,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::told::Said;
 use super::told::spec::ToldSpec;
 use crate::config::model::{Config, Global};
 
@@ -17,5 +18,12 @@ pub struct OpsSpec {
 impl From<&Config> for OpsSpec {
     fn from(config: &Config) -> Self {
         Self { global: config.global.clone(), told: ToldSpec::from(config) }
+    }
+}
+
+impl OpsSpec {
+    /// The same where the virtual servers are not in the model.
+    pub fn of(config: &Config, said: Said) -> Self {
+        Self { global: config.global.clone(), told: ToldSpec::of(config, said) }
     }
 }

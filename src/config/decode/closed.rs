@@ -10,24 +10,19 @@ use super::complete::Finished;
 use super::{At, Decoder};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
-use crate::config::model::VirtualServer;
 
 /// Virtual servers that one diagnostic names.
 const MOST: usize = 8;
 
 impl Decoder<'_> {
     /// One warning for each instance with its virtual servers that nobody reaches.
-    pub(super) fn closed_services(
-        &mut self,
-        instances: &[Finished],
-        servers: &[At<VirtualServer>],
-    ) {
-        let mut by_address: HashMap<IpAddr, Vec<&At<VirtualServer>>> = HashMap::new();
+    pub(super) fn closed_services(&mut self, instances: &[Finished], servers: &[At<ServiceKey>]) {
+        let mut by_address: HashMap<IpAddr, Vec<&At<ServiceKey>>> = HashMap::new();
         if instances.iter().all(|finished| finished.instance.accept) {
             return;
         }
         for server in servers {
-            if let ServiceKey::Address { addr, .. } = server.value.key {
+            if let ServiceKey::Address { addr, .. } = server.value {
                 by_address.entry(addr).or_default().push(server);
             }
         }
@@ -42,7 +37,7 @@ impl Decoder<'_> {
             };
             let message = format!(
                 "nothing reaches virtual_server {}{more}: `{}` accepts no packets to its addresses",
-                first.value.key, instance.name
+                first.value, instance.name
             );
             let place = Subject::Instance(instance.name.clone());
             let place = self.diagnostics.landmarks_mut().place(&place);

@@ -73,7 +73,7 @@ use self::table::{Keyword, Keywords, Support, acts, many, no_effect, not_yet, ta
 pub(super) use self::table::{Row, all_rows};
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::keywords;
-use super::model::{Config, ScriptUser};
+use super::model::{Config, ScriptUser, VirtualServer};
 use super::packed::Packed;
 use super::source::{Grammar, Span};
 use super::tree::{Directive, Form, Property};
@@ -90,7 +90,23 @@ pub(super) struct Decoded {
 
 /// Decodes a tree. Every mistake goes to `diagnostics`.
 pub(super) fn decode(tree: Packed, host: Host, diagnostics: &mut Diagnostics) -> Decoded {
+    let mut servers = Vec::new();
+    let mut decoded = decode_each(tree, host, diagnostics, &mut |server| servers.push(server));
+    if let Some(config) = &mut decoded.config {
+        config.virtual_servers = servers;
+    }
+    decoded
+}
+
+/// The same, but that each virtual server goes to `take` as soon as it is read, and is not in the model.
+pub(super) fn decode_each(
+    tree: Packed,
+    host: Host,
+    diagnostics: &mut Diagnostics,
+    take: &mut dyn FnMut(VirtualServer),
+) -> Decoded {
     let mut decoder = Decoder {
+        take,
         diagnostics,
         host: HostFacts::new(host),
         keyword: ("", ""),
@@ -128,6 +144,8 @@ struct At<T> {
 /// What decoding one configuration has at hand.
 struct Decoder<'a> {
     diagnostics: &'a mut Diagnostics,
+    /// Where virtual servers go.
+    take: &'a mut dyn FnMut(VirtualServer),
     host: HostFacts,
     /// The keyword being taken, and its form.
     keyword: (&'static str, &'static str),
@@ -152,7 +170,7 @@ struct Decoder<'a> {
     version_at: Option<Span>,
     /// Where `vrrp_strict` stands, or the `strict_mode` of the instance at hand.
     strict_at: Option<Span>,
-    /// Equal checks share one value.
+    /// Equal checks of one virtual server share one value.
     specs: HashSet<Arc<CheckSpec>>,
     /// `checker_log_all_failures`, once `global_defs` is read.
     log_failures: bool,

@@ -15,9 +15,7 @@ use super::{
 };
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
-use crate::config::model::{
-    Config, GarpGroup, InterfaceDelay, TrackFile, TrackProcess, VirtualServer,
-};
+use crate::config::model::{Config, GarpGroup, InterfaceDelay, TrackFile, TrackProcess};
 use crate::config::packed::Packed;
 use crate::config::source::Span;
 use crate::config::suggest;
@@ -44,7 +42,7 @@ pub(super) struct Draft {
     instances: Vec<instance::Draft>,
     sync_groups: Vec<sync_group::Draft>,
     groups: Vec<Group>,
-    virtual_servers: Vec<At<VirtualServer>>,
+    virtual_servers: Vec<At<ServiceKey>>,
 }
 
 const NO_NAMESPACE: &str = "the table stands where everything else runs: see `net_namespace`";
@@ -74,6 +72,7 @@ impl Keywords for Draft {
             |decoder, directive, draft| {
                 let servers = decoder.virtual_server(directive, &mut draft.groups);
                 draft.virtual_servers.extend(servers);
+                decoder.specs.clear();
             },
         ),
         acts("web", "{ ... }", |decoder, directive, draft| {
@@ -281,10 +280,10 @@ impl Decoder<'_> {
             bfd_instances: bfd_instances.into_iter().filter_map(|one| one.instance).collect(),
             instances: finished.into_iter().map(|one| one.instance).collect(),
             sync_groups,
-            virtual_servers: virtual_servers.into_iter().map(|server| server.value).collect(),
+            virtual_servers: Vec::new(),
         };
         if config.instances.is_empty()
-            && config.virtual_servers.is_empty()
+            && virtual_servers.is_empty()
             && config.bfd_instances.is_empty()
             && config.has_nothing_standing()
             && !self.diagnostics.has_errors()
@@ -375,12 +374,12 @@ impl Decoder<'_> {
     }
 
     /// The kernel knows a service by address, port and protocol, or by its mark.
-    fn one_service_each(&mut self, servers: &[At<VirtualServer>]) {
+    fn one_service_each(&mut self, servers: &[At<ServiceKey>]) {
         let mut seen: HashMap<ServiceKey, Span> = HashMap::with_capacity(servers.len());
-        for At { value, span } in servers {
-            self.diagnostics.landmarks_mut().mark(Subject::Service(value.key), *span);
-            let Some(first) = seen.insert(value.key, *span) else { continue };
-            let message = format!("a second virtual_server {}", value.key);
+        for At { value: key, span } in servers {
+            self.diagnostics.landmarks_mut().mark(Subject::Service(*key), *span);
+            let Some(first) = seen.insert(*key, *span) else { continue };
+            let message = format!("a second virtual_server {key}");
             self.report(
                 Diagnostic::error("twice", *span, message)
                     .related(first, "the first")

@@ -11,7 +11,7 @@ use super::script::Named;
 use super::track::{Entry, Trackers, WeightDraft};
 use super::{At, Decoder, bfd};
 use crate::config::diagnostic::Diagnostic;
-use crate::config::model::{TrackFile, TrackProcess, TrackWeight, Tracked, VirtualServer};
+use crate::config::model::{TrackFile, TrackProcess, TrackWeight, Tracked};
 use crate::config::source::{Grammar, Span};
 use crate::config::suggest;
 use crate::config::tree::Directive;
@@ -65,7 +65,7 @@ pub(super) struct Objects<'a> {
     files: Known<'a>,
     processes: Known<'a>,
     bfd: Known<'a>,
-    services: &'a [At<VirtualServer>],
+    services: &'a [At<ServiceKey>],
 }
 
 /// Something that nothing tracks: its block, the keyword that would, its name.
@@ -77,7 +77,7 @@ impl<'a> Objects<'a> {
         files: &'a [Object<TrackFile>],
         processes: &'a [Object<TrackProcess>],
         bfd: &'a [bfd::Named],
-        services: &'a [At<VirtualServer>],
+        services: &'a [At<ServiceKey>],
     ) -> Self {
         // Those for checkers only are none of ours.
         let for_us = |one: &&'a bfd::Named| one.instance.as_ref().is_none_or(|it| it.for_vrrp);
@@ -336,7 +336,7 @@ impl Decoder<'_> {
         tracked
     }
 
-    fn services(&mut self, entries: Vec<Entry>, services: &[At<VirtualServer>]) -> Vec<Tracked> {
+    fn services(&mut self, entries: Vec<Entry>, services: &[At<ServiceKey>]) -> Vec<Tracked> {
         let mut tracked = Vec::new();
         for Entry { name: At { value, span }, weight } in entries {
             let Some(key) = service_key(&value) else {
@@ -347,7 +347,7 @@ impl Decoder<'_> {
                 );
                 continue;
             };
-            let found = services.iter().map(|service| service.value.key);
+            let found = services.iter().map(|service| service.value);
             let Some(key) = found.into_iter().find(|it| is_same(*it, key)) else {
                 let message = format!("there is no virtual_server {key}");
                 self.report(

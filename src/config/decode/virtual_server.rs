@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use ipvs::{
     Family, Forwarding, Netmask, Persistence, PersistenceEngine, Protocol, Scheduler, ServiceFlags,
-    Weight,
+    ServiceKey, Weight,
 };
 
 use super::group::Group;
@@ -13,7 +13,7 @@ use super::options::{OptionWord, alone, value};
 use super::pace::{Pace, Paced};
 use super::{At, Decoder, Keyword, Keywords, acts, many, no_effect, real_server};
 use crate::config::diagnostic::Diagnostic;
-use crate::config::model::{MinInPool, Script, SlowStart, VirtualServer};
+use crate::config::model::{MinInPool, Script, SlowStart};
 use crate::config::source::Span;
 use crate::config::tree::{Directive, Word};
 
@@ -329,7 +329,7 @@ impl Decoder<'_> {
         &mut self,
         directive: &Directive,
         groups: &mut [Group],
-    ) -> Vec<At<VirtualServer>> {
+    ) -> Vec<At<ServiceKey>> {
         let targets = self.targets(directive, groups);
         let is_group = directive.arguments.first().is_some_and(|word| word.is("group"));
         let Some(targets) = targets else {
@@ -346,7 +346,11 @@ impl Decoder<'_> {
                 draft.protocol = None;
             }
             let server = self.finish_virtual_server(&target, draft, directive.head());
-            servers.extend(server.map(|value| At { value, span }));
+            servers.extend(server.map(|server| {
+                let key = server.key;
+                (self.take)(server);
+                At { value: key, span }
+            }));
         }
         servers
     }

@@ -40,6 +40,14 @@ impl Text {
         (&self.said, self.range.clone(), origin)
     }
 
+    /// The file and its text, where it stands in one as it was written.
+    pub(in crate::config) fn file(&self) -> Option<(FileId, &Arc<String>)> {
+        match &self.pieces {
+            Pieces::File(file) => Some((*file, &self.said)),
+            Pieces::Some(_) => None,
+        }
+    }
+
     /// A part, by bytes of [`Text::as_str`].
     pub(in crate::config) fn part(&self, range: Range<usize>) -> Self {
         let start = self.range.start;

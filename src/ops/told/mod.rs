@@ -36,6 +36,7 @@ use tracing::warn;
 use self::courier::{Channel, Courier, Order};
 use self::rules::Mailed;
 use self::spec::ToldSpec;
+pub use self::wanted::Said;
 use super::events::Kept;
 
 /// Orders that wait for one courier. Events come in bursts of some thousands at worst, and taking one is a matter of

@@ -4,18 +4,45 @@
 use std::collections::BTreeSet;
 
 use super::spec::{MailRules, MailSpec, Matter, ToldSpec};
-use crate::config::model::{Config, Global};
+use crate::config::model::{Config, Global, VirtualServer};
+
+/// What virtual servers and their real servers say of mail themselves.
+#[derive(Debug, Default)]
+pub struct Said(Vec<(Matter, String, bool)>);
+
+impl Said {
+    /// Adds what one says.
+    pub fn gather(&mut self, service: &VirtualServer) {
+        let (Self(said), key) = (self, service.key);
+        said.extend(
+            service.smtp_alert.map(|alert| (Matter::VirtualServer, key.to_string(), alert)),
+        );
+        for server in &service.real_servers {
+            let subject = |alert| (Matter::RealServer, format!("{} of {key}", server.key), alert);
+            said.extend(server.smtp_alert.map(subject));
+        }
+    }
+}
 
 impl From<&Config> for ToldSpec {
     fn from(config: &Config) -> Self {
+        let mut said = Said::default();
+        config.virtual_servers.iter().for_each(|service| said.gather(service));
+        Self::of(config, said)
+    }
+}
+
+impl ToldSpec {
+    /// The same where the virtual servers are not in the model.
+    pub fn of(config: &Config, said: Said) -> Self {
         let Global { router_id, webhooks, .. } = &config.global;
         let (director, webhooks) = (router_id.clone(), webhooks.clone());
-        Self { director, mail: mail(config), webhooks }
+        Self { director, mail: mail(config, said), webhooks }
     }
 }
 
 /// None without a relay or without recipients.
-fn mail(config: &Config) -> Option<MailSpec> {
+fn mail(config: &Config, said: Said) -> Option<MailSpec> {
     let global = &config.global;
     let relay = global.smtp_server.as_ref().filter(|_| !global.notification_email.is_empty())?;
     Some(MailSpec {
@@ -27,11 +54,11 @@ fn mail(config: &Config) -> Option<MailSpec> {
         to: global.notification_email.clone(),
         security: global.smtp_tls.clone(),
         login: global.smtp_auth.clone(),
-        rules: rules(config),
+        rules: rules(config, said),
     })
 }
 
-fn rules(config: &Config) -> MailRules {
+fn rules(config: &Config, Said(said): Said) -> MailRules {
     let Global { smtp_alert, smtp_alert_vrrp, smtp_alert_checker, .. } = config.global;
     let checker = smtp_alert_checker.or(smtp_alert);
     let vrrp = smtp_alert_vrrp.or(smtp_alert).unwrap_or(false);
@@ -42,13 +69,10 @@ fn rules(config: &Config) -> MailRules {
             except.insert((matter, subject));
         }
     };
-    for service in &config.virtual_servers {
-        let key = service.key;
-        note(Matter::VirtualServer, service.smtp_alert, virtual_servers, key.to_string());
-        for server in &service.real_servers {
-            let subject = format!("{} of {key}", server.key);
-            note(Matter::RealServer, server.smtp_alert, real_servers, subject);
-        }
+    for (matter, subject, said) in said {
+        let by_default =
+            if matter == Matter::VirtualServer { virtual_servers } else { real_servers };
+        note(matter, Some(said), by_default, subject);
     }
     for instance in &config.instances {
         note(Matter::Instance, instance.smtp_alert, vrrp, instance.name.clone());
