@@ -11,7 +11,7 @@ use crate::lvs::spec::{LvsSpec, ServiceSpec};
 use crate::message::Role;
 use crate::ops::spec::OpsSpec;
 use crate::ops::told::Said;
-use crate::router::spec::RouterWorkerSpec;
+use crate::router::spec::{RouterWorkerSpec, with_user};
 use crate::spec_file::{self, Sections};
 use crate::supervisor::spec::SupervisorSpec;
 
@@ -91,7 +91,10 @@ pub fn write(
     sections.set(Role::Ops, &OpsSpec::of(config, mail))?;
     let Global { daemon, web, log_format, .. } = &config.global;
     let watched = files.iter().filter(|_| daemon.auto_reload).map(PathBuf::from).collect();
-    let (daemon, wrong_values) = (daemon.clone(), wrong_values.clone());
+    let (mut daemon, wrong_values) = (daemon.clone(), wrong_values.clone());
+    for errand in [&mut daemon.startup, &mut daemon.shutdown] {
+        errand.script = errand.script.as_ref().map(|script| with_user(config, script));
+    }
     sections.set(Role::Supervisor, &SupervisorSpec { daemon, files: watched, wrong_values })?;
     let listen = web.as_ref().map_or(&[][..], |web| &web.listen);
     sections.write(file, child_wait, listen, *log_format)

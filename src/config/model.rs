@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::address::{Broadcast, VirtualAddress};
 pub use self::announce::{Announce, GarpGroup};
-pub use self::daemon::{Daemon, ReloadFile};
+pub use self::daemon::{Daemon, Errand, ReloadFile};
 pub use self::fifo::Fifo;
 pub use self::firewall::{Chains, Firewall};
 pub use self::global::Global;

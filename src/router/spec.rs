@@ -386,7 +386,8 @@ fn script(config: &Config, script: &VrrpScript) -> ScriptSpec {
     }
 }
 
-fn with_user(config: &Config, script: &Script) -> Script {
+/// A script that runs as the account that scripts run as, where it names none.
+pub fn with_user(config: &Config, script: &Script) -> Script {
     Script {
         command: script.command.clone(),
         user: script.user.clone().or_else(|| config.global.script_user.clone()),

@@ -7,6 +7,7 @@
 
 mod appointment;
 mod child;
+mod errand;
 mod file_watch;
 mod guard;
 mod life;
@@ -224,6 +225,7 @@ impl Supervisor {
         let header = options.seen(first.header);
         let admin = listen(&options.runtime_dir)?;
         let mut supervisor = Self::with(options, guard, signals, admin, first);
+        supervisor.prepare();
         supervisor.web = Self::open_web_or_say(&header);
         let now = Instant::now();
         for (role, worker) in &mut supervisor.workers {
@@ -295,6 +297,7 @@ impl Supervisor {
         loop {
             self.handle_timeouts(Instant::now());
             if self.finished {
+                self.clean_up();
                 // Left behind it would only refuse connections.
                 let _ = std::fs::remove_file(self.options.runtime_dir.join("admin.sock"));
                 return ExitCode::from(self.code);

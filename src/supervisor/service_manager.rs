@@ -45,6 +45,13 @@ impl ServiceManager {
         self.tell("STOPPING=1", now);
     }
 
+    /// Neither a start nor a stop that takes this long is a failure.
+    pub(super) fn busy_for(&self, time: Duration) {
+        // One that does not hear it ends us at its usual time.
+        let text = format!("EXTEND_TIMEOUT_USEC={}", time.as_micros());
+        self.door.iter().for_each(|door| drop(door.send(&text)));
+    }
+
     /// When it is due to hear of us.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.next.into_iter().chain(self.again_at).min()

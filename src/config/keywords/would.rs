@@ -44,8 +44,6 @@ const WOULD: &[(&str, &str)] = &[
     ("dynamic_interfaces", "starts though an interface is not there yet"),
     ("default_interface", "is the interface of static addresses that name none"),
     ("disable_local_igmp", "tells the kernel to send no IGMP for link-local groups"),
-    ("startup_script startup_script_timeout", "runs a script before anything else"),
-    ("shutdown_script shutdown_script_timeout", "runs a script after everything else"),
     ("set_supplementary_groups", "gives scripts all groups of their user"),
     ("use_symlink_paths", "runs scripts by the path with its symbolic links"),
     (

@@ -1,8 +1,11 @@
 //! What concerns the director's own process: its name, its network namespace, how it comes to a reload.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use super::Script;
 
 /// `instance`, `net_namespace` and what `global_defs` says of reloads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +24,32 @@ pub struct Daemon {
     pub reload_repeat: bool,
     /// `config_save_dir`: where each configuration that was taken is kept.
     pub save_dir: Option<PathBuf>,
+    /// `startup_script`: before anything else of the director runs.
+    pub startup: Errand,
+    /// `shutdown_script`: after everything else has ended.
+    pub shutdown: Errand,
+}
+
+/// A script that the director waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Errand {
+    /// What runs, if anything.
+    pub script: Option<Script>,
+    /// When it is ended: `startup_script_timeout`, `shutdown_script_timeout`, 10 s.
+    pub within: Duration,
+}
+
+impl Errand {
+    /// Sets the time, where one is given.
+    pub fn set_within(&mut self, time: Option<Duration>) {
+        self.within = time.unwrap_or(self.within);
+    }
+}
+
+impl Default for Errand {
+    fn default() -> Self {
+        Self { script: None, within: Duration::from_secs(10) }
+    }
 }
 
 /// `reload_file [PATH]`.

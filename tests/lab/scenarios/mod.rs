@@ -9,6 +9,7 @@ mod connections;
 mod dr;
 mod drill;
 mod dynamic;
+mod errand;
 mod events;
 mod failover;
 mod firewall;
@@ -55,6 +56,7 @@ use crate::runner::Scenario;
 pub(crate) fn all() -> Vec<Scenario> {
     let themes = [
         lab::SCENARIOS,
+        errand::SCENARIOS,
         bfd::SCENARIOS,
         split_brain::SCENARIOS,
         versions::SCENARIOS,

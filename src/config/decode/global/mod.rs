@@ -7,6 +7,7 @@ mod lvs;
 mod sync_daemon;
 mod vrrp;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::announce::{AnnounceDraft, Announces};
@@ -103,11 +104,24 @@ const SCRIPTS: &[Keyword<Draft>] = &[
     }),
     no_effect("use_symlink_paths", "[BOOL]", "a script runs by the path that is written"),
     not_yet("set_supplementary_groups", "[BOOL]", "scripts run with their user and group alone"),
-    not_yet("startup_script", "SCRIPT [USER [GROUP]]", "the script is not run"),
-    not_yet("startup_script_timeout", "SECONDS", "there is no startup script"),
-    not_yet("shutdown_script", "SCRIPT [USER [GROUP]]", "the script is not run"),
-    not_yet("shutdown_script_timeout", "SECONDS", "there is no shutdown script"),
+    acts("startup_script", "SCRIPT [USER [GROUP]]", |decoder, directive, draft| {
+        draft.global.daemon.startup.script = decoder.script(directive);
+    }),
+    acts("startup_script_timeout", "SECONDS", |decoder, directive, draft| {
+        let time = decoder.time(directive, ERRAND);
+        draft.global.daemon.startup.set_within(time);
+    }),
+    acts("shutdown_script", "SCRIPT [USER [GROUP]]", |decoder, directive, draft| {
+        draft.global.daemon.shutdown.script = decoder.script(directive);
+    }),
+    acts("shutdown_script_timeout", "SECONDS", |decoder, directive, draft| {
+        let time = decoder.time(directive, ERRAND);
+        draft.global.daemon.shutdown.set_within(time);
+    }),
 ];
+
+/// How long the scripts at start and stop may take.
+const ERRAND: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(1000);
 
 impl Decoder<'_> {
     /// An old spelling that still acts.
