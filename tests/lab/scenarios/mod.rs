@@ -35,6 +35,7 @@ mod reload_loop;
 mod reload_time;
 mod resilience;
 mod sample;
+mod secrets;
 mod settings;
 mod signature;
 mod split_brain;
@@ -94,6 +95,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         conformance::SCENARIOS,
         connections::SCENARIOS,
         ops::SCENARIOS,
+        secrets::SCENARIOS,
         ill::SCENARIOS,
         checks::SCENARIOS,
         dr::SCENARIOS,
