@@ -11,8 +11,10 @@ use crate::kernel_view;
 use crate::runner::Scenario;
 use crate::topology::Plan;
 
-pub(super) const SCENARIOS: &[Scenario] =
-    &[Scenario::together("no_accept_drops_what_is_sent_to_the_addresses", 120, drops)];
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario::together("no_accept_drops_what_is_sent_to_the_addresses", 120, drops),
+    Scenario::together("no_accept_rules_removed_by_hand_come_back", 180, put_back),
+];
 
 const PATIENCE: Duration = Duration::from_secs(40);
 const OPEN: &str = "10.0.0.100";
@@ -104,4 +106,29 @@ fn drops(keeper: &Arc<Keeper>) {
     wait_for(PATIENCE, "the rules again", || rules(director) == standing);
     daemon.stop();
     assert_eq!(rules(director), empty, "gone after a stop");
+}
+
+/// The director looks every 30 s.
+const LOOKED_AFTER: Duration = Duration::from_secs(75);
+
+/// Somebody removes a rule, then the way to the chain, then everything.
+fn put_back(keeper: &Arc<Keeper>) {
+    let net = Plan::new().directors(1).clients(1).build(keeper);
+    let (director, client) = (net.host("d1"), net.host("c1"));
+    let daemon = Daemon::start(Kind::Evenkeel, director, &config("no_accept"));
+    wait_for(PATIENCE, "all addresses", || kernel_view::holds(director, CLOSED_6));
+    let standing = rules(director);
+    // All at once in each family: the rule itself in one, the way to the chain in the other.
+    director.run("iptables-legacy -F evenkeel-in");
+    director.run("ip6tables-legacy -D INPUT -j evenkeel-in");
+    assert_ne!(rules(director), standing);
+    wait_for(LOOKED_AFTER, "the rules as they were", || rules(director) == standing);
+    assert!(!answers(client, CLOSED), "closed again");
+    assert!(daemon.logged().contains("are missing and are made again"), "{}", daemon.logged());
+    for program in ["iptables-legacy", "ip6tables-legacy"] {
+        ["-F", "-X"].iter().for_each(|word| drop(director.run(&format!("{program} {word}"))));
+    }
+    wait_for(LOOKED_AFTER, "chains and rules as they were", || rules(director) == standing);
+    daemon.stop();
+    assert!(!rules(director).contains("evenkeel"), "gone after a stop");
 }
