@@ -2,6 +2,7 @@
 //! shows diagnostics; it decides nothing about them.
 
 mod drawing;
+pub(super) mod veil;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
@@ -139,22 +140,36 @@ impl Diagnostics {
 
     /// Adds one. The first error is kept whatever came before it.
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        let first_error = diagnostic.severity == Severity::Error && !self.has_errors();
+        if self.list.len() >= Self::MOST && !first_error {
+            self.dropped += 1;
+            return;
+        }
+        let diagnostic = self.veiled(diagnostic);
         if let Some(span) = diagnostic.span
             && self.list.len() < Self::MOST
             && !self.told.insert((span.place(), diagnostic.message.clone()))
         {
             return;
         }
-        let first_error = diagnostic.severity == Severity::Error && !self.has_errors();
-        if self.list.len() < Self::MOST || first_error {
-            self.list.push(diagnostic);
-        } else {
-            self.dropped += 1;
+        self.list.push(diagnostic);
+    }
+
+    /// Without the secrets of its line.
+    fn veiled(&self, mut diagnostic: Diagnostic) -> Diagnostic {
+        if let Some(span) = diagnostic.span {
+            let source = self.sources.file(span.file);
+            let line = source.line_range(source.line_of(span.start as usize));
+            let near = veil::near(source.text(), line, span.start as usize);
+            veil::said(&mut diagnostic.message, near);
+            diagnostic.help.iter_mut().for_each(|help| veil::said(help, near));
         }
+        diagnostic
     }
 
     /// Adds a wrong value that is skipped or replaced as in keepalived.
     pub(super) fn push_wrong_value(&mut self, diagnostic: Diagnostic) {
+        let diagnostic = self.veiled(diagnostic);
         if self.wrong_values.len() < Self::MOST {
             self.wrong_values.insert(diagnostic.message.clone());
         }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use super::diagnostic::veil;
+
 /// The grammar that a file is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grammar {
@@ -100,6 +102,8 @@ pub struct Source {
     grammar: Grammar,
     /// Where lines begin, once somebody asks: of a file without mistakes nobody does.
     line_starts: OnceLock<Vec<u32>>,
+    /// The text without its secrets, where it has any, once a line of it is drawn.
+    veiled: OnceLock<Option<Box<str>>>,
     origin: Option<Span>,
 }
 
@@ -112,6 +116,11 @@ impl Source {
     /// The text; bytes that were not UTF-8 stand in it as U+FFFD.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The text as it may be shown: with asterisks for passwords, keys and tokens, a byte each.
+    pub(super) fn shown(&self) -> &str {
+        self.veiled.get_or_init(|| veil::text(&self.text)).as_deref().unwrap_or(&self.text)
     }
 
     /// The text, to be read while other files are added.
@@ -210,8 +219,9 @@ impl Sources {
         // As it is, where it can be: a large text is there once.
         let text = String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        let (text, line_starts) = (Arc::new(text), OnceLock::new());
-        self.files.push(Source { name: name.into(), text, grammar, line_starts, origin });
+        let (name, text) = (name.into(), Arc::new(text));
+        let (line_starts, veiled) = (OnceLock::new(), OnceLock::new());
+        self.files.push(Source { name, text, grammar, line_starts, veiled, origin });
         Ok(FileId(id))
     }
 

@@ -279,3 +279,64 @@ proptest! {
 
 mod damaged;
 mod generated;
+
+#[test]
+fn what_is_told_of_a_file_repeats_none_of_its_secrets() {
+    const SECRETS: [&str; 4] = ["Pa55word", "SignsIt", "T0K3N", "BeatKey"];
+    let [password, signs, token, key] = SECRETS;
+    let conf = format!(
+        "global_defs {{
+ smtp_auth lb1 {password} {password}
+ router_idd x
+ webhook http://h/{token} secret={signs}
+}}
+heartbeat {{
+ peer 10.0.0.2
+ key {key} {key}
+ intervall 1
+}}
+vrrp_instance V {{
+ interface eth0
+ virtual_router_id 1
+ authentication {{
+  auth_type PASSS
+  auth_pass {password} {password}
+  auth_pas {password}
+ }}
+ virtual_ipaddress {{
+  10.0.0.1
+ }}
+}}
+"
+    );
+    let kdl = format!(
+        "global_defs {{
+ smtp_auth \"lb1\" \"{password}\" \"{password}\"
+ webhook \"http://h/{token}\" secrett=\"{signs}\"
+}}
+heartbeat {{
+ peer \"10.0.0.2\"; key \"{key}\" \"{key}\"
+}}
+vrrp_instance \"V\" {{
+ authentication {{
+  auth_type \"PASS\"; auth_pass \"{password}\" \"{password}\"
+ }}
+}}
+"
+    );
+    for (text, grammar) in [(conf, Grammar::Keepalived), (kdl, Grammar::Kdl)] {
+        let Loaded { diagnostics, .. } = load_text("x", text.as_bytes(), grammar, Host::Any);
+        let wrong: Vec<&str> = diagnostics.wrong_values().iter().map(String::as_str).collect();
+        let told = [
+            diagnostics.render(Style::Plain),
+            diagnostics.lines().collect::<Vec<_>>().join("\n"),
+            diagnostics.to_json().to_string(),
+            wrong.join("\n"),
+        ]
+        .join("\n");
+        assert!(told.contains("***"), "{told}");
+        for secret in SECRETS {
+            assert!(!told.contains(secret), "{secret} in:\n{told}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! receiver's. Nothing but overrides of real servers has a form here.
 //!
 //! One order of ours is on its way at a time. It stands in every beat until the peer has said how it went, or until
-//! [`PATIENCE`] is over: then whoever asked is told that the peer did not answer. The peer carries an order out once,
+//! six seconds are over: then whoever asked is told that the peer did not answer. The peer carries an order out once,
 //! however often it hears it.
 
 use std::collections::VecDeque;

@@ -158,7 +158,7 @@ impl Decoder<'_> {
             self.wrong(Diagnostic::error("unknown-option", span, message).help(help));
             return false;
         }
-        let message = format!("`{found}` is no option here and is skipped");
+        let message = format!("`{found}` is no option here{}", self.skipped(span));
         self.passed_over(Diagnostic::warning("unknown-option", span, message).help(help));
         let meant = table.iter().find(|option| Some(option.name) == near);
         meant.is_some_and(|option| matches!(option.takes, Takes::Value(_)))

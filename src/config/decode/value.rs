@@ -79,13 +79,17 @@ impl Decoder<'_> {
         }
     }
 
-    /// What is said of words that nothing reads; in KDL they are a mistake and not skipped.
+    /// What is said of words that nothing reads.
     fn left_over(&self, text: &str, span: Span) -> String {
-        let skipped = match self.diagnostics.sources().file(span.file).grammar() {
+        format!("`{text}` is left over after `{}`{}", self.keyword.0, self.skipped(span))
+    }
+
+    /// What becomes of what nothing reads, as the end of a sentence: in KDL it is a mistake, and nothing runs.
+    pub(super) fn skipped(&self, span: Span) -> &'static str {
+        match self.diagnostics.sources().file(span.file).grammar() {
             Grammar::Keepalived => " and is skipped",
             Grammar::Kdl => "",
-        };
-        format!("`{text}` is left over after `{}`{skipped}", self.keyword.0)
+        }
     }
 
     /// Tells one word that nothing reads.

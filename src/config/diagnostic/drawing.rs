@@ -139,7 +139,8 @@ impl SourceCode for Source {
         lines_before: usize,
         lines_after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let text = self.text();
+        // As long as the text, so that places are the same.
+        let text = self.shown();
         let end = (span.offset() + span.len()).min(text.len());
         if span.offset() > text.len() {
             return Err(MietteError::OutOfBounds);

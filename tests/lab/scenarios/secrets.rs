@@ -38,7 +38,7 @@ fn secrets(keeper: &Arc<Keeper>) {
     notification_email_from lb1@example.com
     smtp_server 10.0.0.99 25
     smtp_tls starttls
-    smtp_auth lb1 {mail}
+    smtp_auth lb1 {mail} {mail}
     smtp_alert
     webhook http://10.0.0.99/{token} secret {signs}
 }}
