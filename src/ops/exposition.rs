@@ -124,7 +124,8 @@ impl Exposition {
     pub(super) fn shown(&mut self, labels: &Labels, value: impl std::fmt::Display) {
         if let Some(family) = self.families.get_mut(self.at) {
             family.name(ending(family.kind));
-            let _ = writeln!(family.text, "{} {value}", labels.0);
+            family.text.push_str(&labels.0);
+            let _ = writeln!(family.text, " {value}");
         }
     }
 
