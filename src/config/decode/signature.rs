@@ -1,5 +1,6 @@
-//! `auth_hmac { ... }` of an instance: keys, and how strictly others are taken at their word. A mistake here refuses the
-//! file in either grammar: a router without its signature hears nobody, or believes everybody.
+//! `auth_hmac { ... }` of an instance: keys, and how strictly others are taken at their word. A mistake about keys refuses
+//! the file in either grammar: a router without its signature hears nobody, or believes everybody. Other values that are wrong
+//! give way to their defaults, the strict ones, as elsewhere in a keepalived.conf.
 
 use std::fs;
 use std::time::Duration;
