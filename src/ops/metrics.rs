@@ -281,19 +281,27 @@ fn of_services(to: &mut Exposition, services: &[VirtualServerStatus]) {
     };
     let labels: Vec<Labels> = servers(services).map(labelled).collect();
     type OfServer = fn(&RealServerStatus) -> u64;
-    let families: [(&'static str, &str, OfServer); 3] = [
+    let families: [(&'static str, &str, OfServer); 2] = [
         ("real_server_up", "Whether no check fails.", |it| flag(it.up)),
         ("real_server_weight", "Weight in the kernel's table; 0 too where it has no row.", |it| {
             it.weight.unwrap_or(0).into()
-        }),
-        ("real_server_overridden", "Whether an operator overrides its weight.", |it| {
-            flag(it.overridden.is_some())
         }),
     ];
     for (name, help, value) in families {
         to.family(name, Gauge, help);
         for ((_, server), labels) in servers(services).zip(&labels) {
             to.number(labels, value(server));
+        }
+    }
+    // Nearly all are not, and of thousands each family is half a megabyte.
+    to.family(
+        "real_server_overridden",
+        Gauge,
+        "1 where an operator overrides the weight; nothing elsewhere.",
+    );
+    for ((_, server), labels) in servers(services).zip(&labels) {
+        if server.overridden.is_some() {
+            to.number(labels, 1);
         }
     }
     of_checks(to, services);
