@@ -22,6 +22,7 @@ use vrrp::io::socket::PACKETS_PER_TURN;
 use vrrp::io::{Announcer, Changes, Clock, Error, Links, Requests, SharedPause, Timer};
 use vrrp::{Action, IfName, Refusal, RouterId, Routers};
 
+use super::announcing::Waiting;
 use super::channel::{CoreEnd, Report};
 use super::damping::Damping;
 use super::facts;
@@ -74,8 +75,7 @@ pub(super) struct CoreLoop {
     pub(super) told: BTreeMap<RouterId, Told>,
     pub(super) sends: BTreeMap<RouterId, Sends>,
     pub(super) failed: BTreeSet<Place>,
-    /// Announcements of addresses that are still to be put on their interfaces: rounds, and the pause between packets.
-    pub(super) to_announce: BTreeMap<Place, (u8, Duration)>,
+    pub(super) waiting: Waiting,
     /// Who advertised routers that are not ours (`log_unknown_vrids`), just now and ever.
     strangers: Vec<(RouterId, IpAddr)>,
     known_strangers: BTreeSet<(RouterId, IpAddr)>,
@@ -173,7 +173,7 @@ impl CoreLoop {
             told: BTreeMap::new(),
             sends: BTreeMap::new(),
             failed: BTreeSet::new(),
-            to_announce: BTreeMap::new(),
+            waiting: Waiting::default(),
             strangers: Vec::new(),
             known_strangers: BTreeSet::new(),
             actions: Vec::new(),
@@ -277,6 +277,7 @@ impl CoreLoop {
             self.routers.poll_timeout(),
             self.routers.poll_check(),
             self.announcer.poll_timeout(now),
+            self.waiting.poll_timeout(),
             self.sockets.poll_timeout(),
             self.damping.poll_timeout(),
             self.quiet_until,

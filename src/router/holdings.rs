@@ -363,7 +363,7 @@ impl Holdings {
                         address: place.address,
                         prefix_length: place.prefix_length,
                         protocol: if ours { VRRP_PROTOCOL } else { 0 },
-                        tentative: false,
+                        tentative: applied == Applied::Changed && place.address.is_ipv6(),
                         peer: address.options.peer,
                     });
                     if applied == Applied::Changed {

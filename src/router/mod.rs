@@ -16,6 +16,7 @@
 //! - [`sync_wait`]: PURE: how long a director that starts waits for the other's connections
 //! - [`status`]: what the worker tells of itself
 
+mod announcing;
 mod bfd;
 mod channel;
 mod core_loop;

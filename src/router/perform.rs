@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use vrrp::io::Outgoing;
-use vrrp::{Action, Addresses, Held, IfName, RouterId, State, Transport};
+use vrrp::{Action, Held, RouterId, Transport};
 
 use super::channel::{Changed, Report};
 use super::core_loop::CoreLoop;
@@ -191,54 +191,6 @@ impl CoreLoop {
         }
     }
 
-    fn announce(&mut self, router: RouterId, addresses: &Addresses, repeat: u8) {
-        if !self.holdings.is_holding(router) {
-            return;
-        }
-        let Some(work) = self.works.get(&router) else { return };
-        let pause = work.router.announce.interval;
-        let wanted = |address: &IpAddr| match addresses {
-            Addresses::All => true,
-            Addresses::Only(only) => only.contains(address),
-        };
-        let vips = work.addresses.iter().filter(|vip| wanted(&vip.address)).map(Place::from);
-        // What is not there yet is announced as soon as it is.
-        let (coming, there): (Vec<_>, Vec<_>) = vips.partition(|it| self.holdings.is_coming(it));
-        self.to_announce.extend(coming.into_iter().map(|place| (place, (repeat, pause))));
-        self.announce_places(&there, repeat, pause);
-    }
-
-    /// Announces what a router holds, if it is Master.
-    pub(super) fn announce_router(&mut self, router: RouterId) {
-        let is_master = self.routers.view(router).is_some_and(|view| view.state == State::Master);
-        let Some(work) = self.works.get(&router).filter(|_| is_master) else { return };
-        let places: Vec<Place> = work.addresses.iter().map(Place::from).collect();
-        self.announce_places(&places, 1, Duration::ZERO);
-    }
-
-    fn announce_places(&mut self, places: &[Place], repeat: u8, pause: Duration) {
-        let mut by_interface: BTreeMap<IfName, Vec<IpAddr>> = BTreeMap::new();
-        for place in places {
-            by_interface.entry(place.interface).or_default().push(place.address);
-        }
-        for (interface, addresses) in by_interface {
-            if let Some(link) = self.links.by_name(interface.as_str()) {
-                self.announcer.announce(link, &addresses, repeat, pause);
-            }
-        }
-        self.announcer.send_due(self.clock.now());
-    }
-
-    fn forget_announcements(&mut self, router: RouterId) {
-        let Some(work) = self.works.get(&router) else { return };
-        for vip in &work.addresses {
-            self.to_announce.remove(&Place::from(vip));
-            if let Some(link) = self.links.by_name(vip.interface.as_str()) {
-                self.announcer.forget(link.index, vip.address);
-            }
-        }
-    }
-
     // --- watching a successor ---
 
     pub(super) fn watch(&mut self, router: RouterId) {
@@ -284,21 +236,8 @@ impl CoreLoop {
         }
         if !repaired.is_empty() {
             self.counters.repaired += repaired.len() as u64;
-            self.announce_places(&repaired, 1, Duration::ZERO);
+            self.announce_when_used(repaired.clone(), 1, Duration::ZERO);
             self.end.report(Report::Repaired(repaired));
-        }
-    }
-
-    /// Those whose announcement waited until they were there.
-    fn announce_arrived(&mut self, places: &[Place]) {
-        let mut rounds: BTreeMap<(u8, Duration), Vec<Place>> = BTreeMap::new();
-        for place in places.iter().filter(|place| !self.failed.contains(*place)) {
-            if let Some(how) = self.to_announce.remove(place) {
-                rounds.entry(how).or_default().push(*place);
-            }
-        }
-        for ((repeat, pause), places) in rounds {
-            self.announce_places(&places, repeat, pause);
         }
     }
 
@@ -311,7 +250,7 @@ impl CoreLoop {
             compared.iter().filter(|place| self.failed.remove(*place)).copied().collect();
         let mut news = Vec::new();
         for (place, why) in failed {
-            self.to_announce.remove(&place);
+            self.waiting.forget(&place);
             self.failed.insert(place);
             if !known.contains(&place) {
                 news.push((place, why));

@@ -16,6 +16,9 @@ impl CoreLoop {
             self.handle_core_deadline(now);
         }
         let now = self.clock.now();
+        if self.waiting.poll_timeout().is_some_and(|by| by <= now) {
+            self.announce_overdue();
+        }
         self.announcer.send_due(now);
         if self.quiet_until.is_some_and(|until| until <= now) {
             self.quiet_until = None;

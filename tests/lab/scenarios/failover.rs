@@ -4,12 +4,17 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::pair::{Pace, Pair, SERVICE, VIP, VRID};
+use super::pair::{PRIORITIES, Pace, Pair, SERVICE, VIP, VRID, instance, service};
 use crate::capture::Saying;
+use crate::client::{Client, PACE};
+use crate::daemon::Daemon;
 use crate::daemon::Kind::Evenkeel;
+use crate::host::wait_for;
 use crate::keeper::Keeper;
 use crate::kernel_view;
+use crate::responder::Responder;
 use crate::runner::Scenario;
+use crate::topology::{Forwarding, Plan};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::alone("failover_master_lost_at_1_s", 60, |keeper| master_lost(keeper, Pace::Second)),
@@ -28,6 +33,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::alone("failover_planned_stop_at_10_ms", 60, |keeper| {
         planned_stop(keeper, Pace::Hundredth)
     }),
+    Scenario::alone("failover_planned_stop_and_return_over_ipv6", 60, over_version_6),
     Scenario::alone("failover_return_after_a_cut_serves_again", 60, returns_after_cut),
     Scenario::together("failover_pulled_plug_releases_the_vip", 60, pulled_plug),
 ];
@@ -83,6 +89,47 @@ fn planned_stop(keeper: &Arc<Keeper>, pace: Pace) {
     assert!(is_zero, "the last word of a router that stops is priority 0: {farewell:?}");
     assert!(kernel_view::holds(pair.d2(), VIP) && !kernel_view::holds(pair.d1(), VIP));
     assert_eq!(kernel_view::rules(pair.d1()), [""; 0], "a stop takes our services away");
+}
+
+/// The kernel answers that it has an IPv6 address before it delivers what is sent there. A claim in between calls clients
+/// to a router that drops their packets, and lets the old one go: some twenty connections at this pace.
+fn over_version_6(keeper: &Arc<Keeper>) {
+    let vip = "fd00::64";
+    let plan = Plan::new().directors(2).servers(2, Forwarding::Direct).clients(1).vips(&[vip]);
+    let net = plan.build(keeper);
+    let _servers = ["r1", "r2"].map(|name| Responder::start(net.host(name)));
+    let config = |priority| {
+        let addresses = format!("fe80::64/64\n{vip}/128");
+        let instance = instance(Pace::Tenth, priority, "").replace("10.0.0.100/32", &addresses);
+        let service = service(80, [1, 1]).replace(VIP, vip);
+        instance + &service.replace("10.0.0.11", "fd00::b").replace("10.0.0.12", "fd00::c")
+    };
+    let start = |at: usize, name| Daemon::start(Evenkeel, net.host(name), &config(PRIORITIES[at]));
+    let mut directors = [start(0, "d1"), start(1, "d2")];
+    let is_full =
+        |name: &str| kernel_view::weights(net.host(name), &format!("-t [{vip}]:80")).len() == 2;
+    let first_holds = || {
+        let [first, second] = ["d1", "d2"].map(|name| kernel_view::holds(net.host(name), vip));
+        first && !second && is_full("d1") && is_full("d2")
+    };
+    wait_for(Duration::from_secs(40), "the VIP on d1 and full tables", first_holds);
+
+    let mut client = Client::asking(net.host("c1"), &format!("[{vip}]:80"), PACE);
+    thread::sleep(Duration::from_secs(1));
+    directors[0].stop();
+    thread::sleep(Duration::from_secs(1));
+    let stopped = client.phase();
+    directors[0].start_again();
+    wait_for(Duration::from_secs(40), "the VIP on d1 again", first_holds);
+    thread::sleep(Duration::from_secs(1));
+    let returned = client.stop();
+    for (what, report) in [("planned stop", stopped), ("return", returned)] {
+        keeper.figure(&format!("{what}: {report}"));
+        // A client that got no processor itself finds its own connections late.
+        let own = if report.stall > BUSY { report.late } else { 0 };
+        assert_eq!(report.failed_new() - own, 0, "{what}: {report:?}");
+        assert!(report.ok > 300, "{what}: {report:?}");
+    }
 }
 
 /// The master's own link goes down: it releases the VIP at once, and takes it back when the link returns.

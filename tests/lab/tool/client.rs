@@ -277,7 +277,9 @@ impl Attempt {
     fn advance(&mut self, errand: Errand) -> Option<Outcome> {
         if !self.is_connected {
             if let Some(error) = self.socket.take_error().ok()? {
-                return Some(of_error(&error, false));
+                // A reset that answers a SYN reads as refused: this one came when our kernel had finished the handshake.
+                self.is_connected = error.kind() == ErrorKind::ConnectionReset;
+                return Some(of_error(&error, self.is_connected));
             }
             self.is_connected = true;
             if errand == Errand::Connect {

@@ -60,7 +60,8 @@ pub struct PresentAddress {
     pub prefix_length: u8,
     /// Who put it there (IFA_PROTO); 0 where nobody said, or on a kernel before 5.18.
     pub protocol: u8,
-    /// IPv6: duplicate address detection has not ended, or has failed: it cannot be used as a source.
+    /// IPv6: duplicate address detection has not ended, or has failed, or the kernel has still to take a new address
+    /// into use: it is no source, and what is sent to it is lost.
     pub tentative: bool,
     /// The other end of a point-to-point link.
     pub peer: Option<IpAddr>,

@@ -163,9 +163,17 @@ impl Links {
         self.links.values()
     }
 
-    /// Records an address that was just added, ahead of the notification about it.
+    /// Records an address that was just added, ahead of the notification about it. An IPv6 address is tentative: the
+    /// kernel answers once it is on the list, and a thread of its own adds the route that makes it local and says so.
     pub fn note_added(&mut self, address: PresentAddress) {
         note_address(&mut self.links, address);
+    }
+
+    /// An address that is there and cannot be used yet.
+    pub fn is_tentative(&self, interface: &str, address: IpAddr, prefix_length: u8) -> bool {
+        let link = self.by_name(interface);
+        link.and_then(|link| link.addresses.find(address, prefix_length))
+            .is_some_and(|it| it.tentative)
     }
 
     /// Records an address that was just removed, ahead of the notification about it.
