@@ -14,6 +14,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use crate::checkers::RunId;
 use crate::failure::LocalFault;
 use crate::outcome::{Outcome, Weight};
+use crate::probe::opening::Opening;
 use crate::probe::{self, Ended, Held, told};
 use crate::spec::{CheckSpec, ProbeKind, Step, Target};
 
@@ -24,6 +25,8 @@ pub struct Runner {
     runs: HashMap<RunId, Run>,
     /// What BFD sessions say, by name.
     told: HashMap<Box<str>, watch::Sender<Option<bool>>>,
+    /// Where `TCP_CHECK`s wait, from the first one on.
+    opening: Option<Arc<Opening>>,
 }
 
 /// A task and how to stop it.
@@ -61,10 +64,12 @@ impl Runner {
             ProbeKind::Bfd(name) => Some(self.told.entry(name.clone()).or_default().subscribe()),
             _ => None,
         };
+        let opening = matches!(spec.kind, ProbeKind::Tcp(_)).then(|| self.opening()).flatten();
         let probe = async move {
+            let opening = opening.as_deref();
             let ended = match signal {
                 Some(signal) => Box::pin(told::run(signal)).await,
-                None => probe::run(target, &spec, step, cancelled, now).await,
+                None => probe::run(target, &spec, step, cancelled, opening, now).await,
             };
             (run, ended)
         };
@@ -87,7 +92,15 @@ impl Runner {
     /// The next outcome, of a kind that holds what it has opened also the second; waits for ever while nothing is in flight.
     pub async fn next(&mut self) -> (RunId, Outcome) {
         loop {
-            let Some(joined) = self.tasks.join_next_with_id().await else { return pending().await };
+            let joined = match &self.opening {
+                None => self.tasks.join_next_with_id().await,
+                Some(opening) => tokio::select! {
+                    biased;
+                    joined = self.tasks.join_next_with_id() => joined,
+                    never = opening.drive() => match never {},
+                },
+            };
+            let Some(joined) = joined else { return pending().await };
             if let Some(outcome) = self.outcome(joined) {
                 return outcome;
             }
@@ -117,6 +130,14 @@ impl Runner {
             run.stop();
         }
         while self.tasks.join_next().await.is_some() {}
+    }
+
+    /// `None` without a descriptor for it: a probe waits by itself then.
+    fn opening(&mut self) -> Option<Arc<Opening>> {
+        if self.opening.is_none() {
+            self.opening = Opening::new().ok().map(Arc::new);
+        }
+        self.opening.clone()
     }
 
     /// `None` for a probe that was cancelled. A probe that broke is a fault of ours, and must not stay in flight.

@@ -13,6 +13,7 @@ mod grpc;
 mod http;
 mod idle;
 mod lines;
+pub(crate) mod opening;
 mod ping;
 mod progress;
 mod script;
@@ -29,6 +30,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use self::opening::Opening;
 use crate::failure::{Failure, LocalFault};
 use crate::outcome::{Outcome, Weight};
 use crate::spec::{CheckSpec, ProbeKind, Step, Target};
@@ -68,18 +70,19 @@ enum Miss {
     NotAsked(LocalFault),
 }
 
-/// Asks `step` of `spec`; `now` spares a look at the clock. When `cancelled` fires or its sender is gone, a script is ended in good order first.
+/// Asks `step` of `spec`; `now` spares a look at the clock, `opening` a system call. When `cancelled` fires or its sender is gone, a script is ended in good order first.
 pub(crate) async fn run(
     target: Target,
     spec: &CheckSpec,
     step: Step,
     cancelled: oneshot::Receiver<()>,
+    opening: Option<&Opening>,
     now: Option<Instant>,
 ) -> Ended {
     // The large ones in boxes: a future is as large as its largest part, and most checks are TCP_CHECK.
     let mut certificate = None;
     let asked = match &spec.kind {
-        ProbeKind::Tcp(connection) => tcp::run(target, connection, now).await,
+        ProbeKind::Tcp(connection) => tcp::run(target, connection, opening, now).await,
         ProbeKind::Http(http) => Box::pin(http::run(target, http, step, &mut certificate)).await,
         ProbeKind::Script(script) => Box::pin(script::run(script, cancelled)).await,
         ProbeKind::Smtp(smtp) => Box::pin(smtp::run(target, smtp)).await,
@@ -136,7 +139,7 @@ mod tests {
         let spec = CheckSpec { kind, cadence: Cadence::default() };
         let target = Target { addr: "192.0.2.1".parse().unwrap(), port: 80 };
         let (_ask, cancelled) = oneshot::channel();
-        let size = size_of_val(&run(target, &spec, Step(0), cancelled, None));
+        let size = size_of_val(&run(target, &spec, Step(0), cancelled, None, None));
         assert!(size <= 512, "{size} bytes");
     }
 }
