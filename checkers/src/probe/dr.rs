@@ -24,6 +24,9 @@ const LINK_SHARE: u32 = 3;
 /// How often the connection is asked for, and the page: one packet may be lost.
 const TRIES: u32 = 3;
 
+/// So many bytes of a status line tell its code.
+const CODE: usize = 12;
+
 /// Most bytes of a failure's text that come from the other side.
 const SHOWN: usize = 40;
 
@@ -138,7 +141,7 @@ fn judge(
     let failure = match (status(line), end) {
         (Some(seen), _) if url.statuses.contains(seen) => return PASSED,
         (Some(seen), _) => Failure::Status { seen, wanted: url.statuses.clone() },
-        (None, _) if line.len() < heard.len() => {
+        (None, _) if line.len() < heard.len() || line.len() > CODE => {
             let seen = line.get(..SHOWN).unwrap_or(line).escape_ascii().to_string();
             Failure::NotHttp { seen }
         }
@@ -152,11 +155,11 @@ fn judge(
 
 /// The code of a whole status line (RFC 9112 section 4), without its end.
 fn status(line: &[u8]) -> Option<u16> {
-    let text = std::str::from_utf8(line.get(..12)?).ok()?;
+    let text = std::str::from_utf8(line.get(..CODE)?).ok()?;
     let (version, code) = text.split_once(' ')?;
     let is_http = version.strip_prefix("HTTP/1.").is_some_and(|minor| minor.len() == 1);
     let is_code = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
-    let ends = line.get(12).is_none_or(|byte| byte.is_ascii_whitespace());
+    let ends = line.get(CODE).is_none_or(|byte| byte.is_ascii_whitespace());
     (is_http && is_code && ends).then(|| code.parse().ok())?
 }
 
@@ -204,6 +207,7 @@ mod tests {
             ("SSH-2.0-OpenSSH\r\n", None, not_http("SSH-2.0-OpenSSH\\r")),
             ("HTTP/1.1 2000 OK\r\n", None, not_http("HTTP/1.1 2000 OK\\r")),
             ("HTTP/2 200 OK\r\n", None, not_http("HTTP/2 200 OK\\r")),
+            ("a line without an end", None, not_http("a line without an end")),
             ("", None, Some(Failure::NoAnswer { within, after: Stage::Request })),
             ("HTTP/1.", None, Some(Failure::Unfinished { within, bytes: 7 })),
             ("HT", Some(End::Closed), Some(Failure::Closed { bytes: 2 })),

@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::checks::resident_kib;
 use crate::daemon::Kind::Evenkeel;
 use crate::daemon::{Daemon, evenkeel};
 use crate::host::{Host, wait_for};
@@ -132,6 +133,8 @@ fn page(keeper: &Arc<Keeper>, family: &Family) {
         (Mode::Status(503), "503"),
         (Mode::Garbage, "not HTTP"),
         (Mode::Silent, "no answer"),
+        (Mode::Drip, "answer unfinished within 2s"),
+        (Mode::Close, "closed after 0 bytes"),
         (Mode::Refuse, "service down"),
     ] {
         servers[0].switch(mode);
@@ -139,6 +142,15 @@ fn page(keeper: &Arc<Keeper>, family: &Family) {
         servers[0].switch(Mode::Fine);
         wait_for(Duration::from_secs(30), "its recovery", || stands(2));
     }
+    // What never ends is not read to its end: the first line decides.
+    let worker = daemon.worker("lvs").unwrap();
+    let memory = resident_kib(worker);
+    servers[0].switch(Mode::Endless);
+    let before = probed(&daemon);
+    wait_for(Duration::from_secs(30), "probes of what never ends", || probed(&daemon) > before + 8);
+    assert!(stands(2), "its status is good");
+    assert!(resident_kib(worker) < memory + 2 * 1024, "memory does not grow");
+    servers[0].switch(Mode::Fine);
     d1.ip(&format!("addr del {vip} dev eth0\n"));
     let before = probed(&daemon);
     wait_for(Duration::from_secs(30), "probes of a director without the VIP", || {
