@@ -11,6 +11,7 @@ use ipvs::{Op, ServiceKey, Table};
 
 use super::applier::{Applier, Kernel};
 use super::parcel::Section;
+use super::scripts::Scripts;
 use super::served::Served;
 use super::state_file::Memory;
 use super::subject::{Numbers, Subject};
@@ -25,6 +26,7 @@ pub struct Idle {
     named: BTreeMap<u32, ServiceKey>,
     served: BTreeMap<ServiceKey, Box<Served>>,
     applier: Applier<Willing>,
+    scripts: Scripts,
 }
 
 impl Idle {
@@ -33,12 +35,14 @@ impl Idle {
         let section = Section::read(section)?;
         let mut checkers = Checkers::new(Limits::default(), 7);
         let (mut parcels, mut opened) = (Vec::new(), Vec::new());
+        let mut scripts = Scripts::default();
         let mut named = BTreeMap::new();
         for (at, digest) in section.digests() {
             let mut service = section.open(at)?;
             for check in &mut service.checks {
                 *check = checkers.share(Arc::clone(check));
             }
+            service.servers.share_scripts(&mut scripts);
             parcels.push((digest, service.key));
             let numbers =
                 Numbers::new(u32::try_from(opened.len()).unwrap_or(u32::MAX), &service.servers);
@@ -59,10 +63,11 @@ impl Idle {
         let mut applier = Applier::new(Willing, Table::default(), Default::default(), now);
         applier.want(plans, now);
         applier.pack();
+        scripts.pack();
         let parcels = parcels.into_iter().collect();
         let served = served.into_iter().collect();
         let named = named.into_iter().collect();
-        Ok(Self { parcels, checkers, named, served, applier })
+        Ok(Self { parcels, checkers, named, served, applier, scripts })
     }
 }
 

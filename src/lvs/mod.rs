@@ -16,6 +16,7 @@ pub mod parcel;
 mod paths;
 pub mod plan;
 mod rights;
+mod scripts;
 mod seldom;
 pub mod selector;
 mod served;

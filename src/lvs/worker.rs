@@ -32,6 +32,7 @@ use super::counters::{Counting, Then};
 use super::host::Host;
 use super::module::Socket;
 use super::overrides::By;
+use super::scripts::Scripts;
 use super::served::{Replanned, Served};
 use super::spec::LvsSpec;
 use super::state_file::{Remembered, StateFile};
@@ -75,6 +76,8 @@ pub(super) struct Worker {
     /// The first configuration is that of a process which died: nothing begins with it.
     is_restart: bool,
     notifier: Notifier,
+    /// Those of real servers, each once.
+    scripts: Scripts,
     fifos: Fifos,
     state_file: StateFile,
     write_at: Option<Instant>,

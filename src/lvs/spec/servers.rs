@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, CheckRef, own};
 use crate::config::model::Script;
+use crate::lvs::scripts::Scripts;
 
 /// One real server, as it is put in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +121,13 @@ impl Servers {
     /// The virtual server as the table has it while all of them are up.
     pub fn configured(&self) -> &Arc<Service> {
         &self.configured
+    }
+
+    /// Makes its scripts the copies that other virtual servers have.
+    pub(in crate::lvs) fn share_scripts(&mut self, scripts: &mut Scripts) {
+        let rare = self.rest.iter_mut().filter_map(|rest| rest.rare.as_deref_mut());
+        let both = rare.flat_map(|rare| [&mut rare.notify_up, &mut rare.notify_down]);
+        both.flatten().for_each(|script| scripts.share(script));
     }
 
     /// Without scripts.

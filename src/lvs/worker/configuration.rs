@@ -34,7 +34,7 @@ impl Worker {
         self.configure_all(head, now);
         self.parcels = parcels;
         let staying: BTreeSet<ServiceKey> = self.parcels.values().copied().collect();
-        opened.iter_mut().for_each(|service| self.share_checks(service));
+        opened.iter_mut().for_each(|service| self.share(service));
         let opened = self.number(opened);
         let probes = self.configure_probes(&opened, &staying, now);
         let removed: Vec<Box<Served>> = self
@@ -128,11 +128,12 @@ impl Worker {
         self.spec = head;
     }
 
-    /// Equal options are one value, in the specs and in the probes.
-    fn share_checks(&mut self, service: &mut ServiceSpec) {
+    /// Equal options are one value, in the specs and in the probes; equal scripts are one.
+    fn share(&mut self, service: &mut ServiceSpec) {
         for check in &mut service.checks {
             *check = self.checkers.share(Arc::clone(check));
         }
+        service.servers.share_scripts(&mut self.scripts);
     }
 
     /// Tables that grow entry by entry have half their places free; made in one go they have none.
@@ -140,6 +141,7 @@ impl Worker {
         self.served = std::mem::take(&mut self.served).into_iter().collect();
         self.named = std::mem::take(&mut self.named).into_iter().collect();
         self.applier.pack();
+        self.scripts.pack();
     }
 
     /// The numbers of those that were opened: the ones that they had, where they were there before.

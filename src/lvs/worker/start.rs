@@ -15,6 +15,7 @@ use crate::link::Link;
 use crate::lvs::applier::Applier;
 use crate::lvs::host::Host;
 use crate::lvs::module;
+use crate::lvs::scripts::Scripts;
 use crate::lvs::spec::LvsSpec;
 use crate::lvs::state_file::{State, StateFile};
 use crate::lvs::sync::Sync;
@@ -86,6 +87,7 @@ impl Worker {
             named: BTreeMap::new(),
             next_number: 0,
             notifier: Notifier::default(),
+            scripts: Scripts::default(),
             fifos: Fifos::default(),
             state_file,
             write_at: None,
