@@ -25,19 +25,20 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// One row: what is asked, and what must be said of it.
-struct Row {
+#[derive(Clone)]
+pub(super) struct Row {
     /// The checker's block, without what all of them have.
-    check: String,
-    port: u16,
+    pub(super) check: String,
+    pub(super) port: u16,
     /// Part of the cause while it is down; `None`: it is up.
-    cause: Option<&'static str>,
+    pub(super) cause: Option<&'static str>,
 }
 
-fn row(port: u16, check: &str, cause: impl Into<Option<&'static str>>) -> Row {
+pub(super) fn row(port: u16, check: &str, cause: impl Into<Option<&'static str>>) -> Row {
     Row { check: check.to_owned(), port, cause: cause.into() }
 }
 
-const URL: &str = "url {\n path /\n status_code 200\n }";
+pub(super) const URL: &str = "url {\n path /\n status_code 200\n }";
 
 /// Servers of one behaviour, by port.
 const TALKERS: &[&str] = &[
@@ -153,7 +154,7 @@ fn all(keeper: &Arc<Keeper>) {
     let (d1, r1) = (net.host("d1"), net.host("r1"));
     // Each closed port is to be told of, not one a second.
     r1.sysctl(&["net.ipv4.icmp_ratemask=0"]);
-    let _talker = talkers(r1);
+    let _talker = talkers(r1, TALKERS);
     let plain = ["0.0.0.0:80", "tls:0.0.0.0:443"];
     let servers = [&plain[..], &["0.0.0.0:81"], &["0.0.0.0:82"]];
     let servers = servers.map(|addresses| Responder::listening(r1, addresses));
@@ -183,16 +184,18 @@ fn all(keeper: &Arc<Keeper>) {
     daemon.stop();
 }
 
-fn talkers(host: &Host) -> Process {
+/// Starts them: `PORT=KIND` each.
+pub(super) fn talkers(host: &Host, talkers: &[&str]) -> Process {
     let log = host.keeper.log("talkers");
-    host.spawn(&tool::command(&[&["talker"], TALKERS].concat()), &log)
+    host.spawn(&tool::command(&[&["talker"], talkers].concat()), &log)
 }
 
 fn service(at: usize) -> String {
     format!("-t 10.0.0.100:{}", 1000 + at)
 }
 
-fn config(rows: &[Row], server: &Host) -> String {
+/// A virtual server for each row, on ports from 1000.
+pub(super) fn config(rows: &[Row], server: &Host) -> String {
     let mut text = String::new();
     for (at, Row { check, port, .. }) in rows.iter().enumerate() {
         let connects = !check.contains("MISC_CHECK") && !check.contains("FILE_CHECK");
@@ -210,7 +213,7 @@ fn config(rows: &[Row], server: &Host) -> String {
 
 /// Waits until each row has been as it should be: the one CPU is slow, and what passes may once be late. Says of all that
 /// never were.
-fn settle(daemon: &Daemon, rows: &[Row]) {
+pub(super) fn settle(daemon: &Daemon, rows: &[Row]) {
     let start = Instant::now();
     let mut wrong: Vec<&Row> = rows.iter().collect();
     loop {
@@ -246,7 +249,7 @@ impl Row {
 }
 
 /// Probes so far and the cause, row by row.
-fn seen(daemon: &Daemon, count: usize) -> Vec<(u64, Option<String>)> {
+pub(super) fn seen(daemon: &Daemon, count: usize) -> Vec<(u64, Option<String>)> {
     let json = daemon.command("status --json").unwrap_or_default();
     let status: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
     let services = status["lvs"]["virtual_servers"].as_array().cloned().unwrap_or_default();
@@ -274,6 +277,7 @@ fn local(keeper: &Arc<Keeper>) {
         format!("MISC_CHECK {{\n misc_path {}\n misc_timeout 1\n user root", script(name, text))
     };
     let (file, gone) = (folder.join("number"), misc("gone", "exit 0"));
+    let unfit = misc("unfit", "exit 0");
     fs::write(&file, "0\n").unwrap();
     let left = folder.join("left.pid");
     let rows = vec![
@@ -288,9 +292,14 @@ fn local(keeper: &Arc<Keeper>) {
         row(80, "FILE_CHECK {\n track_file number\n weight 0", None),
         row(80, "FILE_CHECK {\n track_file number\n weight 0 reverse", "number says 0"),
         row(80, "FILE_CHECK {\n track_file number\n weight -3", None),
+        row(80, &unfit, "cannot run"),
     ];
     let tracked = format!("track_file number {{\n file {}\n}}\n", file.display());
     let daemon = Daemon::start(Evenkeel, d1, &(tracked + &config(&rows, r1)));
+    // It could be run when the file was read.
+    let ready = || daemon.command("status").is_ok();
+    assert!(holds_within(Duration::from_secs(30), Duration::from_millis(100), ready), "no start");
+    fs::set_permissions(folder.join("unfit"), fs::Permissions::from_mode(0o644)).unwrap();
     settle(&daemon, &rows);
     let worker = daemon.worker("lvs").expect("an lvs worker");
     let before = resident_kib(worker);
@@ -329,7 +338,8 @@ fn write_script(path: &Path, text: &str) -> String {
     path.display().to_string()
 }
 
-fn resident_kib(pid: i32) -> u64 {
+/// What a process has in memory, files included.
+pub(super) fn resident_kib(pid: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()

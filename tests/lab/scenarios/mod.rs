@@ -15,6 +15,7 @@ mod failover;
 mod firewall;
 mod group;
 mod guide;
+mod hostile;
 mod ill;
 mod interop;
 mod interop_forms;
@@ -22,6 +23,7 @@ mod lab;
 mod live;
 mod namespace;
 mod ops;
+mod options;
 mod package;
 mod pair;
 mod pair_orders;
@@ -98,6 +100,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         secrets::SCENARIOS,
         ill::SCENARIOS,
         checks::SCENARIOS,
+        hostile::SCENARIOS,
+        options::SCENARIOS,
         dr::SCENARIOS,
         package::SCENARIOS,
         guide::SCENARIOS,

@@ -4,6 +4,7 @@
 pub(crate) mod client;
 pub(crate) mod flood;
 pub(crate) mod forger;
+mod hostile;
 mod prober;
 pub(crate) mod responder;
 mod talker;

@@ -337,7 +337,8 @@ fn open(addresses: &[(SocketAddr, bool)]) -> io::Result<Vec<(TcpListener, bool)>
     addresses.iter().map(listen).collect()
 }
 
-fn certificate() -> Result<Arc<ServerConfig>, Box<dyn Error>> {
+/// TLS with a certificate that nobody has signed but itself.
+pub(super) fn certificate() -> Result<Arc<ServerConfig>, Box<dyn Error>> {
     let mut parameters = rcgen::CertificateParams::new(vec!["lab".to_owned()])?;
     // Near enough for the largest tls_min_days to warn of, and after any test.
     parameters.not_after = rcgen::date_time_ymd(2090, 1, 1);

@@ -1,19 +1,26 @@
-//! Servers of one behaviour each, a port each: what speaks right, and each way to speak wrong that a checker must survive.
+//! Servers of one behaviour each, a port each: what speaks right, and ways to speak wrong that a checker must survive; what
+//! means harm is in [`super::hostile`]. `tls+` before a kind puts TLS below it.
 //!
 //! A thread for a port and one for a connection: they are few. Nothing is read that is not answered.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::{hostile, responder};
+
 /// What some say once or again and again.
-static GULP: [u8; 65536] = [b'x'; 65536];
+pub(super) static GULP: [u8; 65536] = [b'x'; 65536];
 
 /// Tool: `talker PORT=KIND...`.
 pub(super) fn serve(words: &[&str]) -> Result<(), Box<dyn Error>> {
     let mut threads = Vec::new();
+    let tls = responder::certificate()?;
     for word in words {
         let (port, kind) = word.split_once('=').ok_or("PORT=KIND is wanted")?;
         let (port, kind) = (port.parse::<u16>()?, kind.to_owned());
@@ -24,7 +31,8 @@ pub(super) fn serve(words: &[&str]) -> Result<(), Box<dyn Error>> {
         }
         if !kind.starts_with("udp") {
             let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
-            threads.push(thread::spawn(move || connections(&listener, &kind)));
+            let tls = Arc::clone(&tls);
+            threads.push(thread::spawn(move || connections(&listener, &kind, &tls)));
         }
     }
     for thread in threads {
@@ -33,15 +41,24 @@ pub(super) fn serve(words: &[&str]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn connections(listener: &TcpListener, kind: &str) {
+fn connections(listener: &TcpListener, kind: &str, tls: &Arc<ServerConfig>) {
     while let Ok((stream, _)) = listener.accept() {
-        let kind = kind.to_owned();
-        thread::spawn(move || talk(stream, &kind));
+        let (kind, tls) = (kind.to_owned(), Arc::clone(tls));
+        thread::spawn(move || match kind.strip_prefix("tls+") {
+            None => talk(stream, &kind),
+            Some(kind) => {
+                let session = ServerConnection::new(tls).map_err(io::Error::other)?;
+                talk(StreamOwned::new(session, stream), kind)
+            }
+        });
     }
 }
 
 /// One connection, to its end; that the other side has gone is an end too.
-fn talk(mut stream: TcpStream, kind: &str) -> io::Result<()> {
+fn talk(mut stream: impl Read + Write, kind: &str) -> io::Result<()> {
+    if let Some(ended) = hostile::talk(&mut stream, kind) {
+        return ended;
+    }
     let text = |kind: &str| match kind {
         "smtp" => Some("220 lab\r\n"),
         "smtp-closed" => Some("554 no service\r\n"),
@@ -64,34 +81,9 @@ fn talk(mut stream: TcpStream, kind: &str) -> io::Result<()> {
                 stream.write_all(answer.as_bytes())?;
             }
         }
-        "headers" => {
-            request(&mut stream)?;
-            stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
-            loop {
-                stream.write_all(b"X-Filler: ")?;
-                stream.write_all(&GULP[..4000])?;
-                stream.write_all(b"\r\n")?;
-            }
-        }
-        "endless" => {
-            request(&mut stream)?;
-            stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n")?;
-            loop {
-                stream.write_all(&GULP)?;
-                thread::sleep(Duration::from_millis(5));
-            }
-        }
         "redirect" => {
             request(&mut stream)?;
             stream.write_all(b"HTTP/1.0 302 Found\r\nLocation: http://10.0.0.99/\r\n\r\n")?;
-        }
-        "bomb" => {
-            // The beginning of a gzip stream that unpacks to a thousand times its length: it is never unpacked.
-            request(&mut stream)?;
-            stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08")?;
-            for _ in 0..256 {
-                stream.write_all(&[0; 4096])?;
-            }
         }
         "grpc" | "grpc-down" => {
             call(&mut stream)?;
@@ -99,11 +91,9 @@ fn talk(mut stream: TcpStream, kind: &str) -> io::Result<()> {
             while stream.read(&mut [0; 4096])? > 0 {}
         }
         "dns-cut" => {
-            let mut length = [0; 2];
-            stream.read_exact(&mut length)?;
-            let mut question = vec![0; usize::from(u16::from_be_bytes(length))];
-            stream.read_exact(&mut question)?;
-            stream.write_all(&length)?;
+            let question = question(&mut stream)?;
+            let length = u16::try_from(question.len()).unwrap_or_default();
+            stream.write_all(&length.to_be_bytes())?;
             stream.write_all(&reply(&question, kind))?;
         }
         _ => {
@@ -121,11 +111,11 @@ fn talk(mut stream: TcpStream, kind: &str) -> io::Result<()> {
 }
 
 /// Frames of a server that is asked once (RFC 9113): settings, their acknowledgement, headers, message, trailers.
-static SERVING: &[u8] = include_bytes!("../../../fuzz/seeds/grpc/good_serving");
+pub(super) static SERVING: &[u8] = include_bytes!("../../../fuzz/seeds/grpc/good_serving");
 static NOT_SERVING: &[u8] = include_bytes!("../../../fuzz/seeds/grpc/bad_not_serving");
 
 /// Reads the preface and frames up to the end of the first call (RFC 9113 sections 3.4 and 4.1).
-fn call(stream: &mut TcpStream) -> io::Result<()> {
+pub(super) fn call(stream: &mut impl Read) -> io::Result<()> {
     stream.read_exact(&mut [0; 24])?;
     loop {
         let mut head = [0; 9];
@@ -140,8 +130,17 @@ fn call(stream: &mut TcpStream) -> io::Result<()> {
     }
 }
 
+/// Reads a question over TCP (RFC 1035 section 4.2.2).
+pub(super) fn question(stream: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length)?;
+    let mut question = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut question)?;
+    Ok(question)
+}
+
 /// Reads a request up to its empty line.
-fn request(stream: &mut TcpStream) -> io::Result<()> {
+pub(super) fn request(stream: &mut impl Read) -> io::Result<()> {
     let mut read = Vec::new();
     let mut part = [0; 1024];
     while !read.ends_with(b"\r\n\r\n") {
@@ -160,8 +159,15 @@ fn datagrams(socket: &UdpSocket, kind: &str) {
         let answer = match kind {
             "udp-echo" => asked.to_vec(),
             "udp-other" => b"other".to_vec(),
+            "udp-large" => GULP[..60_000].to_vec(),
             "udp-mute" | "dns-mute" => continue,
             "dns-junk" => b"junk".to_vec(),
+            "dns-loop" => hostile::loops(reply(asked, kind)),
+            "dns-storm" => {
+                let forged = reply(asked, "dns-forged");
+                (0..200).for_each(|_| drop(socket.send_to(&forged, from)));
+                forged
+            }
             _ => reply(asked, kind),
         };
         // The asker may have gone.
@@ -177,7 +183,7 @@ fn reply(question: &[u8], kind: &str) -> Vec<u8> {
         match kind {
             "dns-servfail" => *more = 2,
             "dns-forged" => *id ^= 0xff,
-            "dns-cut" => *flags |= 0x02,
+            kind if kind.starts_with("dns-cut") => *flags |= 0x02,
             _ => {}
         }
     }
