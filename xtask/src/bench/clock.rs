@@ -16,6 +16,11 @@ impl Watch {
         Self { end: Instant::now() + Duration::from_secs(minutes * 60) }
     }
 
+    /// What is left of them.
+    pub(crate) fn left(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
+    }
+
     /// They have passed.
     pub(crate) fn is_over(&self) -> bool {
         Instant::now() >= self.end

@@ -19,12 +19,9 @@ pub(crate) fn measure(word: &str) -> Result<Vec<Figure>, String> {
 /// Likewise, with variables of the environment that the bench reads; their names begin with `EVENKEEL_`.
 pub(crate) fn measure_with(word: &str, settings: &[(&str, String)]) -> Result<Vec<Figure>, String> {
     packages::install(Wanted::All)?;
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = cargo();
     command.envs(settings.iter().map(|(name, value)| (name, value)));
-    command.current_dir(root).args(["test", "--quiet", "--profile", "lab"]);
-    command.args(["--package", "evenkeel", "--test", "lab", "--", "--measure", word]);
+    command.args(["--", "--measure", word]);
     let output = command.output().map_err(|cause| format!("{command:?}: {cause}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     eprint!("{}", String::from_utf8_lossy(&output.stderr));
@@ -32,6 +29,25 @@ pub(crate) fn measure_with(word: &str, settings: &[(&str, String)]) -> Result<Ve
         return Err(format!("the lab's bench failed:\n{text}"));
     }
     Ok(figures(&text))
+}
+
+/// Builds the lab and runs nothing: for who counts the time of what follows.
+pub(crate) fn build() -> Result<(), String> {
+    packages::install(Wanted::All)?;
+    let mut command = cargo();
+    let status = command.arg("--no-run").status();
+    let status = status.map_err(|cause| format!("{command:?}: {cause}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} ended with {status}")) }
+}
+
+/// `cargo test` of the lab. Another profile than `lab` is for trying the bench itself.
+fn cargo() -> Command {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let profile = std::env::var("EVENKEEL_BENCH_PROFILE").unwrap_or_else(|_| "lab".to_owned());
+    command.current_dir(root).args(["test", "--quiet", "--profile", &profile]);
+    command.args(["--package", "evenkeel", "--test", "lab"]);
+    command
 }
 
 fn figures(text: &str) -> Vec<Figure> {

@@ -1,9 +1,11 @@
 //! `cargo xtask bench lvs`: thousands of real servers under evenkeel and keepalived, one after the other in the lab, on the
-//! same configuration and responder; one table with ratios.
+//! same configuration and responder; one table with ratios. It ends within its time: what is worth most comes first, and what
+//! was left out is named.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::clock::Watch;
 use super::lab::{self, Figure};
 use super::table::Table;
 use crate::step;
@@ -35,7 +37,13 @@ pub(crate) struct Options {
     /// Length of a window
     #[arg(long, default_value_t = 10)]
     seconds: u32,
+    /// After so many minutes nothing new begins; what was left out is listed
+    #[arg(long, default_value_t = 60)]
+    minutes: u64,
 }
+
+/// The figure of a part that had no time left; its value is the part's name.
+const LEFT_OUT: &str = "left out";
 
 /// What one daemon said, by what it is.
 type Said = BTreeMap<String, f64>;
@@ -48,37 +56,81 @@ struct Contender {
     variables: Vec<(&'static str, String)>,
 }
 
+/// How many real servers and what is asked of them, in the order of worth: what has no time left comes last.
+const CELLS: [(u32, &str); 6] = [
+    (5000, "tcp"),
+    (20_000, "tcp"),
+    (5000, "http"),
+    (1000, "tcp"),
+    (20_000, "http"),
+    (1000, "http"),
+];
+
+/// What is to be reached: of which cells, of which figure, and what.
+const BOUNDS: [(&str, &str, &str); 8] = [
+    ("", "full table", "0.4 x"),
+    ("", "CPU per check, excess", "0.5 x"),
+    ("tcp", "system calls per check", "7"),
+    ("", "system calls a second", "2"),
+    ("5000", "PSS", "0.8 x"),
+    ("20000", "PSS", "0.8 x"),
+    ("5000", "reload of one weight", "0.15 x"),
+    ("20000", "reload of one weight", "0.3 s"),
+];
+/// The same of all cells, with words that stand behind others.
+const BOUNDS_OF_ALL: [(&str, &str); 2] =
+    [("rows missing", "0"), ("all dead: the most of them that is certain", "0.3 s")];
+
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let contenders = contenders(options)?;
-    let headings: Vec<&str> = ["what"]
-        .into_iter()
-        .chain(contenders.iter().map(|one| one.name.as_str()))
-        .chain(["ratio"])
-        .collect();
-    let mut table = Table::new(&headings);
-    let mut failures = Vec::new();
-    for check in &options.checks {
-        for servers in &options.servers {
-            let mut said = Vec::new();
-            for contender in &contenders {
-                let name = format!("bench_lvs_{check}_{servers}_{}", contender.bench);
-                println!("xtask: {} with {servers} real servers, {check}", contender.name);
-                // One that fails leaves a gap in the table: the others take an hour.
-                let measured = lab::measure_with(&name, &variables(options, contender));
-                said.push(measured.as_deref().map(summary).unwrap_or_default());
-                failures.extend(measured.err().map(|why| format!("{name}: {why}")));
+    let mut table = Table::new(&headings(&contenders));
+    let (mut left_out, mut failures) = (Vec::new(), Vec::new());
+    let wanted = |(servers, check): &&(u32, &str)| {
+        options.servers.contains(servers) && options.checks.iter().any(|one| one == check)
+    };
+    let cells: Vec<_> = CELLS.iter().filter(wanted).collect();
+    if cells.is_empty() {
+        return Err("no such cells: 1000, 5000 or 20000 real servers, tcp or http".to_owned());
+    }
+    lab::build()?;
+    let watch = Watch::start(options.minutes);
+    for (servers, check) in cells {
+        let mut said = Vec::new();
+        for contender in &contenders {
+            let cell = format!("{} with {servers} real servers, {check}", contender.name);
+            if watch.is_over() {
+                left_out.push(cell);
+                said.push(Said::new());
+                continue;
             }
-            add_rows(&mut table, &format!("{check} {servers}"), &said);
+            println!("xtask: {cell}");
+            let word = format!("bench_lvs_{check}_{servers}_{}", contender.bench);
+            // One that fails leaves a gap in the table: the others take an hour.
+            let measured = lab::measure_with(&word, &variables(options, contender, &watch));
+            let figures = measured.as_deref().unwrap_or_default();
+            let parts = figures.iter().filter(|figure| figure.what == LEFT_OUT);
+            left_out.extend(parts.map(|figure| format!("{cell}: {}", figure.value)));
+            said.push(summary(figures));
+            failures.extend(measured.err().map(|why| format!("{word}: {why}")));
         }
+        add_rows(&mut table, &format!("{check} {servers}"), &said);
     }
     println!("\n{table}");
     println!(
-        "ratio: evenkeel to the first keepalived. CPU: host's, of the whole lab, above an idle one."
+        "ratio: evenkeel to the column before. CPU: host's, of the whole lab, above an idle one."
     );
     println!(
         "Excess: above the smallest prober that asks as many questions of the same responder."
     );
+    for one in left_out {
+        println!("not run, the {} minutes were over: {one}", options.minutes);
+    }
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+fn headings(contenders: &[Contender]) -> Vec<&str> {
+    let others = contenders.iter().skip(1).flat_map(|one| [one.name.as_str(), "ratio"]);
+    ["what", "evenkeel"].into_iter().chain(others).chain(["to reach"]).collect()
 }
 
 fn contenders(options: &Options) -> Result<Vec<Contender>, String> {
@@ -115,8 +167,13 @@ fn contenders(options: &Options) -> Result<Vec<Contender>, String> {
     Ok(all)
 }
 
-fn variables(options: &Options, contender: &Contender) -> Vec<(&'static str, String)> {
+fn variables(
+    options: &Options,
+    contender: &Contender,
+    watch: &Watch,
+) -> Vec<(&'static str, String)> {
     let mut variables = contender.variables.clone();
+    variables.push(("EVENKEEL_BENCH_WITHIN", watch.left().as_secs().to_string()));
     variables.push(("EVENKEEL_BENCH_RUNS", options.runs.to_string()));
     variables.push(("EVENKEEL_BENCH_SECONDS", options.seconds.to_string()));
     if !options.parts.is_empty() {
@@ -169,24 +226,33 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     values.get(values.len() / 2).copied()
 }
 
-fn add_rows(table: &mut Table, what: &str, said: &[Said]) {
+/// The first of `said` is ours.
+fn add_rows(table: &mut Table, cell: &str, said: &[Said]) {
     let mut names: Vec<&String> = said.iter().flat_map(BTreeMap::keys).collect();
     names.sort();
     names.dedup();
+    let Some((ours, others)) = said.split_first() else { return };
     for name in names {
-        let value = |said: &Said| said.get(name).copied();
-        let cell = |said: &Said| value(said).map_or("-".to_owned(), |value| format!("{value:.3}"));
-        let ratio = match said {
-            [ours, theirs, ..] => value(ours)
-                .zip(value(theirs))
-                .filter(|(_, theirs)| *theirs != 0.0)
-                .map_or("-".to_owned(), |(ours, theirs)| format!("{:.2}", ours / theirs)),
-            _ => "-".to_owned(),
-        };
-        let cells = [format!("{what}: {name}")].into_iter().chain(said.iter().map(cell));
-        let cells: Vec<String> = cells.chain([ratio]).collect();
+        let shown = |said: &Said| said.get(name).map_or("-".to_owned(), |one| format!("{one:.3}"));
+        let mut cells = vec![format!("{cell}: {name}"), shown(ours)];
+        for theirs in others {
+            cells.push(shown(theirs));
+            let both = ours.get(name).zip(theirs.get(name)).filter(|(_, theirs)| **theirs != 0.0);
+            cells.push(
+                both.map_or("-".to_owned(), |(ours, theirs)| format!("{:.2}", ours / theirs)),
+            );
+        }
+        cells.push(bound(cell, name).to_owned());
         table.row(&cells.iter().map(String::as_str).collect::<Vec<_>>());
     }
+}
+
+fn bound(cell: &str, name: &str) -> &'static str {
+    let words: Vec<&str> = cell.split(' ').collect();
+    let of_cell = |of: &str| of.is_empty() || words.contains(&of);
+    let one = BOUNDS.iter().find(|(of, what, _)| of_cell(of) && name.starts_with(what));
+    let all = || BOUNDS_OF_ALL.iter().find(|(what, _)| name.starts_with(what)).map(|(_, to)| *to);
+    one.map(|(_, _, to)| *to).or_else(all).unwrap_or("-")
 }
 
 #[cfg(test)]
@@ -222,5 +288,24 @@ mod tests {
             ("smallest prober per check, us", 200.0),
         ];
         assert_eq!(said, wanted.map(|(what, value)| (what.to_owned(), value)).into());
+    }
+
+    #[test]
+    fn each_peer_has_its_ratio_and_each_figure_its_bound() {
+        let said = |value: Option<f64>| -> Said {
+            value.into_iter().map(|value| ("reload of one weight".to_owned(), value)).collect()
+        };
+        let mut table = Table::new(&["what", "ours", "a", "ratio", "b", "ratio", "to reach"]);
+        add_rows(&mut table, "tcp 20000", &[said(Some(0.2)), said(Some(0.8)), said(None)]);
+        let text = table.to_string();
+        let row: Vec<&str> = text.lines().last().unwrap_or_default().split("  ").collect();
+        let row: Vec<&str> = row.iter().map(|cell| cell.trim()).filter(|c| !c.is_empty()).collect();
+        let wanted =
+            ["tcp 20000: reload of one weight", "0.200", "0.800", "0.25", "-", "-", "0.3 s"];
+        assert_eq!(row, wanted);
+        assert_eq!(bound("tcp 5000", "PSS of all processes"), "0.8 x");
+        assert_eq!(bound("tcp 1000", "PSS of all processes"), "-");
+        assert_eq!(bound("http 1000", "system calls per check"), "-");
+        assert_eq!(bound("http 1000", "rows missing meanwhile"), "0");
     }
 }
