@@ -278,7 +278,12 @@ impl Findings<'_> {
     /// that it would get.
     fn sources(&mut self, config: &Config) {
         for instance in &config.instances {
-            let Some(source) = instance.source.filter(|source| !self.host.holds(*source)) else {
+            let is_own = |source: IpAddr| {
+                let link = instance.own_link.as_ref();
+                link.is_some_and(|link| link.address().is_some_and(|own| own.address == source))
+            };
+            let source = instance.source.filter(|source| !self.host.holds(*source));
+            let Some(source) = source.filter(|source| !is_own(*source)) else {
                 continue;
             };
             let message = format!("no interface of this host has {source}");

@@ -29,7 +29,9 @@ pub use self::daemon::{Daemon, Errand, ReloadFile};
 pub use self::fifo::Fifo;
 pub use self::firewall::{Chains, Firewall};
 pub use self::global::Global;
-pub use self::instance::{Authentication, InitialState, UnicastPeer, Vmac, VrrpInstance};
+pub use self::instance::{
+    Authentication, InitialState, OwnLink, OwnLinkKind, UnicastPeer, VrrpInstance,
+};
 pub use self::mail_server::SmtpServer;
 pub use self::notify::Notify;
 pub use self::operating::{LogFormat, Web};

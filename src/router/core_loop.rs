@@ -9,6 +9,7 @@
 mod deadlines;
 mod orders;
 mod sealed;
+mod strangers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -41,9 +42,6 @@ use crate::process::Raise;
 const RESYNC: Duration = Duration::from_secs(5);
 /// Between two parts of many addresses: on one processor nothing else runs beside a real-time thread.
 const BREATH: Duration = Duration::from_micros(500);
-
-/// Strangers that are told of: a network of more is told of its first.
-const STRANGERS: usize = 256;
 
 const TIMER: u64 = 0;
 const LINKS: u64 = 1;
@@ -312,19 +310,6 @@ impl CoreLoop {
         self.settle();
     }
 
-    /// Each stranger is told of once (`log_unknown_vrids`).
-    fn tell_strangers(&mut self) {
-        for (router, source) in std::mem::take(&mut self.strangers) {
-            if self.known_strangers.len() < STRANGERS
-                && self.known_strangers.insert((router, source))
-            {
-                let text =
-                    format!("{source} advertises virtual router {router}, which is not ours");
-                self.end.report(Report::Trouble(text));
-            }
-        }
-    }
-
     fn read_packets(&mut self, spot: Spot, rounds: usize) {
         for _ in 0..rounds {
             let now = self.clock.now();
@@ -384,6 +369,7 @@ impl CoreLoop {
             }
             self.paths_astray = true;
             self.compare(&changes);
+            self.stand_again();
             self.tell_core();
         }
         Ok(())

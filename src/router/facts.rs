@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use vrrp::io::virtual_link::LinkKind;
 use vrrp::io::{Link, PresentAddress};
 use vrrp::{Family, Tracking};
 
@@ -31,10 +32,11 @@ pub(super) fn link_of(work: &RouterWork, links: &ByName<'_>, can_send: bool) -> 
     }
 }
 
-/// The interface whose address a router sends from: a virtual one has none of its own.
+/// The interface whose address a router sends from: one with a virtual MAC address has none of its own.
 fn lender<'a>(work: &RouterWork, links: &ByName<'a>) -> Option<&'a Link> {
-    let base = work.virtual_link.as_ref().map_or(work.router.id.interface, |link| link.base);
-    links.get(base.as_str()).copied()
+    let lent = work.virtual_link.as_ref().filter(|link| matches!(link.kind, LinkKind::Macvlan(_)));
+    let lender = lent.map_or(work.router.id.interface, |link| link.base);
+    links.get(lender.as_str()).copied()
 }
 
 /// Where a router's advertisements come from. As configured, if this host has the address; else the interface's

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use vrrp::io::virtual_link::LinkKind;
+
 use super::spec::RouterWorkerSpec;
+use super::virtual_links::VirtualLinkSpec;
 
 /// A setting below /proc/sys/net, as in `ipv4/conf/eth0/promote_secondaries`.
 pub(super) type Name = String;
@@ -25,7 +28,8 @@ pub(super) fn needed(spec: &RouterWorkerSpec) -> BTreeMap<Name, String> {
         needed.insert("ipv4/igmp_link_local_mcast_reports".to_owned(), "0".to_owned());
     }
     for work in &spec.routers {
-        for link in work.virtual_links() {
+        let has_own_mac = |link: &&VirtualLinkSpec| matches!(link.kind, LinkKind::Macvlan(_));
+        for link in work.virtual_links().filter(has_own_mac) {
             // The base does not answer for what stands on the virtual interface, nor asks in its name: a neighbour
             // would take the base's MAC address for it (RFC 9568 section 8.1.2).
             for (setting, value) in

@@ -128,13 +128,21 @@ impl CoreLoop {
                 let group = *group;
                 self.send(router, priority, source, group, vrrp::io::socket::TTL);
             }
-            Transport::Unicast { peers, .. } => {
-                let peers: Vec<IpAddr> = peers.iter().map(|peer| peer.address).collect();
+            Transport::Unicast { .. } => {
                 let ttl = self.works.get(&router).map_or(255, |work| work.unicast_ttl);
-                for peer in peers {
+                for at in 0.. {
+                    let Some(peer) = self.peer(router, at) else { break };
                     self.send(router, priority, source, peer, ttl);
                 }
             }
+        }
+    }
+
+    /// One after the other rather than in a list: advertisements wait for no allocation.
+    fn peer(&self, router: RouterId, at: usize) -> Option<IpAddr> {
+        match &self.routers.view(router)?.spec.transport {
+            Transport::Multicast { .. } => None,
+            Transport::Unicast { peers, .. } => peers.get(at).map(|peer| peer.address),
         }
     }
 
@@ -326,12 +334,22 @@ impl CoreLoop {
         match read {
             Ok((troubles, changes)) => {
                 self.compare(&changes);
+                self.stand_again();
                 troubles.into_iter().for_each(|text| self.end.report(Report::Trouble(text)));
             }
             Err(error) => {
                 self.end.report(Report::Trouble(error.to_string()));
                 self.reopen_requests();
             }
+        }
+    }
+
+    /// Routers with an address of their own to send from are told of their links when that stands: else they would be
+    /// without it until the next look.
+    pub(super) fn stand_again(&mut self) {
+        let has_own = |work: &RouterWork| work.standing().next().is_some();
+        if self.holdings.is_pending() && self.works.values().any(has_own) {
+            self.apply_holdings();
         }
     }
 

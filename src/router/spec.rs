@@ -11,6 +11,7 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use vrrp::io::virtual_link::LinkKind;
 use vrrp::{
     AnnounceSpec, Auth, ChecksumForm, Family, GroupSpec, Password, Peer, Route, RouterId,
     RouterSpec, Rule, Transport, Version, Wish,
@@ -104,7 +105,7 @@ pub struct RouterWork {
     pub routes: Vec<Route>,
     /// `virtual_rules`.
     pub rules: Vec<Rule>,
-    /// `use_vmac`: the interface that carries its own MAC address.
+    /// `use_vmac`, `use_ipvlan`: the interface of its own.
     pub virtual_link: Option<VirtualLinkSpec>,
     /// `use_vmac_addr` and `use_vmac` of addresses: interfaces that carry it elsewhere.
     pub address_links: Vec<VirtualLinkSpec>,
@@ -126,6 +127,11 @@ impl RouterWork {
     /// Every interface that is made for it.
     pub fn virtual_links(&self) -> impl Iterator<Item = &VirtualLinkSpec> {
         self.virtual_link.iter().chain(&self.address_links)
+    }
+
+    /// What stands on the router's own interface whoever is Master.
+    pub fn standing(&self) -> impl Iterator<Item = &AddressSpec> {
+        self.virtual_link.iter().filter_map(|link| link.address.as_ref())
     }
 }
 
@@ -229,8 +235,11 @@ fn stop_within(child_wait: Duration, routers: &[RouterWork]) -> Duration {
 fn router(config: &Config, instance: &VrrpInstance, links: &AddressLinks) -> RouterWork {
     let global = &config.global;
     let link = links::own(instance);
-    // Unicast needs the ways that the base has.
-    let by_base = instance.vmac_xmit_base || !instance.unicast_peers.is_empty();
+    // Unicast needs the ways that the base has, unless it comes from an address that the base does not hear.
+    let own_address = link.as_ref().and_then(|it| Some(it.address.as_ref()?.address));
+    let source = instance.source.or(own_address);
+    let is_apart = own_address.is_some() && own_address == source;
+    let by_base = instance.vmac_xmit_base || !instance.unicast_peers.is_empty() && !is_apart;
     let interface = link.as_ref().filter(|_| !by_base).map_or(instance.interface, |it| it.name);
     let id = RouterId { interface, vrid: instance.vrid, family: instance.family };
     let held = instance.virtual_addresses.iter().chain(&instance.excluded_addresses);
@@ -276,10 +285,13 @@ fn router(config: &Config, instance: &VrrpInstance, links: &AddressLinks) -> Rou
     router.old_unicast_checksum = instance.old_unicast_checksum && has_old;
     router.track_primary = !instance.dont_track_primary;
     let addresses: Vec<_> = held.map(|vip| address(instance, link.as_ref(), links, vip)).collect();
-    router.extra = elsewhere(&addresses, interface, instance.announce.extra_all);
+    // An ipvlan has the MAC address of its base: switches know where that is.
+    let is_ipvlan = link.as_ref().is_some_and(|link| matches!(link.kind, LinkKind::Ipvlan(_)));
+    let speaks = if is_ipvlan { instance.interface } else { interface };
+    router.extra = elsewhere(&addresses, speaks, instance.announce.extra_all);
     RouterWork {
         router,
-        source: instance.source,
+        source,
         unicast_ttl: instance.unicast_ttl,
         addresses,
         virtual_link: link,

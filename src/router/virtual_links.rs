@@ -1,14 +1,14 @@
-//! Which interfaces of virtual routers should exist (`use_vmac`), which of ours do, and the difference. They exist as
+//! Which interfaces of virtual routers should exist (`use_vmac`, `use_ipvlan`), which of ours do, and the difference. They exist as
 //! long as their router is configured, up also while it is Backup: then nothing stands on them and nothing leaves them.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use vrrp::io::virtual_link::{VirtualLink, prepare};
+use vrrp::io::virtual_link::{LinkKind, VirtualLink, prepare};
 use vrrp::io::{Error, Links, Requests};
 use vrrp::{Family, IfName};
 
-use super::spec::RouterWork;
+use super::spec::{AddressSpec, RouterWork};
 
 /// The interface of a virtual router.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,10 +17,12 @@ pub struct VirtualLinkSpec {
     pub name: IfName,
     /// The interface that it is on.
     pub base: IfName,
-    /// Its MAC address.
-    pub mac: [u8; 6],
+    /// What it is.
+    pub kind: LinkKind,
     /// Of what stands on it.
     pub family: Family,
+    /// Its own address, there whoever is Master.
+    pub address: Option<AddressSpec>,
     /// `vrf`: the VRF that it belongs to.
     pub vrf: Option<IfName>,
 }
@@ -50,7 +52,7 @@ pub(super) fn apply<'a>(
     let fits = |link: &VirtualLink| {
         let spec = wanted.values().find(|spec| spec.name.as_str() == link.name);
         spec.is_some_and(|spec| {
-            (Some(link.base), link.mac) == (index_of(spec.base), spec.mac)
+            (Some(link.base), link.kind) == (index_of(spec.base), spec.kind)
                 && link.vrf == vrf_of(spec)
         })
     };
@@ -62,23 +64,18 @@ pub(super) fn apply<'a>(
         }
     }
     for spec in wanted.values() {
-        let VirtualLinkSpec { name, base, mac, family, vrf: _ } = spec;
+        let VirtualLinkSpec { name, base, kind, family, .. } = spec;
         if present.iter().any(|link| link.name == name.as_str() && fits(link)) {
             continue;
         }
         // Made again when its base is back.
         let Some(base) = index_of(*base) else { continue };
-        if let Err(cause) = requests.add_virtual_link(*name, base, *mac)? {
-            troubles.push(format!("interface {name} cannot be made: {}", explain(&cause)));
+        if let Err(cause) = requests.add_virtual_link(*name, base, *kind)? {
+            troubles.push(format!("interface {name} cannot be made: {}", explain(&cause, spec)));
             continue;
         }
-        if *family == Family::V4 && filters_everywhere() {
-            troubles.push(format!(
-                "net.ipv4.conf.all.rp_filter is not 0: {name} hears nothing while it has no address; set \
-                 it on the interfaces instead"
-            ));
-        }
-        if let Err(cause) = prepare(*name, *family) {
+        troubles.extend(deafened(spec));
+        if let Err(cause) = prepare(*name, *kind, *family) {
             troubles.push(format!("interface {name} cannot be set up: {cause}"));
         }
         let made = nix::net::if_::if_nametoindex(name.as_str());
@@ -90,19 +87,43 @@ pub(super) fn apply<'a>(
     Ok(troubles)
 }
 
-/// Whether the reverse path filter of all interfaces is on: the greater of that and an interface's own counts.
-fn filters_everywhere() -> bool {
-    let all = std::fs::read_to_string("/proc/sys/net/ipv4/conf/all/rp_filter");
-    all.is_ok_and(|all| all.trim() != "0")
+/// What the reverse path filter of all interfaces does to it: the greater of that and an interface's own counts. The loose
+/// one (2) spares interfaces with an address.
+fn deafened(spec: &VirtualLinkSpec) -> Option<String> {
+    let all = std::fs::read_to_string("/proc/sys/net/ipv4/conf/all/rp_filter").ok()?;
+    let is_spared = match all.trim() {
+        "0" => true,
+        "2" => spec.address.is_some(),
+        _ => false,
+    };
+    (spec.family == Family::V4 && !is_spared).then(|| {
+        let VirtualLinkSpec { name, address, .. } = spec;
+        let while_without = if address.is_none() { " while it has no address" } else { "" };
+        format!(
+            "net.ipv4.conf.all.rp_filter is not 0: {name} hears nothing{while_without}; set it on the interfaces \
+             instead"
+        )
+    })
 }
 
-fn explain(cause: &std::io::Error) -> String {
+fn explain(cause: &std::io::Error, spec: &VirtualLinkSpec) -> String {
+    let module = spec.kind.module();
+    let keyword = match spec.kind {
+        LinkKind::Macvlan(_) => "use_vmac",
+        LinkKind::Ipvlan(_) => "use_ipvlan",
+    };
     match cause.raw_os_error().map(nix::errno::Errno::from_raw) {
         Some(nix::errno::Errno::EOPNOTSUPP) => {
-            format!("{cause}: the kernel has no macvlan; modprobe macvlan")
+            format!("{cause}: the kernel has no {module}; modprobe {module}")
         }
         Some(nix::errno::Errno::EEXIST) => {
-            format!("{cause}, and it is not evenkeel's; name another: use_vmac NAME")
+            format!("{cause}, and it is not evenkeel's; name another: {keyword} NAME")
+        }
+        Some(nix::errno::Errno::EBUSY) => {
+            let base = spec.base;
+            format!(
+                "{cause}: {base} has others on it that are no {module}s; a bridge, or of the other sort"
+            )
         }
         Some(_) | None => cause.to_string(),
     }

@@ -10,6 +10,7 @@ const MODULES: &[&str] = &[
     "veth",
     "bridge",
     "macvlan",
+    "ipvlan",
     "dummy",
     "sch_netem",
     "ipip",

@@ -1,28 +1,38 @@
-//! What `use_vmac` needs of the host: macvlan, and no reverse path filter over all interfaces.
+//! What `use_vmac` and `use_ipvlan` need of the host: their module, and no reverse path filter over all interfaces.
 
 use vrrp::Family;
 
 use super::{Findings, set};
 use crate::config::Config;
 use crate::config::landmarks::Subject;
-use crate::config::model::VrrpInstance;
+use crate::config::model::{OwnLink, OwnLinkKind, VrrpInstance};
 
 impl Findings<'_> {
     /// Each is told once, at the first instance that needs it.
     pub(super) fn virtual_links(&mut self, config: &Config) {
-        let has_link = |instance: &&VrrpInstance| {
+        let has_vmac = |instance: &&VrrpInstance| {
             let mut held = instance.virtual_addresses.iter().chain(&instance.excluded_addresses);
-            instance.vmac.is_some() || held.any(|vip| vip.use_vmac)
+            is_vmac(instance) || held.any(|vip| vip.use_vmac)
         };
-        let Some(first) = config.instances.iter().find(has_link) else { return };
-        let mut instances = config.instances.iter().filter(|instance| instance.vmac.is_some());
-        if !self.host.has_module("macvlan") {
-            let message = "there is no module macvlan for this kernel, which `use_vmac` needs";
-            let mend = "modprobe macvlan would load it; it comes with the kernel's module package";
-            let subjects = [Subject::Instance(first.name.clone())];
-            self.tell(&subjects, message.to_owned(), mend.to_owned());
+        let has_ipvlan =
+            |instance: &&VrrpInstance| instance.own_link.is_some() && !is_vmac(instance);
+        let all = || config.instances.iter();
+        for (module, keyword, first) in [
+            ("macvlan", "use_vmac", all().find(has_vmac)),
+            ("ipvlan", "use_ipvlan", all().find(has_ipvlan)),
+        ] {
+            if let Some(first) = first
+                && !self.host.has_module(module)
+            {
+                let message =
+                    format!("there is no module {module} for this kernel, which `{keyword}` needs");
+                let mend = format!(
+                    "modprobe {module} would load it; it comes with the kernel's module package"
+                );
+                self.tell(&[Subject::Instance(first.name.clone())], message, mend);
+            }
         }
-        let deaf = instances.find(|instance| {
+        let deaf = all().filter(|it| is_vmac(it)).find(|instance| {
             // By the base it hears all the same.
             let by_base = instance.vmac_xmit_base || !instance.unicast_peers.is_empty();
             instance.family == Family::V4 && !by_base
@@ -37,4 +47,8 @@ impl Findings<'_> {
             self.tell(&[Subject::Instance(deaf.name.clone())], message.to_owned(), mend);
         }
     }
+}
+
+fn is_vmac(instance: &VrrpInstance) -> bool {
+    matches!(instance.own_link, Some(OwnLink { kind: OwnLinkKind::Vmac(_), .. }))
 }

@@ -203,7 +203,7 @@ impl Decoder<'_> {
     }
 
     /// An address with or without its prefix length.
-    fn virtual_address(&mut self, word: &Word) -> Option<Draft> {
+    pub(super) fn virtual_address(&mut self, word: &Word) -> Option<Draft> {
         let (address, length) = match word.text.split_once('/') {
             Some((address, length)) => (address, Some(length)),
             None => (&*word.text, None),

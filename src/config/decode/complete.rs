@@ -9,7 +9,9 @@ use super::track::Trackers;
 use super::{At, Decoder};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
-use crate::config::model::{Authentication, Global, Notify, VirtualAddress, VrrpInstance};
+use crate::config::model::{
+    Authentication, Global, Notify, OwnLinkKind, VirtualAddress, VrrpInstance,
+};
 use crate::config::source::{Grammar, Span};
 
 /// An instance without its trackers, which need the rest of the file.
@@ -75,7 +77,10 @@ impl Decoder<'_> {
                 .map(|it| it.finish(interface, family, draft.use_vmac_addr))
                 .collect()
         };
-        let vmac = self.finish_vmac(&draft, family, vrid.value, &global.vmac_prefix);
+        let own_link = self.finish_own_link(&draft, family, vrid.value, &global.vmac_prefix);
+        let has_link = own_link.is_some();
+        let has_vmac =
+            own_link.as_ref().is_some_and(|link| matches!(link.kind, OwnLinkKind::Vmac(_)));
         let wanted = std::mem::take(&mut draft.routes).into_iter();
         let virtual_routes =
             wanted.filter_map(|it| self.finish_route(it, family, Some(interface))).collect();
@@ -105,9 +110,9 @@ impl Decoder<'_> {
             excluded_addresses: finish(draft.excluded_addresses),
             virtual_routes,
             virtual_rules,
-            vmac,
-            vmac_xmit_base: draft.vmac_xmit_base && vmac.is_some(),
-            vrf: draft.vrf.filter(|_| vmac.is_some()).map(|vrf| vrf.value),
+            own_link,
+            vmac_xmit_base: draft.vmac_xmit_base.is_some() && has_vmac,
+            vrf: draft.vrf.filter(|_| has_link).map(|vrf| vrf.value),
             promote_secondaries: draft.promote_secondaries,
             preempt,
             preempt_delay,

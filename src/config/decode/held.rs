@@ -24,7 +24,9 @@ impl Decoder<'_> {
         let first = first.map(|address| address.address.value);
         let peer = draft.unicast_peers.first().map(|(peer, _)| peer.address);
         let source = draft.source.map(|source| source.value);
-        let family = first.or(peer).or(source).map_or(Family::V4, Family::of);
+        let own = draft.ipvlan.as_ref().and_then(|ipvlan| ipvlan.value.address.as_ref());
+        let own = own.map(|address| address.address.value);
+        let family = first.or(peer).or(source).or(own).map_or(Family::V4, Family::of);
         let mut held = std::mem::take(&mut draft.virtual_addresses);
         held.retain(|address| {
             let At { value, span } = address.address;

@@ -12,7 +12,7 @@ use super::notify::Notifies;
 use super::options::{OptionWord, value};
 use super::track::{Trackers, Tracks};
 use super::{
-    At, Decoder, Keyword, Keywords, acts, many, no_effect, not_yet, route, rule, signature, vmac,
+    At, Decoder, Keyword, Keywords, acts, many, no_effect, own_link, route, rule, signature,
 };
 use crate::config::diagnostic::Diagnostic;
 use crate::config::keywords;
@@ -61,9 +61,10 @@ pub(super) struct Draft {
     pub(super) routes: Vec<route::Draft>,
     pub(super) rules: Vec<rule::Draft>,
     pub(super) promote_secondaries: bool,
-    pub(super) vmac: Option<At<vmac::Draft>>,
+    pub(super) vmac: Option<At<own_link::Vmac>>,
     pub(super) use_vmac_addr: bool,
-    pub(super) vmac_xmit_base: bool,
+    pub(super) vmac_xmit_base: Option<Span>,
+    pub(super) ipvlan: Option<At<own_link::Ipvlan>>,
     pub(super) vrf: Option<At<IfName>>,
     pub(super) nopreempt: Option<Span>,
     pub(super) preempt_delay: Option<At<Duration>>,
@@ -112,8 +113,6 @@ impl Tracks for Draft {
         &mut self.trackers
     }
 }
-
-const NO_VMAC: &str = "the router uses the interface's own MAC address";
 
 const IDENTITY: &[Keyword<Draft>] =
     &[
@@ -177,9 +176,16 @@ const IDENTITY: &[Keyword<Draft>] =
             draft.use_vmac_addr = decoder.flag(directive);
         }),
         acts("vmac_xmit_base", "", |decoder, directive, draft| {
-            draft.vmac_xmit_base = decoder.flag(directive);
+            let is_on = decoder.flag(directive);
+            draft.vmac_xmit_base = is_on.then(|| directive.head());
         }),
-        not_yet("use_ipvlan", "[NAME] [ADDRESS] [bridge | private | vepa]", NO_VMAC),
+        acts(
+            "use_ipvlan",
+            "[NAME] [ADDRESS] [bridge | private | vepa]",
+            |decoder, directive, draft| {
+                draft.ipvlan = decoder.ipvlan(directive);
+            },
+        ),
         acts("vrf", "INTERFACE", |decoder, directive, draft| {
             let Some(word) = decoder.word(directive) else { return };
             draft.vrf = decoder.interface(word).map(|value| At { value, span: word.span });

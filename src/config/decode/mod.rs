@@ -31,6 +31,7 @@ mod mail;
 mod notify;
 mod operating;
 mod options;
+mod own_link;
 mod pace;
 mod ping;
 mod pool;
@@ -57,7 +58,7 @@ mod tracked;
 mod udp;
 mod value;
 mod virtual_server;
-mod vmac;
+
 mod weigh;
 mod wrong;
 

@@ -72,8 +72,12 @@ const WOULD: &[(&str, &str)] = &[
         "sets the receive buffer of VRRP sockets",
     ),
     (
-        "use_vmac use_vmac_addr vmac_xmit_base use_ipvlan vrf vmac_prefix vmac_addr_prefix",
+        "use_vmac use_vmac_addr vmac_xmit_base vrf vmac_prefix vmac_addr_prefix",
         "gives the addresses a link-layer interface of their own, so that their MAC address moves with them",
+    ),
+    (
+        "use_ipvlan",
+        "puts the addresses on an ipvlan of their own, which shares the MAC address of its base",
     ),
     (
         "garp_extra_if vmac_garp_intvl vrrp_garp_extra_if vrrp_vmac_garp_intvl",

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use vrrp::io::virtual_link::Peering;
+
 use super::{Announce, Notify, Tracked, VirtualAddress};
 
 /// `vrrp_instance NAME`.
@@ -52,8 +54,8 @@ pub struct VrrpInstance {
     pub virtual_routes: Vec<vrrp::Route>,
     /// `virtual_rules`: there while Master.
     pub virtual_rules: Vec<vrrp::Rule>,
-    /// `use_vmac`: its addresses stand on an interface of their own, with its own MAC address.
-    pub vmac: Option<Vmac>,
+    /// `use_vmac`, `use_ipvlan`: its addresses stand on an interface of their own.
+    pub own_link: Option<OwnLink>,
     /// `vmac_xmit_base`: its advertisements go out, and are heard, on the base interface.
     pub vmac_xmit_base: bool,
     /// `vrf`: the VRF that the virtual interface belongs to.
@@ -153,11 +155,50 @@ pub struct UnicastPeer {
     pub max_ttl: u8,
 }
 
-/// `use_vmac`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Vmac {
+impl VrrpInstance {
+    /// Whether it has an interface on this one that the kernel does not let stand beside one of that kind.
+    pub fn has_other_sort_on(&self, base: vrrp::IfName, kind: &OwnLinkKind) -> bool {
+        let own = self.own_link.as_ref().filter(|_| self.interface == base);
+        own.is_some_and(|own| match (&own.kind, kind) {
+            (OwnLinkKind::Vmac(_), OwnLinkKind::Vmac(_)) => false,
+            (OwnLinkKind::Ipvlan { peering, .. }, OwnLinkKind::Ipvlan { peering: other, .. }) => {
+                peering != other
+            }
+            (OwnLinkKind::Vmac(_), OwnLinkKind::Ipvlan { .. })
+            | (OwnLinkKind::Ipvlan { .. }, OwnLinkKind::Vmac(_)) => true,
+        })
+    }
+}
+
+/// `use_vmac` or `use_ipvlan`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnLink {
     /// The interface's name: `vrrp.VRID`, for IPv6 `vrrp6.VRID`, unless given.
     pub name: vrrp::IfName,
-    /// Its MAC address; `None`: the one of RFC 9568 section 7.3.
-    pub mac: Option<[u8; 6]>,
+    /// What it is.
+    pub kind: OwnLinkKind,
+}
+
+impl OwnLink {
+    /// The address that stands on it whoever is Master.
+    pub fn address(&self) -> Option<&VirtualAddress> {
+        match &self.kind {
+            OwnLinkKind::Vmac(_) => None,
+            OwnLinkKind::Ipvlan { address, .. } => address.as_ref(),
+        }
+    }
+}
+
+/// Which of both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OwnLinkKind {
+    /// With a MAC address of its own; `None`: the one of RFC 9568 section 7.3.
+    Vmac(Option<[u8; 6]>),
+    /// With an address of its own and the MAC address of its base.
+    Ipvlan {
+        /// `bridge`, `private` or `vepa`.
+        peering: Peering,
+        /// There whoever is Master. IPv4 has it, unless a source is given; IPv6 may have its link-local one alone.
+        address: Option<VirtualAddress>,
+    },
 }

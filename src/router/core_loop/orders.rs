@@ -11,7 +11,7 @@ use crate::router::channel::{Configuration, DeskGone, Order, Report, Start};
 use crate::router::kernel_setting;
 use crate::router::paths::Path;
 use crate::router::priority::{Finding, TrackerKind};
-use crate::router::spec::{AFTER_RELEASE, RouterWorkerSpec};
+use crate::router::spec::{AFTER_RELEASE, RouterWork, RouterWorkerSpec};
 
 /// A hand-over gets at least this long, however short the stop.
 const LEAST_HAND_OVER: Duration = Duration::from_millis(200);
@@ -125,7 +125,8 @@ impl CoreLoop {
         self.paths.adopt(paths);
         self.settings.adopt(settings);
         self.apply_settings(&kernel_setting::needed(&spec));
-        self.holdings.stand(spec.static_addresses);
+        let own = spec.routers.iter().flat_map(RouterWork::standing).cloned();
+        self.holdings.stand(spec.static_addresses.into_iter().chain(own).collect());
         self.paths.stand(Path::all(&spec.static_routes, &spec.static_rules));
         // Those that are removed hand over first; they are forgotten when the core has done so.
         self.works.extend(spec.routers.iter().map(|work| (work.router.id, work.clone())));

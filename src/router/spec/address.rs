@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
+use vrrp::io::virtual_link::LinkKind;
 use vrrp::{AddressOptions, Family, IfName};
 
 use super::links::AddressLinks;
@@ -33,8 +34,9 @@ pub struct AddressSpec {
     pub untracked: bool,
 }
 
-/// An address of an instance: on an interface made for it, else on the instance's virtual one, where it has one and the
-/// address is not said to be elsewhere.
+/// An address of an instance: on an interface made for it, else on the one with the instance's virtual MAC address, where it
+/// has one and the address is neither said to be elsewhere nor of the other family. An ipvlan carries the router's own
+/// address alone. All of this as in keepalived.
 pub(super) fn address(
     instance: &VrrpInstance,
     link: Option<&VirtualLinkSpec>,
@@ -42,7 +44,9 @@ pub(super) fn address(
     vip: &VirtualAddress,
 ) -> AddressSpec {
     let own = links.get(&(vip.dev, Family::of(vip.address))).filter(|_| vip.use_vmac);
-    let link = own.or(link.filter(|_| vip.dev == instance.interface));
+    let is_like = vip.dev == instance.interface && Family::of(vip.address) == instance.family;
+    let has_mac = |link: &&VirtualLinkSpec| matches!(link.kind, LinkKind::Macvlan(_));
+    let link = own.or(link.filter(has_mac).filter(|_| is_like));
     let interface = link.map_or(vip.dev, |link| link.name);
     AddressSpec { interface, ..standing_address(vip) }
 }

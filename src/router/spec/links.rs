@@ -1,24 +1,33 @@
-//! The interfaces that carry virtual MAC addresses: an instance's own (`use_vmac`), and one for each other interface and
+//! The interfaces of virtual routers: an instance's own (`use_vmac`, `use_ipvlan`), and one for each other interface and
 //! family that addresses with `use_vmac` or `use_vmac_addr` stand on. Names are keepalived's, so that what firewalls and
 //! scripts know stays true.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vrrp::io::virtual_link::virtual_mac;
+use vrrp::io::virtual_link::{LinkKind, virtual_mac};
 use vrrp::{Family, IfName};
 
+use super::address::standing_address;
 use crate::config::Config;
-use crate::config::model::{VirtualAddress, VrrpInstance};
+use crate::config::model::{OwnLink, OwnLinkKind, VirtualAddress, VrrpInstance};
 use crate::router::virtual_links::VirtualLinkSpec;
 
 /// The interface of an instance.
 pub(super) fn own(instance: &VrrpInstance) -> Option<VirtualLinkSpec> {
-    let vmac = instance.vmac?;
+    let OwnLink { name, kind } = instance.own_link.as_ref()?;
+    let (kind, address) = match kind {
+        OwnLinkKind::Vmac(mac) => {
+            let mac = mac.unwrap_or(virtual_mac(instance.family, instance.vrid));
+            (LinkKind::Macvlan(mac), None)
+        }
+        OwnLinkKind::Ipvlan { peering, address } => (LinkKind::Ipvlan(*peering), address.as_ref()),
+    };
     Some(VirtualLinkSpec {
-        name: vmac.name,
+        name: *name,
         base: instance.interface,
-        mac: vmac.mac.unwrap_or(virtual_mac(instance.family, instance.vrid)),
+        kind,
         family: instance.family,
+        address: address.map(standing_address),
         vrf: instance.vrf,
     })
 }
@@ -28,7 +37,7 @@ pub(super) type AddressLinks = BTreeMap<(IfName, Family), VirtualLinkSpec>;
 
 /// Those of every instance's addresses, in the order of instances.
 pub(super) fn of_addresses(config: &Config) -> Vec<AddressLinks> {
-    let named = config.instances.iter().filter_map(|instance| Some(instance.vmac?.name));
+    let named = config.instances.iter().filter_map(|it| Some(it.own_link.as_ref()?.name));
     let mut taken: BTreeSet<IfName> = named.collect();
     let global = &config.global;
     let prefix = global.vmac_addr_prefix.as_ref().unwrap_or(&global.vmac_prefix);
@@ -40,8 +49,9 @@ pub(super) fn of_addresses(config: &Config) -> Vec<AddressLinks> {
             links.entry((vip.dev, family)).or_insert_with(|| VirtualLinkSpec {
                 name: free_name(prefix, family, instance, &mut taken),
                 base: vip.dev,
-                mac: virtual_mac(family, instance.vrid),
+                kind: LinkKind::Macvlan(virtual_mac(family, instance.vrid)),
                 family,
+                address: None,
                 vrf: None,
             });
         }
@@ -53,7 +63,11 @@ pub(super) fn of_addresses(config: &Config) -> Vec<AddressLinks> {
 /// The instance's own interface carries it.
 fn is_on_own(instance: &VrrpInstance, vip: &VirtualAddress) -> bool {
     let is_like = vip.dev == instance.interface && Family::of(vip.address) == instance.family;
-    instance.vmac.is_some() && is_like
+    is_vmac(instance) && is_like
+}
+
+fn is_vmac(instance: &VrrpInstance) -> bool {
+    matches!(instance.own_link, Some(OwnLink { kind: OwnLinkKind::Vmac(_), .. }))
 }
 
 /// `vrrp.51`, for IPv6 `vrrp6.51`, and where that is taken `vrrp1.51`, `vrrp2.51` ...
@@ -93,7 +107,7 @@ mod tests {
             let loaded = crate::config::load_text("v.conf", text.as_bytes(), grammar, host);
             let work = RouterWorkerSpec::from(&loaded.config.unwrap()).routers.remove(0);
             let links = work.virtual_links().map(|link| {
-                let last = if link.mac[4] == 1 { "" } else { " 6" };
+                let last = if link.family == Family::V4 { "" } else { " 6" };
                 format!("{}@{}{last}", link.name, link.base)
             });
             let places = work.addresses.iter().map(|vip| vip.interface.to_string());

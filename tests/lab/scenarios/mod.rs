@@ -19,6 +19,7 @@ mod hostile;
 mod ill;
 mod interop;
 mod interop_forms;
+mod ipvlan;
 mod lab;
 mod live;
 mod namespace;
@@ -63,6 +64,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         bfd::SCENARIOS,
         split_brain::SCENARIOS,
         versions::SCENARIOS,
+        ipvlan::SCENARIOS,
         vmac::SCENARIOS,
         weather::SCENARIOS,
         table::SCENARIOS,

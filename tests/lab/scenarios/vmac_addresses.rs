@@ -15,9 +15,15 @@ use crate::topology::{Plan, Topology};
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::together("vmac_addresses_stand_where_keepalived_puts_them", 120, as_keepalived),
     Scenario::together("vmac_addresses_are_claimed_with_the_virtual_mac", 90, claims),
+    Scenario::together(
+        "vmac_addresses_of_ipv6_leave_the_base_its_link_local_address",
+        150,
+        link_local,
+    ),
 ];
 
 const PATIENCE: Duration = Duration::from_secs(30);
+const VIRTUAL_MAC_6: &str = "00:00:5e:00:02:33";
 
 fn config(global: &str, words: &str) -> String {
     format!(
@@ -60,6 +66,7 @@ fn as_keepalived(keeper: &Arc<Keeper>) {
     let per_address = config("", "").replace("dev eth1\n", "dev eth1 use_vmac\n");
     let cases = [
         config("", "use_vmac_addr"),
+        config("", "use_vmac"),
         config("vmac_addr_prefix aa\nvmac_prefix bb", "use_vmac\nuse_vmac_addr"),
         per_address,
     ];
@@ -112,4 +119,70 @@ fn claims(keeper: &Arc<Keeper>) {
         let seen = picture(d1);
         seen.contains("10.8.0.100/32 on eth2") && !seen.iter().any(|line| line.contains('@'))
     });
+}
+
+/// Neighbours of an IPv6 address on a virtual interface keep its virtual MAC address through a takeover, and have the base's
+/// link-local address at the base's own MAC address all the time: it is nowhere else.
+fn link_local(keeper: &Arc<Keeper>) {
+    let net = Plan::new().directors(2).clients(1).build(keeper);
+    let [d1, d2, client] = ["d1", "d2", "c1"].map(|name| net.host(name));
+    let text = |priority: u8| {
+        format!(
+            "vrrp_instance v51 {{\ninterface eth0\nvirtual_router_id 51\npriority {priority}\nversion 3\n\
+             advert_int 0.1\nuse_vmac_addr\nvirtual_ipaddress {{\n10.0.0.100\n}}\n\
+             virtual_ipaddress_excluded {{\nfd00::78\n}}\n}}\n"
+        )
+    };
+    let start = |kind, host: &Host, priority| Daemon::start(kind, host, &text(priority));
+    let own = |host: &Host| {
+        let words = host.run("ip -6 -o addr show dev eth0 scope link");
+        let address = words.split_whitespace().nth(3).unwrap().split('/').next().unwrap();
+        address.to_owned()
+    };
+    let mac = |host: &Host| host.run("cat /sys/class/net/eth0/address").trim().to_owned();
+    let neighbour = |address: &str| {
+        let text = client.run(&format!("ip -6 neigh show {address} dev eth0"));
+        text.split_whitespace().skip_while(|word| *word != "lladdr").nth(1).unwrap_or("").to_owned()
+    };
+    // Nobody listens on that port, which the address says by itself.
+    let asks = |host: &Host, words: &str, address: &str| {
+        let asked = host.try_run(&format!("curl -gsS -m 2 {words} http://[{address}]:9/"));
+        asked.is_err_and(|error| error.contains("curl: (7)"))
+    };
+    let reaches = |address: &str| {
+        let zone = if address.starts_with("fe80:") { "%25eth0" } else { "" };
+        asks(client, "", &format!("{address}{zone}"))
+    };
+    let link_locals = |host: &Host| {
+        let links = host.run("ip -6 -o addr show scope link");
+        links.lines().filter(|line| line.contains(" vrrp")).collect::<Vec<_>>().join("\n")
+    };
+
+    let other = start(Kind::Keepalived, d1, 150);
+    wait_for(PATIENCE, "keepalived's address", || kernel_view::holds(d1, "fd00::78"));
+    keeper.figure(&format!("keepalived has there: {:?}", link_locals(d1).trim()));
+    other.stop();
+
+    let first = start(Kind::Evenkeel, d1, 150);
+    wait_for(PATIENCE, "the address", || kernel_view::holds(d1, "fd00::78"));
+    let _second = start(Kind::Evenkeel, d2, 100);
+    client.run("ip -6 neigh flush dev eth0");
+    wait_for(PATIENCE, "an answer", || reaches("fd00::78"));
+    assert_eq!(link_locals(d1).trim(), "", "none of its own, nor that of its base");
+    let at = own(d1);
+    for _ in 0..4 {
+        client.run("ip -6 neigh flush dev eth0");
+        wait_for(PATIENCE, "the base to answer", || reaches(&at) && reaches("fd00::78"));
+        assert_eq!((neighbour(&at), neighbour("fd00::78")), (mac(d1), VIRTUAL_MAC_6.to_owned()));
+    }
+    // It speaks from that address too: to the client, which it has to find first.
+    d1.run("ip -6 neigh flush dev eth0");
+    wait_for(PATIENCE, "the client's answer to it", || {
+        asks(d1, "--interface fd00::78", &client.address6.to_string())
+    });
+    first.stop();
+    wait_for(PATIENCE, "the other director", || {
+        kernel_view::holds(d2, "fd00::78") && reaches("fd00::78")
+    });
+    assert_eq!(neighbour("fd00::78"), VIRTUAL_MAC_6);
 }

@@ -5,7 +5,7 @@
 //! - [`sealed_socket`]: those in an authentication header
 //! - [`link`], [`address`] and [`present`]: interfaces, virtual addresses, what stands where, over [`netlink`]
 //! - [`kernel_route`] and [`kernel_rule`]: routes and rules
-//! - [`virtual_link`]: interfaces that carry a virtual router's own MAC address
+//! - [`virtual_link`]: interfaces of a virtual router, with its own MAC address or an address of its own
 //! - [`announcer`] and [`watcher`]: gratuitous ARP and neighbour advertisements, ours and those of others
 //! - [`timer`]: the one timer
 
