@@ -330,6 +330,39 @@ mod tests {
         println!("the kernel told of {} events", seen.len());
     }
 
+    /// As on a host that forks faster than this process runs. Where the kernel tells of nothing there is nothing to lose.
+    #[tokio::test]
+    async fn lost_events_are_made_good_by_reading_everything_again() {
+        let mut events = match Events::open().await {
+            Ok(events) => events,
+            Err(why) => return assert!(!why.to_string().is_empty()),
+        };
+        events.shrink();
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("evenkeel-lost");
+        fs::copy("/bin/sleep", &program).unwrap();
+        let run = |program: &Path| std::process::Command::new(program).arg("30").spawn().unwrap();
+        // Nobody reads meanwhile.
+        let noise = || (0..100).for_each(|_| drop(run(Path::new("true")).wait()));
+        noise();
+        let mut child = run(&program);
+        noise();
+        let (to, mut from) = mpsc::channel(8);
+        let counters = vec![Counter::new(spec(&["evenkeel-lost"], ProcessMatch::Name))];
+        let census = Census { needs_command: false, processes: BTreeMap::new() };
+        let mut watch = Watch { events: Some(events), census, counters, to };
+        let begun = Instant::now();
+        assert!(watch.follow(begun + CENSUS).await.is_ok());
+        assert!(begun.elapsed() < CENSUS / 2, "all is read well before the next regular reading");
+        watch.census.read().await;
+        assert!(watch.count().await.is_ok());
+        let found = std::iter::from_fn(|| from.try_recv().ok()).last().expect("a count");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(found.words, "1 run, wanted 1");
+        assert!(watch.events.is_some(), "it goes on hearing of processes");
+    }
+
     #[test]
     fn a_count_is_good_within_its_bounds_and_delays_hold_a_change_back() {
         let now = Instant::now();

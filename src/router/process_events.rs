@@ -147,6 +147,12 @@ impl Events {
         }
     }
 
+    /// Leaves room for a few events, so that others are lost.
+    #[cfg(test)]
+    pub(super) fn shrink(&mut self) {
+        self.socket.get_mut().set_rx_buf_sz(1).unwrap();
+    }
+
     /// What happened next. ENOBUFS says that events were lost, and everything is to be read again. May be dropped at any
     /// point.
     pub(super) async fn next(&mut self) -> io::Result<Vec<ProcessEvent>> {

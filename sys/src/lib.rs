@@ -7,6 +7,7 @@
 //!
 //! - [`batch`]: many datagrams per receive call, with destination, hop limit and interface
 //! - [`child`]: what a child process does between fork and exec
+//! - [`envelope`]: one datagram with its source address, interface and hop limit, without an allocation
 //! - [`inherited`]: descriptors that outlive exec
 //! - [`ip`]: socket options of IPv4 and IPv6 that the crates do not offer
 //! - [`link`]: link-layer addresses for packet sockets
@@ -21,6 +22,7 @@
 
 pub mod batch;
 pub mod child;
+pub mod envelope;
 pub mod inherited;
 pub mod ip;
 pub mod link;

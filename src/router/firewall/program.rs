@@ -43,6 +43,24 @@ impl std::fmt::Display for Backend {
     }
 }
 
+/// Why a program did not do what it was to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Failure {
+    /// This host does not have it.
+    Absent(String),
+    /// What it said, or what the kernel said of it.
+    Said(String),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Absent(program) => write!(f, "{program}: not installed"),
+            Self::Said(text) => f.write_str(text),
+        }
+    }
+}
+
 /// What was made, with what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Made {
@@ -75,7 +93,7 @@ pub(crate) async fn make(
         let mut other = before.filter(|_| same.is_none());
         // Other chains of iptables lead to the same ones of ours: what led there goes first.
         if let Some(other) = other.take_if(|other| other.backend == made.backend) {
-            other.remove().await?;
+            other.remove().await.map_err(|failure| failure.to_string())?;
         }
         let noted = |made: &Made| note(runtime_dir, made);
         if let Err(cause) = noted(&made.with(same)) {
@@ -84,7 +102,7 @@ pub(crate) async fn make(
         match made.apply(spec, same).await {
             Ok(()) => {
                 if let Some(other) = other {
-                    other.remove().await?;
+                    other.remove().await.map_err(|failure| failure.to_string())?;
                 }
                 // What this one made before and the new rules do not need has gone.
                 let _ = noted(&made);
@@ -99,12 +117,26 @@ pub(crate) async fn make(
     } else {
         forget(runtime_dir);
     }
-    Err(refusals.join("; "))
+    Err(explain(&refusals, spec))
+}
+
+/// What each said; where there is none of them, what to do about it.
+fn explain(refusals: &[Failure], spec: &FirewallSpec) -> String {
+    let said: Vec<String> = refusals.iter().map(Failure::to_string).collect();
+    let said = said.join("; ");
+    if !refusals.iter().all(|failure| matches!(failure, Failure::Absent(_))) {
+        return said;
+    }
+    let packages = match spec.form.iptables {
+        None => "the package nftables or iptables",
+        Some(_) => "the package iptables",
+    };
+    format!("{said} (install {packages}: within 30 s the rules are made, without a restart)")
 }
 
 /// Takes everything away.
 pub(crate) async fn remove(made: &Made, runtime_dir: &Path) -> Result<(), String> {
-    made.remove().await?;
+    made.remove().await.map_err(|failure| failure.to_string())?;
     forget(runtime_dir);
     Ok(())
 }
@@ -128,7 +160,7 @@ impl Made {
         both
     }
 
-    async fn apply(&self, spec: &FirewallSpec, before: Option<&Self>) -> Result<(), String> {
+    async fn apply(&self, spec: &FirewallSpec, before: Option<&Self>) -> Result<(), Failure> {
         let none = BTreeSet::new();
         let stood = before.map_or(&none, |before| &before.families);
         if self.backend == Backend::Nftables {
@@ -167,7 +199,7 @@ impl Made {
         true
     }
 
-    async fn remove(&self) -> Result<(), String> {
+    async fn remove(&self) -> Result<(), Failure> {
         if self.backend == Backend::Nftables {
             let text = nft_without(&self.form.table, &self.families);
             return run("nft", &["-f", "-"], text).await;
@@ -175,7 +207,7 @@ impl Made {
         self.remove_chains(&self.families).await
     }
 
-    async fn remove_chains(&self, families: &BTreeSet<Family>) -> Result<(), String> {
+    async fn remove_chains(&self, families: &BTreeSet<Family>) -> Result<(), Failure> {
         for family in families {
             for jump in jumps(&self.form) {
                 // Once for each time that it stands there; by somebody else's hand it may be none.
@@ -193,7 +225,7 @@ impl Made {
         Ok(())
     }
 
-    async fn ask(&self, family: Family, what: &str, words: &[String]) -> Result<(), String> {
+    async fn ask(&self, family: Family, what: &str, words: &[String]) -> Result<(), Failure> {
         let mut all = vec!["-w", "1", what];
         all.extend(words.iter().map(String::as_str));
         run(&self.program(family), &all, String::new()).await
@@ -210,13 +242,13 @@ impl Made {
 }
 
 /// Runs a program to its end with `input`; what it said, in one line, if it failed.
-async fn run(program: &str, words: &[&str], input: String) -> Result<(), String> {
+async fn run(program: &str, words: &[&str], input: String) -> Result<(), Failure> {
     let mut command = Command::new(program);
     command.args(words).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let failed = |cause: io::Error| match cause.kind() {
-        io::ErrorKind::NotFound => format!("{program}: not installed"),
-        _ => format!("{program}: {cause}"),
+        io::ErrorKind::NotFound => Failure::Absent(program.to_owned()),
+        _ => Failure::Said(format!("{program}: {cause}")),
     };
     let mut child = command.spawn().map_err(failed)?;
     let mut stdin = child.stdin.take();
@@ -230,7 +262,10 @@ async fn run(program: &str, words: &[&str], input: String) -> Result<(), String>
     };
     let output = match tokio::time::timeout(WITHIN, ended).await {
         Ok(output) => output.map_err(failed)?,
-        Err(_) => return Err(format!("{program}: did not end within {} s", WITHIN.as_secs())),
+        Err(_) => {
+            let text = format!("{program}: did not end within {} s", WITHIN.as_secs());
+            return Err(Failure::Said(text));
+        }
     };
     if output.status.success() {
         return Ok(());
@@ -238,10 +273,10 @@ async fn run(program: &str, words: &[&str], input: String) -> Result<(), String>
     let said = String::from_utf8_lossy(&output.stderr);
     let said = said.lines().map(str::trim).find(|line| !line.is_empty());
     let said = said.map_or_else(|| output.status.to_string(), str::to_owned);
-    Err(match said.starts_with(program) {
+    Err(Failure::Said(match said.starts_with(program) {
         true => said,
         false => format!("{program}: {said}"),
-    })
+    }))
 }
 
 fn note(runtime_dir: &Path, made: &Made) -> io::Result<()> {
@@ -263,12 +298,26 @@ mod tests {
     async fn what_a_program_says_is_told_in_one_line() {
         let said =
             run("sh", &["-c", "echo; echo first >&2; echo second >&2; exit 3"], String::new());
-        assert_eq!(said.await, Err("sh: first".to_owned()));
+        assert_eq!(said.await, Err(Failure::Said("sh: first".to_owned())));
         let silent = run("sh", &["-c", "exit 3"], String::new()).await;
-        assert_eq!(silent, Err("sh: exit status: 3".to_owned()));
+        assert_eq!(silent, Err(Failure::Said("sh: exit status: 3".to_owned())));
         let missing = run("no-such-program-here", &[], String::new()).await;
-        assert_eq!(missing, Err("no-such-program-here: not installed".to_owned()));
+        assert_eq!(missing, Err(Failure::Absent("no-such-program-here".to_owned())));
         assert_eq!(run("sh", &["-c", "read line; test $line = a"], "a\n".into()).await, Ok(()));
+    }
+
+    #[test]
+    fn who_has_none_of_the_programs_is_told_what_to_install() {
+        let absent = ["nft", "iptables-restore"].map(|name| Failure::Absent(name.to_owned()));
+        let mut spec = FirewallSpec::default();
+        let said = explain(&absent, &spec);
+        assert!(said.starts_with("nft: not installed; iptables-restore: not installed"), "{said}");
+        assert!(said.contains("install the package nftables or iptables"), "{said}");
+        spec.form.iptables = Some(Default::default());
+        assert!(explain(&absent, &spec).contains("install the package iptables:"));
+        let refused = [absent[0].clone(), Failure::Said("iptables-restore: no table".to_owned())];
+        let said = explain(&refused, &spec);
+        assert_eq!(said, "nft: not installed; iptables-restore: no table");
     }
 
     #[test]

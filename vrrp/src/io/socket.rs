@@ -5,16 +5,14 @@
 //! ones; TTL likewise. What comes in is handed on with its IP header's facts, unjudged.
 
 use std::collections::BTreeSet;
-use std::io::{self, IoSlice};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV6};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::libc;
-use nix::sys::socket::{
-    ControlMessage, MsgFlags, SockaddrIn, SockaddrIn6, sendmsg, setsockopt, sockopt,
-};
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use sys::batch::{Datagram, Inbox};
+use sys::envelope::{self, Envelope};
 
 use super::error::{self, Error};
 use super::filter::compile;
@@ -135,27 +133,14 @@ impl VrrpSocket {
 
     /// Sends one packet without waiting.
     pub fn send(&self, packet: &Outgoing<'_>) -> io::Result<()> {
-        let parts = [IoSlice::new(packet.message)];
-        let descriptor = self.socket.as_raw_fd();
-        let ttl = i32::from(packet.ttl);
-        match (packet.source, packet.destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                let info = packet_info_v4(self.interface, source);
-                let control =
-                    [ControlMessage::Ipv4PacketInfo(&info), ControlMessage::Ipv4Ttl(&ttl)];
-                let to = SockaddrIn::from(std::net::SocketAddrV4::new(destination, 0));
-                sendmsg(descriptor, &parts, &control, MsgFlags::MSG_DONTWAIT, Some(&to))?;
-            }
-            (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                let info = packet_info_v6(self.interface, source);
-                let control =
-                    [ControlMessage::Ipv6PacketInfo(&info), ControlMessage::Ipv6HopLimit(&ttl)];
-                let to = SockaddrIn6::from(SocketAddrV6::new(destination, 0, 0, self.interface));
-                sendmsg(descriptor, &parts, &control, MsgFlags::MSG_DONTWAIT, Some(&to))?;
-            }
-            _ => return Err(io::Error::from(io::ErrorKind::InvalidInput)),
-        }
-        Ok(())
+        let envelope = Envelope {
+            source: packet.source,
+            destination: packet.destination,
+            port: 0,
+            interface: self.interface,
+            hop_limit: packet.ttl,
+        };
+        envelope::send(&self.socket, &envelope, packet.message)
     }
 
     /// Takes up to a turn's worth of packets and calls `each` with header and message; how many came. As many
@@ -213,21 +198,6 @@ fn set_up_v6(socket: &Socket, interface: u32) -> io::Result<()> {
     socket.set_recv_hoplimit_v6(true)?;
     setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?;
     Ok(())
-}
-
-fn packet_info_v4(interface: u32, source: Ipv4Addr) -> libc::in_pktinfo {
-    libc::in_pktinfo {
-        ipi_ifindex: i32::try_from(interface).unwrap_or(0),
-        ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(source.octets()) },
-        ipi_addr: libc::in_addr { s_addr: 0 },
-    }
-}
-
-fn packet_info_v6(interface: u32, source: Ipv6Addr) -> libc::in6_pktinfo {
-    libc::in6_pktinfo {
-        ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
-        ipi6_ifindex: interface,
-    }
 }
 
 /// Splits an IPv4 packet as a raw socket gives it; none where its own lengths do not fit what came.
