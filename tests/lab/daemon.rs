@@ -64,7 +64,21 @@ impl Daemon {
         Self::start_file(Kind::Evenkeel, host, config, "kdl")
     }
 
+    /// Starts evenkeel on a host that has nothing in this folder.
+    pub(crate) fn start_without(host: &Host, config: &str, folder: &str) -> Self {
+        let empty = host.keeper.folder().join("empty");
+        fs::create_dir_all(&empty).unwrap();
+        // What is run in a host has mounts of its own (ip-netns(8)).
+        let hide = format!("mount --bind {} {folder} && exec \"$@\"", empty.display());
+        let wrapper = ["sh", "-c", hide.as_str(), "sh"];
+        Self::start_wrapped(Kind::Evenkeel, host, config, "conf", &wrapper)
+    }
+
     fn start_file(kind: Kind, host: &Host, text: &str, ending: &str) -> Self {
+        Self::start_wrapped(kind, host, text, ending, &[])
+    }
+
+    fn start_wrapped(kind: Kind, host: &Host, text: &str, ending: &str, wrapper: &[&str]) -> Self {
         let folder = host.keeper.folder().join(format!("{}-{}", kind.name(), host.name));
         fs::create_dir_all(&folder).unwrap();
         let config = folder.join(format!("director.{ending}"));
@@ -72,7 +86,9 @@ impl Daemon {
         let log = host.keeper.log(&format!("{} on {host}", kind.name()));
         let runtime = folder.join("run");
         fs::create_dir_all(&runtime).unwrap();
-        let process = host.spawn(&command(kind, &config, &runtime), &log);
+        let mut words: Vec<String> = wrapper.iter().map(|word| (*word).to_owned()).collect();
+        words.extend(command(kind, &config, &runtime));
+        let process = host.spawn(&words, &log);
         Self { kind, host: host.clone(), config, runtime, log, process }
     }
 

@@ -14,6 +14,11 @@ use crate::topology::Plan;
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::together("no_accept_drops_what_is_sent_to_the_addresses", 120, drops),
     Scenario::together("no_accept_rules_removed_by_hand_come_back", 180, put_back),
+    Scenario::together(
+        "no_accept_without_nft_and_iptables_serves_and_says_so",
+        180,
+        without_programs,
+    ),
 ];
 
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -131,4 +136,51 @@ fn put_back(keeper: &Arc<Keeper>) {
     wait_for(LOOKED_AFTER, "chains and rules as they were", || rules(director) == standing);
     daemon.stop();
     assert!(!rules(director).contains("evenkeel"), "gone after a stop");
+}
+
+/// Neither program is there: the addresses are served and answer, which the director says, with what to install; and once
+/// the programs are there the rules are too, without a restart.
+fn without_programs(keeper: &Arc<Keeper>) {
+    let net = Plan::new().directors(2).clients(1).build(keeper);
+    let [d1, d2] = ["d1", "d2"].map(|name| net.host(name));
+    let client = net.host("c1");
+    let strict =
+        config("no_accept").replace("vrrp_instance v52 {", "vrrp_instance v52 {\nstrict_mode");
+    let daemon = Daemon::start_without(d1, &strict, "/usr/sbin");
+    let all = [OPEN, CLOSED, CLOSED_6];
+    let holds = |host: &Host| all.map(|address| kernel_view::holds(host, address));
+    wait_for(PATIENCE, "all addresses", || holds(d1) == [true; 3]);
+    let said = daemon.logged();
+    for words in [
+        "no firewall rules for",
+        "answer all the same",
+        "nft: not installed",
+        "iptables-restore: not installed",
+        "install the package nftables or iptables",
+    ] {
+        assert!(said.contains(words), "{words}\n{said}");
+    }
+    let status = || -> serde_json::Value {
+        serde_json::from_str(&daemon.command("status --json").unwrap()).unwrap()
+    };
+    let text = status()["vrrp"].to_string();
+    assert!(text.contains("nft: not installed"), "{text}");
+    assert!(text.matches("\"state\":\"MASTER\"").count() == 3, "each serves: {text}");
+    wait_for(PATIENCE, "the address that should be closed to answer", || answers(client, CLOSED));
+
+    // A lesser one beside it hears its advertisements and stays back.
+    let lesser = config("no_accept").replace("priority 150", "priority 100");
+    let _other = Daemon::start(Kind::Evenkeel, d2, &lesser);
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!((holds(d1), holds(d2)), ([true; 3], [false; 3]));
+
+    let pid = daemon.pids()[0];
+    d1.run(&format!("nsenter -t {pid} -m umount /usr/sbin"));
+    wait_for(LOOKED_AFTER, "the rules", || rules(d1).contains(&format!("-d {CLOSED}/32 -j DROP")));
+    assert!(!answers(client, CLOSED), "closed now");
+    wait_for(PATIENCE, "no more complaint", || {
+        !status()["vrrp"].to_string().contains("not installed")
+    });
+    daemon.stop();
+    assert!(!rules(d1).contains("evenkeel"), "gone after a stop");
 }

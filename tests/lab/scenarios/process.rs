@@ -95,6 +95,7 @@ fn in_proc(keeper: &Arc<Keeper>) {
     assert_eq!([vrrp, lvs].map(|pid| shown(pid, "status", "Umask:")), ["0027", "0027"]);
     assert_eq!(shown(lvs, "status", "Cpus_allowed_list:"), "0");
     assert_ne!(shown(lvs, "status", "VmLck:"), "0 kB");
+    assert_ne!(shown(vrrp, "status", "VmLck:"), "0 kB", "always");
     let limit = shown(vrrp, "limits", "Max realtime timeout");
     assert!(limit.starts_with("200000 "), "{limit}");
 
