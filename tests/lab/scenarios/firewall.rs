@@ -165,14 +165,18 @@ fn without_programs(keeper: &Arc<Keeper>) {
     };
     let text = status()["vrrp"].to_string();
     assert!(text.contains("nft: not installed"), "{text}");
-    assert!(text.matches("\"state\":\"MASTER\"").count() == 3, "each serves: {text}");
+    let states = || -> Vec<String> {
+        let instances = status()["vrrp"]["instances"].as_array().cloned().unwrap_or_default();
+        instances.iter().map(|it| it["state"].as_str().unwrap_or("").to_uppercase()).collect()
+    };
+    assert_eq!(states(), ["MASTER"; 3], "each serves: {text}");
     wait_for(PATIENCE, "the address that should be closed to answer", || answers(client, CLOSED));
 
     // A lesser one beside it hears its advertisements and stays back.
     let lesser = config("no_accept").replace("priority 150", "priority 100");
     let _other = Daemon::start(Kind::Evenkeel, d2, &lesser);
     std::thread::sleep(Duration::from_secs(3));
-    assert_eq!((holds(d1), holds(d2)), ([true; 3], [false; 3]));
+    assert_eq!((holds(d1), holds(d2), states()), ([true; 3], [false; 3], vec!["MASTER".into(); 3]));
 
     let pid = daemon.pids()[0];
     d1.run(&format!("nsenter -t {pid} -m umount /usr/sbin"));
