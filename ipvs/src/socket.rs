@@ -5,11 +5,12 @@
 //! read. So reading never waits, and an answer that is not there will never come: it was lost for want of
 //! room, or the kernel was interrupted (`EINTR`), which netlink does not tell.
 //!
-//! Each answer is a message of its own, read by a call of its own. So of several requests in one `send` only the last asks
-//! to be acknowledged: the kernel takes them in order and tells every refusal unasked, and what was not refused before the
-//! last one was answered is done.
+//! Each answer is a message of its own. So of several requests in one `send` only the last asks to be acknowledged: the
+//! kernel takes them in order and tells every refusal unasked, and what was not refused before the last one was answered is
+//! done. And all that is there is read in one call, a part of a dump and the word of its end alike.
 
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::os::fd::AsRawFd;
 
 use netlink_packet_core::{
     DecodeError, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkMessage,
@@ -17,7 +18,7 @@ use netlink_packet_core::{
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
 use nix::libc;
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, MultiHeaders, NetlinkAddr, recvmmsg, setsockopt, sockopt};
 
 use crate::error::Error;
 use crate::window::{Answer, Window};
@@ -28,6 +29,12 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// The kernel never puts more than 32 KiB into one part of a dump.
 const READ_BUFFER: usize = 1 << 16;
+
+/// Messages in one read of a dump, with all of [`READ_BUFFER`] between them: mostly one part, and its end.
+const PARTS: usize = 2;
+
+/// Room for an answer among many: a service with its counters takes some 400 bytes, a refusal less.
+const ANSWER: usize = READ_BUFFER / (BATCH + 1);
 
 /// Requests in one `send`. More gain nothing: the kernel's own work prevails.
 pub(crate) const BATCH: usize = 64;
@@ -44,6 +51,21 @@ pub(crate) enum Lost {
     NoAnswer,
     /// More bytes came than there was room for.
     Truncated(usize),
+}
+
+/// How what comes is laid into the buffer.
+#[derive(Clone, Copy)]
+struct Slots {
+    count: usize,
+    length: usize,
+}
+
+impl Slots {
+    /// For the answers to so many requests, and the acknowledgement of the last.
+    fn of_answers(requests: usize) -> Slots {
+        let count = (requests + 1).clamp(PARTS, BATCH + 1);
+        Slots { count, length: if count > PARTS { ANSWER } else { READ_BUFFER / PARTS } }
+    }
 }
 
 /// How an exchange went for one request.
@@ -111,14 +133,21 @@ impl Conversation {
             self.spoiled = None;
         }
         let mut window = Window::new(self.sequence.wrapping_add(1), requests.len());
+        let slots = Slots::of_answers(requests.len());
         self.send(requests, last_flags)?;
         let (mut lost, mut overruns) = (None, 0);
         while window.is_open() {
-            match self.receive() {
-                Ok(len) if len > self.buffer.len() => lost = Some(Lost::Truncated(len)),
-                Ok(len) => {
-                    if window.handle(&self.buffer[..len], &mut each).is_err() {
-                        lost = lost.or(Some(Lost::NoAnswer));
+            match self.receive(slots) {
+                Ok(lengths) => {
+                    for (slot, length) in self.buffer.chunks(slots.length).zip(lengths) {
+                        match slot.get(..length) {
+                            None => lost = Some(Lost::Truncated(length)),
+                            Some(bytes) => {
+                                if window.handle(bytes, &mut each).is_err() {
+                                    lost = lost.or(Some(Lost::NoAnswer));
+                                }
+                            }
+                        }
                     }
                 }
                 Err(error) => match error.raw_os_error() {
@@ -172,13 +201,21 @@ impl Conversation {
             .map_err(|source| Error::Socket { step: "send", source })
     }
 
-    /// Reads once and returns the length of what there was.
-    fn receive(&mut self) -> io::Result<usize> {
-        let flags = libc::MSG_TRUNC | libc::MSG_DONTWAIT;
+    /// Reads what there is, once, and returns the length of what stands in each slot.
+    fn receive(&mut self, slots: Slots) -> io::Result<Vec<usize>> {
+        let flags = MsgFlags::MSG_TRUNC | MsgFlags::MSG_DONTWAIT;
+        let socket = self.socket.as_raw_fd();
         retry(|| {
-            let (len, from) = self.socket.recv_from(&mut &mut self.buffer[..], flags)?;
+            let mut headers = MultiHeaders::<NetlinkAddr>::preallocate(slots.count, None);
+            let room = self.buffer.chunks_mut(slots.length).take(slots.count);
+            let mut room: Vec<_> = room.map(|slot| [IoSliceMut::new(slot)]).collect();
+            let read = recvmmsg(socket, &mut headers, room.iter_mut(), flags, None)?;
             // Port 0 is the kernel. Another process may write to us too; its words count for nothing.
-            Ok(if from.port_number() == 0 { len } else { 0 })
+            let is_kernel = |from: Option<NetlinkAddr>| from.is_some_and(|from| from.pid() == 0);
+            let length = |one: nix::sys::socket::RecvMsg<'_, '_, NetlinkAddr>| {
+                if is_kernel(one.address) { one.bytes } else { 0 }
+            };
+            Ok(read.map(length).collect())
         })
     }
 }

@@ -77,7 +77,7 @@ fn calls(keeper: &Arc<Keeper>) {
     for (call, error, words) in [
         ("sendto", "ENOBUFS", "No buffer space available"),
         ("sendto", "EPERM", "Operation not permitted"),
-        ("recvfrom", "ENOBUFS", "answers of the kernel were lost"),
+        ("recvmmsg", "ENOBUFS", "answers of the kernel were lost"),
     ] {
         let line = format!(
             "strace -f -q -o /dev/null -e trace={call} -e inject={call}:error={error} -p {worker}"
