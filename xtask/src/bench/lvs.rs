@@ -70,7 +70,7 @@ const CELLS: [(u32, &str); 6] = [
 const BOUNDS: [(&str, &str, &str); 8] = [
     ("", "full table", "0.4 x"),
     ("", "CPU per check, excess", "0.5 x"),
-    ("tcp", "system calls per check", "7"),
+    ("tcp 5000", "system calls per check", "7"),
     ("", "system calls a second", "2"),
     ("5000", "PSS", "0.8 x"),
     ("20000", "PSS", "0.8 x"),
@@ -249,7 +249,7 @@ fn add_rows(table: &mut Table, cell: &str, said: &[Said]) {
 
 fn bound(cell: &str, name: &str) -> &'static str {
     let words: Vec<&str> = cell.split(' ').collect();
-    let of_cell = |of: &str| of.is_empty() || words.contains(&of);
+    let of_cell = |of: &str| of.split_whitespace().all(|word| words.contains(&word));
     let one = BOUNDS.iter().find(|(of, what, _)| of_cell(of) && name.starts_with(what));
     let all = || BOUNDS_OF_ALL.iter().find(|(what, _)| name.starts_with(what)).map(|(_, to)| *to);
     one.map(|(_, _, to)| *to).or_else(all).unwrap_or("-")
@@ -305,7 +305,8 @@ mod tests {
         assert_eq!(row, wanted);
         assert_eq!(bound("tcp 5000", "PSS of all processes"), "0.8 x");
         assert_eq!(bound("tcp 1000", "PSS of all processes"), "-");
-        assert_eq!(bound("http 1000", "system calls per check"), "-");
+        assert_eq!(bound("tcp 5000", "system calls per check"), "7");
+        assert_eq!(bound("http 5000", "system calls per check"), "-");
         assert_eq!(bound("http 1000", "rows missing meanwhile"), "0");
     }
 }
