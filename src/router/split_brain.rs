@@ -151,7 +151,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// Probes without any answer that mean that nobody is there.
 const UNANSWERED: u32 = 3;
 /// How long an alarm stands after the last sign of it; at least four intervals of the other's.
-const FADE: Duration = Duration::from_secs(6);
+pub(super) const FADE: Duration = Duration::from_secs(6);
 
 /// Everything that is watched.
 #[derive(Debug, Default)]

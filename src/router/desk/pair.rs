@@ -8,6 +8,8 @@ use tokio::net::UdpSocket;
 use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
+use vrrp::RouterId;
+
 use super::Desk;
 use crate::message::{Message, Role};
 use crate::router::channel::Order;
@@ -16,7 +18,7 @@ use crate::router::heartbeat::{
 };
 use crate::router::pair_order::{PairOrder, PairOrders, Told};
 use crate::router::spec::RouterWorkerSpec;
-use crate::router::split_brain::{Alarm, Change, Sample, SplitBrain, Standing};
+use crate::router::split_brain::{Alarm, Change, FADE, Sample, SplitBrain, Standing};
 use crate::router::split_brain_probe::{Answer, Probers};
 use crate::router::status::{AlarmStatus, PeerStatus, VrrpStatus};
 
@@ -191,6 +193,16 @@ impl Watch {
             self.brain.see(alarm, subject, text, lasts, now);
         }
         brought
+    }
+}
+
+impl Watch {
+    /// The core has heard another owner. One that steps back at once is in no sample.
+    pub(super) fn hear_second_owner(&mut self, router: RouterId, name: &str, source: IpAddr) {
+        if self.is_on {
+            let text = format!("{source} has priority 255 too");
+            self.brain.see(Alarm::DuplicateOwner, (name, Some(router)), text, FADE, now());
+        }
     }
 }
 

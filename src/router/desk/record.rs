@@ -31,6 +31,10 @@ impl Desk<'_> {
                     let priority = self.routers.get(&router).map_or(0, |known| known.priority);
                     self.notify_instance(router, priority, Word::LesserHeard);
                 }
+                if let Notice::SecondOwner { source } = notice {
+                    let name = self.name(router).to_owned();
+                    self.watch.hear_second_owner(router, &name, source);
+                }
                 let text = words::notice(notice);
                 warn!(instance = self.name(router), "{text}");
                 self.event("instance_notice", self.name(router).to_owned(), text);

@@ -1,6 +1,7 @@
 //! The tests, a file per theme. Each scenario is a promise; its name says which.
 
 mod address_options;
+mod alarms;
 mod bfd;
 mod burden;
 mod checks;
@@ -17,6 +18,7 @@ mod group;
 mod guide;
 mod hostile;
 mod ill;
+mod instance_words;
 mod interop;
 mod interop_forms;
 mod ipvlan;
@@ -64,6 +66,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         bfd::SCENARIOS,
         split_brain::SCENARIOS,
         versions::SCENARIOS,
+        alarms::SCENARIOS,
+        instance_words::SCENARIOS,
         ipvlan::SCENARIOS,
         vmac::SCENARIOS,
         weather::SCENARIOS,
