@@ -211,6 +211,12 @@ fn a_virtual_mac_needs_macvlan_and_no_filter_over_all() {
     let lines = told(&text, &[], &networks);
     assert_eq!(lines.len(), 1, "{lines:#?}");
     assert!(lines[0].contains("no module macvlan"), "{lines:#?}");
+    let ipvlan = text.replace("use_vmac", "use_ipvlan 10.0.0.7");
+    let lines = told(&ipvlan, &[loaded], &networks);
+    assert!(lines.len() == 1 && lines[0].contains("no module ipvlan"), "{lines:#?}");
+    let sends = ipvlan.replace("use_ipvlan", "mcast_src_ip 10.0.0.7\n use_ipvlan");
+    let lines = told(&sends, &[("sys/module/ipvlan/refcnt", "0")], &networks);
+    assert_eq!(lines, [""; 0], "its own address will be there");
     let strict = ("proc/sys/net/ipv4/conf/all/rp_filter", "1\n");
     let deaf = |text: &str| {
         let lines = told(text, &[loaded, strict], &networks);

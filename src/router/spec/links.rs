@@ -132,6 +132,14 @@ mod tests {
         assert_eq!(links, set(&wanted));
         assert_eq!(places, ["vrrp.51", "vrrp1.51", "vrrp2.51", "vrrp6.51", "vrrp3.51"]);
 
+        // An address of the other family stays below, and so does every one where the interface is an ipvlan.
+        let (links, places) = spec("", "use_vmac");
+        assert_eq!(links, set(&["vrrp.51@eth0"]));
+        assert_eq!(places, ["vrrp.51", "eth1", "eth2", "eth1", "eth0"]);
+        let (links, places) = spec("", "use_ipvlan 10.0.0.7");
+        assert_eq!(links, set(&["vrrp.51@eth0"]));
+        assert_eq!(places, ["eth0", "eth1", "eth2", "eth1", "eth0"]);
+
         let (links, _) = spec("vmac_addr_prefix aa\nvmac_prefix bb", "use_vmac\nuse_vmac_addr");
         let wanted = ["bb.51@eth0", "aa.51@eth1", "aa1.51@eth2", "aa6.51@eth1 6", "aa2.51@eth0 6"];
         assert_eq!(links, set(&wanted));
@@ -139,6 +147,37 @@ mod tests {
         let (links, _) = spec("vmac_prefix bb", "use_vmac foo\nuse_vmac_addr");
         let wanted = ["foo@eth0", "bb.51@eth1", "bb1.51@eth2", "bb6.51@eth1 6", "bb2.51@eth0 6"];
         assert_eq!(links, set(&wanted));
+    }
+
+    /// By multicast, and by unicast from the address that only the ipvlan hears; from another one by the base.
+    #[test]
+    fn a_router_with_an_ipvlan_speaks_there_from_its_own_address() {
+        let work = |words: &str| {
+            let text = format!(
+                "vrrp_instance v51 {{\ninterface eth0\nvirtual_router_id 51\nversion 3\n\
+                 use_ipvlan edge0 10.0.0.7/24 private\n{words}\nvirtual_ipaddress {{\n10.0.0.100\n}}\n}}\n"
+            );
+            let grammar = crate::config::Grammar::Keepalived;
+            let host = crate::config::Host::Any;
+            let loaded = crate::config::load_text("v.conf", text.as_bytes(), grammar, host);
+            RouterWorkerSpec::from(&loaded.config.unwrap()).routers.remove(0)
+        };
+        let speaks = |words: &str| {
+            let work = work(words);
+            let source = work.source.map(|source| source.to_string()).unwrap_or_default();
+            format!("{source} by {}", work.router.id.interface)
+        };
+        assert_eq!(speaks(""), "10.0.0.7 by edge0");
+        assert_eq!(speaks("unicast_peer {\n10.0.0.8\n}"), "10.0.0.7 by edge0");
+        let other = "unicast_src_ip 10.0.0.1\nunicast_peer {\n10.0.0.2\n}";
+        assert_eq!(speaks(other), "10.0.0.1 by eth0");
+        let standing: Vec<_> = work("").standing().cloned().collect();
+        let [own] = &standing[..] else { panic!("{standing:?}") };
+        let (interface, length) = (own.interface.to_string(), own.prefix_length);
+        assert_eq!(
+            (&*interface, own.address.to_string(), length),
+            ("edge0", "10.0.0.7".into(), 24)
+        );
     }
 
     #[test]

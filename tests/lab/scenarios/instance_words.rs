@@ -37,7 +37,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Another instance beside the first, with the address 10.0.0.102.
-fn second_instance(name: &str, priority: u8, words: &str) -> String {
+pub(super) fn second_instance(name: &str, priority: u8, words: &str) -> String {
     instance(Pace::Tenth, priority, words)
         .replace("vrrp_instance web", &format!("vrrp_instance {name}"))
         .replace(&format!("virtual_router_id {VRID}"), "virtual_router_id 52")

@@ -16,6 +16,7 @@ mod failover;
 mod firewall;
 mod group;
 mod guide;
+mod handover;
 mod hostile;
 mod ill;
 mod instance_words;
@@ -68,6 +69,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         versions::SCENARIOS,
         alarms::SCENARIOS,
         instance_words::SCENARIOS,
+        handover::SCENARIOS,
         ipvlan::SCENARIOS,
         vmac::SCENARIOS,
         weather::SCENARIOS,
