@@ -6,13 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
+use std::io::{BufRead, BufReader, Lines};
+use std::process::ChildStdout;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::boot;
 use crate::daemon::{Daemon, Kind};
-use crate::host::Host;
+use crate::host::{Host, Process};
 use crate::keeper::Keeper;
 use crate::responder::Responder;
 use crate::runner::Scenario;
@@ -107,11 +109,12 @@ fn run(keeper: &Arc<Keeper>, kind: Kind, check: &'static str, servers: u32) {
     // The booted kernel reads programs from the host's disk once: that is no part of a start.
     let _ = d1.try_run(&format!("{} --version", Daemon::program(kind)));
     let text = bench.config(1);
-    let start = Instant::now();
+    let mut filled = bench.watch_filling();
+    let start = clock();
     let daemon = Daemon::start(kind, d1, &text);
     let pid = daemon.pids()[0];
-    bench.wait_rows(pid, servers as usize, Duration::from_secs(300));
-    bench.figure("full table", "s", start.elapsed().as_secs_f64());
+    bench.figure("full table", "s", filled.next() - start);
+    assert_eq!(rows(pid).len(), servers as usize);
     // The first round is over, and whatever was loaded for the start has been given back.
     thread::sleep(Duration::from_secs(u64::from(DELAY_LOOP) + 4));
     if bench.begins("memory") {
@@ -137,6 +140,22 @@ fn run(keeper: &Arc<Keeper>, kind: Kind, check: &'static str, servers: u32) {
         bench.idle(&daemon);
     }
     assert!(daemon.is_running());
+}
+
+struct Filling {
+    lines: Lines<BufReader<ChildStdout>>,
+    _process: Process,
+}
+
+impl Filling {
+    fn line(&mut self) -> String {
+        self.lines.next().expect("the table fills").unwrap()
+    }
+
+    /// Seconds since the epoch when it was full.
+    fn next(&mut self) -> f64 {
+        self.line().parse().unwrap()
+    }
 }
 
 struct Bench<'a> {
@@ -189,18 +208,14 @@ impl Bench<'_> {
         text
     }
 
-    fn wait_rows(&self, pid: i32, count: usize, limit: Duration) {
-        let start = Instant::now();
-        loop {
-            let asked = Instant::now();
-            let seen = rows(pid).len();
-            if seen == count {
-                return;
-            }
-            assert!(start.elapsed() < limit, "{seen} rows after {limit:?}");
-            // Looking costs what is measured, so it takes a fifth of the time at most.
-            thread::sleep((asked.elapsed() * 4).max(Duration::from_millis(10)));
-        }
+    /// A process that says when the table is full.
+    fn watch_filling(&self) -> Filling {
+        let (last, count) = (vip(self.servers / 10 - 1), self.servers.to_string());
+        let words = tool::command(&["filled", &last, "10", &count]);
+        let (process, _, output) = self.d1.spawn_piped(&words, &self.keeper.log("filled"));
+        let mut filling = Filling { lines: BufReader::new(output).lines(), _process: process };
+        assert_eq!(filling.line(), "ready");
+        filling
     }
 
     /// Asks for the machine's CPU time around `during`, and tells how many questions were answered meanwhile.

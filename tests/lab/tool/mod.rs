@@ -2,6 +2,7 @@
 //! They print JSON, which the other half of each module reads.
 
 pub(crate) mod client;
+mod filled;
 pub(crate) mod flood;
 pub(crate) mod forger;
 mod hostile;
@@ -22,6 +23,7 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         ["prober", first, count, period, seconds, kind] => {
             prober::ask(first, count, period, seconds, kind)
         }
+        ["filled", last, each, count] => filled::watch(last, each, count),
         ["forge", packet, target, ttl] => forger::send(packet, target, ttl),
         _ => Err(format!("no such tool: {args:?}").into()),
     };
