@@ -126,17 +126,20 @@ impl<S: Copy + Ord> Checkers<S> {
         wanted.reverse();
         wanted.sort_by_key(|&(subscriber, ..)| subscriber);
         wanted.dedup_by_key(|&mut (subscriber, ..)| subscriber);
-        let targets: HashSet<Target> = wanted.iter().map(|&(_, target, _)| target).collect();
-        let mut slots = self.by_key(&targets);
+        let mut slots = self.by_question(wanted.iter().map(|&(_, target, _)| target));
+        slots.reserve(wanted.len() - slots.len().min(wanted.len()));
         let asked = slots.len();
         let mut pairs = Vec::with_capacity(wanted.len());
-        for (subscriber, target, spec) in wanted {
-            let key = ProbeKey { target, spec: self.share(spec) };
-            let slot = match slots.get(&key) {
-                Some(&slot) => slot,
-                None => self.add(&mut slots, key, subscriber, now),
-            };
+        // Thousands in a row have the same options, and reading them through to see that takes long.
+        let mut last: Option<(Arc<CheckSpec>, Arc<CheckSpec>)> = None;
+        for (subscriber, target, given) in wanted {
+            let known = last.take().filter(|(before, _)| Arc::ptr_eq(before, &given));
+            let shared = known.map_or_else(|| self.share(Arc::clone(&given)), |(_, shared)| shared);
+            let slot = *slots
+                .entry((target, Arc::as_ptr(&shared)))
+                .or_insert_with(|| self.add(target, &shared, subscriber, now));
             pairs.push((subscriber, slot));
+            last = Some((given, shared));
         }
         let added = slots.len() - asked;
         // Behind the new ones, so that of two with one name the new one stays.
@@ -146,7 +149,7 @@ impl<S: Copy + Ord> Checkers<S> {
         pairs.dedup_by_key(|&mut (subscriber, _)| subscriber);
         self.fanout = Fanout::new(pairs);
         self.saved = HashMap::new();
-        drop(slots);
+        drop((slots, last));
         let removed = self.remove_unwanted();
         self.probes.shrink_to_fit();
         self.specs.retain(|spec| Arc::strong_count(spec) > 1);
@@ -325,18 +328,14 @@ impl<S: Copy + Ord> Checkers<S> {
         }
     }
 
-    fn add(
-        &mut self,
-        slots: &mut HashMap<ProbeKey, Slot>,
-        key: ProbeKey,
-        subscriber: S,
-        now: Instant,
-    ) -> Slot {
+    fn add(&mut self, target: Target, spec: &Arc<CheckSpec>, subscriber: S, now: Instant) -> Slot {
+        let key = ProbeKey { target, spec: Arc::clone(spec) };
         let first = self.schedule.first(&key.spec.cadence, now);
-        let probe = match (self.saved.remove(&key), self.probe_of(subscriber)) {
-            (Some(saved), _) => Probed::restore(key.clone(), saved, now),
-            (None, Some(old)) if old.target == key.target => old.heir(key.clone(), first),
-            (None, Some(_) | None) => Probed::new(key.clone(), first, now),
+        let saved = if self.saved.is_empty() { None } else { self.saved.remove(&key) };
+        let probe = match (saved, self.probe_of(subscriber)) {
+            (Some(saved), _) => Probed::restore(key, saved, now),
+            (None, Some(old)) if old.target == target => old.heir(key, first),
+            (None, Some(_) | None) => Probed::new(key, first, now),
         };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.probes.push(None);
@@ -348,7 +347,6 @@ impl<S: Copy + Ord> Checkers<S> {
             self.schedule.push(slot, due.into());
         }
         self.probes[slot.index()] = Some(probe);
-        slots.insert(key, slot);
         slot
     }
 
@@ -394,11 +392,19 @@ impl<S: Copy + Ord> Checkers<S> {
     }
 
     /// Whatever is asked of these targets.
-    fn by_key(&self, targets: &HashSet<Target>) -> HashMap<ProbeKey, Slot> {
+    /// Probes of these targets. Equal options are one copy among the probes, so where it lies says which.
+    fn by_question(
+        &self,
+        targets: impl Iterator<Item = Target>,
+    ) -> HashMap<(Target, *const CheckSpec), Slot> {
+        if self.probes.is_empty() {
+            return HashMap::new();
+        }
+        let targets: HashSet<Target> = targets.collect();
         let live = (0..).zip(&self.probes);
         let live = live.filter_map(|(at, probe)| Some((probe.as_ref()?, Slot(at))));
         let meant = live.filter(|(probe, _)| targets.contains(&probe.target));
-        meant.map(|(probe, slot)| (probe.key(), slot)).collect()
+        meant.map(|(probe, slot)| ((probe.target, Arc::as_ptr(&probe.spec)), slot)).collect()
     }
 
     fn probe(&self, slot: Slot) -> Option<&Probed> {

@@ -222,10 +222,6 @@ impl Probed {
         }
     }
 
-    pub(crate) fn key(&self) -> ProbeKey {
-        ProbeKey { target: self.target, spec: Arc::clone(&self.spec) }
-    }
-
     fn last(&self) -> Option<Last> {
         let took = Duration::from_micros(u64::from(self.took_us));
         self.started.map(|started| Last { started: started.into(), took })
@@ -328,6 +324,11 @@ impl Probed {
             is_unasked: self.is_unasked(),
             certificate: self.certificate(),
         }
+    }
+
+    /// As it was made: nothing has been asked, and nothing was taken over.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.started.is_none() && self.remarks.is_none() && self.judge == Judge::new(&self.spec)
     }
 
     pub(crate) fn save(&self, now: Instant) -> SavedProbe {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::probed::{Probed, SavedProbe};
 use crate::spec::{CheckSpec, ProbeKey, Target};
 
-/// All probes by value. Equal options are written once.
+/// All probes that have been asked, by value. Equal options are written once.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     specs: Vec<Arc<CheckSpec>>,
@@ -21,7 +21,9 @@ impl Snapshot {
         // Equal options are one copy among the probes: where it lies says which.
         let mut places: HashMap<*const CheckSpec, u32> = HashMap::new();
         let mut specs = Vec::new();
+        // What was not asked yet begins anew there as it did here.
         let probes = probes
+            .filter(|probe| !probe.is_untouched())
             .map(|probe| {
                 let Probed { target, spec, .. } = probe;
                 let place = *places.entry(Arc::as_ptr(spec)).or_insert_with(|| {

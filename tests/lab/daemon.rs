@@ -98,14 +98,6 @@ impl Daemon {
         self.process = self.host.spawn(&command(self.kind, &self.config, &self.runtime), &self.log);
     }
 
-    /// The program of this kind.
-    pub(crate) fn program(kind: Kind) -> String {
-        match kind {
-            Kind::Evenkeel | Kind::Observer => evenkeel(),
-            Kind::Keepalived => keepalived(),
-        }
-    }
-
     /// Process ids of the parent and its children.
     pub(crate) fn pids(&self) -> Vec<i32> {
         let children = self.children().into_iter().map(|(pid, _)| pid);

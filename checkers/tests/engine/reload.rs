@@ -73,7 +73,7 @@ fn a_restarted_process_goes_on_with_what_it_held() {
     bench.end(80, SECOND, REFUSED);
     bench.end(81, SECOND, PASSED);
     let snapshot = through_a_file(&bench.checkers.snapshot(bench.now + SECOND));
-    assert_eq!(snapshot.len(), 3);
+    assert_eq!(snapshot.len(), 2, "82 has not answered yet");
     let before = bench.checkers.status(1).unwrap();
 
     let mut next = Bench::new(Limits::default());

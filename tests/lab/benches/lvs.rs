@@ -106,15 +106,19 @@ fn run(keeper: &Arc<Keeper>, kind: Kind, check: &'static str, servers: u32) {
     if has_floor {
         bench.floor();
     }
-    // The booted kernel reads programs from the host's disk once: that is no part of a start.
-    let _ = d1.try_run(&format!("{} --version", Daemon::program(kind)));
     let text = bench.config(1);
-    let mut filled = bench.watch_filling();
-    let start = clock();
-    let daemon = Daemon::start(kind, d1, &text);
+    // The booted kernel reads programs from the host's disk once: the first start is none of those that count.
+    bench.start(kind, &text).0.stop();
+    let start = |_| {
+        let (daemon, took) = bench.start(kind, &text);
+        daemon.stop();
+        took
+    };
+    let mut times: Vec<f64> = (0..bench.wanted.runs).map(start).collect();
+    times.sort_by(f64::total_cmp);
+    bench.figure("full table", "s", times.get(times.len() / 2).copied().unwrap_or(f64::NAN));
+    let (daemon, _) = bench.start(kind, &text);
     let pid = daemon.pids()[0];
-    bench.figure("full table", "s", filled.next() - start);
-    assert_eq!(rows(pid).len(), servers as usize);
     // The first round is over, and whatever was loaded for the start has been given back.
     thread::sleep(Duration::from_secs(u64::from(DELAY_LOOP) + 4));
     if bench.begins("memory") {
@@ -206,6 +210,18 @@ impl Bench<'_> {
             text.push_str("}\n");
         }
         text
+    }
+
+    /// From a start to a full table, in seconds.
+    fn start(&self, kind: Kind, text: &str) -> (Daemon, f64) {
+        // What an earlier one left behind is none of it.
+        self.d1.run("ipvsadm -C");
+        let mut filled = self.watch_filling();
+        let start = clock();
+        let daemon = Daemon::start(kind, self.d1, text);
+        let took = filled.next() - start;
+        assert_eq!(rows(daemon.pids()[0]).len(), self.servers as usize);
+        (daemon, took)
     }
 
     /// A process that says when the table is full.
