@@ -137,10 +137,10 @@ impl Worker {
     /// Messages first, then what probes saw, then what is due.
     async fn run(mut self) -> io::Result<End> {
         self.configured(Ok(format!("{} virtual servers", self.served.len()))).await?;
-        let mut alarm = Alarm::new(Instant::now());
+        let mut now = Instant::now();
+        let mut alarm = Alarm::new(now);
         let mut ended = Vec::new();
         loop {
-            let now = Instant::now();
             for (run, outcome) in ended.drain(..) {
                 self.handle_outcome(run, outcome, now);
             }
@@ -167,7 +167,8 @@ impl Worker {
                 () = self.notifier.step() => {}
                 () = alarm.until(until) => {}
             }
-            self.note_lateness(now, until, Instant::now());
+            let before = std::mem::replace(&mut now, Instant::now());
+            self.note_lateness(before, until, now);
         }
     }
 

@@ -237,7 +237,9 @@ fn add_rows(table: &mut Table, cell: &str, said: &[Said]) {
         let mut cells = vec![format!("{cell}: {name}"), shown(ours)];
         for theirs in others {
             cells.push(shown(theirs));
-            let both = ours.get(name).zip(theirs.get(name)).filter(|(_, theirs)| **theirs != 0.0);
+            // An excess below nothing is noise, and so is its ratio.
+            let is_told = |(ours, theirs): &(&f64, &f64)| **ours >= 0.0 && **theirs > 0.0;
+            let both = ours.get(name).zip(theirs.get(name)).filter(is_told);
             cells.push(
                 both.map_or("-".to_owned(), |(ours, theirs)| format!("{:.2}", ours / theirs)),
             );
