@@ -96,13 +96,14 @@ pub(crate) enum End {
 /// Boots, runs the job, hands over each line that it prints.
 pub(crate) fn run(job: &Job, mut on_line: impl FnMut(&str)) -> Result<End, String> {
     let machine = Machine::prepare(job, "pipe")?;
-    let mut child = machine
+    let child = machine
         .command()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|e| format!("cannot start linux.uml: {e}"))?;
-    let lines = lines_of(child.stdout.take().ok_or("no standard output")?);
+    let mut kernel = Kernel(child);
+    let lines = lines_of(kernel.0.stdout.take().ok_or("no standard output")?);
     let deadline = Instant::now() + job.limit + Duration::from_secs(10);
     let mut status = None;
     loop {
@@ -110,18 +111,15 @@ pub(crate) fn run(job: &Job, mut on_line: impl FnMut(&str)) -> Result<End, Strin
             Ok(line) => match line.strip_prefix(STATUS_MARK) {
                 Some(number) => status = number.trim().parse().ok(),
                 None => match line.trim_start().strip_prefix(CPU_MARK) {
-                    Some(label) => on_line(&format!("lab: {label} = {} ms", cpu_ms(child.id()))),
+                    Some(label) => on_line(&format!("lab: {label} = {} ms", cpu_ms(kernel.0.id()))),
                     None => on_line(&line),
                 },
             },
             Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => {
-                switch_off(&mut child);
-                return Ok(End::TooLong(job.limit));
-            }
+            Err(RecvTimeoutError::Timeout) => return Ok(End::TooLong(job.limit)),
         }
     }
-    child.wait().map_err(|e| format!("cannot wait for linux.uml: {e}"))?;
+    kernel.0.wait().map_err(|e| format!("cannot wait for linux.uml: {e}"))?;
     Ok(status.map_or_else(|| End::Crashed(machine.last_words()), End::Status))
 }
 
@@ -176,18 +174,27 @@ fn lines_of(console: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-/// Ends a machine that is ours; User Mode Linux takes its own processes with it on SIGTERM.
-fn switch_off(child: &mut Child) {
-    let pid = Pid::from_raw(child.id().cast_signed());
-    let _ = kill(pid, Signal::SIGTERM);
-    for _ in 0..20 {
-        if matches!(child.try_wait(), Ok(Some(_))) {
-            return;
+/// A booted machine, which does not outlive the thread that watches it: without a reader of its console it would spin.
+struct Kernel(Child);
+
+impl Drop for Kernel {
+    /// User Mode Linux takes its own processes with it on SIGTERM. One whose console has closed begins to end at the
+    /// first and ends at the second.
+    fn drop(&mut self) {
+        let Self(child) = self;
+        let pid = Pid::from_raw(child.id().cast_signed());
+        for turn in 0..40 {
+            if !matches!(child.try_wait(), Ok(None)) {
+                return;
+            }
+            if turn % 10 == 0 {
+                let _ = kill(pid, Signal::SIGTERM);
+            }
+            thread::sleep(Duration::from_millis(100));
         }
-        thread::sleep(Duration::from_millis(100));
+        let _ = child.kill();
+        let _ = child.wait();
     }
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 /// A folder with everything that one boot needs; it goes when the boot is over.
