@@ -4,16 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::pair::{Pace, director};
 use crate::daemon::{Daemon, Kind};
 use crate::host::wait_for;
 use crate::keeper::Keeper;
 use crate::kernel_view;
+use crate::responder::Responder;
 use crate::runner::Scenario;
 use crate::tool::forger;
-use crate::topology::Plan;
+use crate::topology::{Forwarding, Plan};
 
-pub(super) const SCENARIOS: &[Scenario] =
-    &[Scenario::together("alarms_stand_in_log_events_metrics_and_status", 150, everywhere)];
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario::together("alarms_stand_in_log_events_metrics_and_status", 150, everywhere),
+    Scenario::together("alarms_tell_of_a_peer_that_sees_other_servers_up", 150, other_verdicts),
+];
 
 const PATIENCE: Duration = Duration::from_secs(45);
 
@@ -100,6 +104,79 @@ fn config(side: impl Fn(&Odd) -> (u8, &'static str, &'static str)) -> String {
     ODDS.iter().enumerate().map(instance).collect()
 }
 
+fn line_of(text: &str, words: &[&str]) -> bool {
+    text.lines().any(|line| words.iter().all(|word| line.contains(word)))
+}
+
+fn status(daemon: &Daemon) -> serde_json::Value {
+    let text = daemon.command("status --json").unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+fn is_at_peace(daemon: &Daemon) -> bool {
+    status(daemon)["vrrp"]["alarms"].as_array().is_some_and(Vec::is_empty)
+}
+
+/// Looks for an alarm in all four places; `provoke` is done before each look.
+fn stands(daemon: &Daemon, alarm: &str, subject: &str, provoke: impl Fn()) {
+    let what = format!("{alarm} of {subject}");
+    wait_for(PATIENCE, &format!("{what} in status"), || {
+        provoke();
+        let status = status(daemon);
+        let alarms = status["vrrp"]["alarms"].as_array();
+        alarms.into_iter().flatten().any(|it| {
+            it["alarm"] == alarm && it["subject"].as_str().is_some_and(|it| it.contains(subject))
+        })
+    });
+    wait_for(PATIENCE, &format!("{what} in the metrics"), || {
+        provoke();
+        let page = daemon.host.try_run("curl -s http://127.0.0.1:9650/metrics").unwrap_or_default();
+        line_of(&page, &["evenkeel_vrrp_alarm{", &format!("alarm=\"{alarm}\""), subject, " 1"])
+    });
+    assert!(line_of(&daemon.logged(), &["ALARM", alarm, subject]), "{what}\n{}", daemon.logged());
+    let events = daemon.command("events").unwrap_or_else(|error| panic!("{error}"));
+    assert!(line_of(&events, &[&format!("alarm_{alarm}"), subject]), "{what}\n{events}");
+}
+
+/// One director's way to a real server is blocked: both say so, and what it is about.
+fn other_verdicts(keeper: &Arc<Keeper>) {
+    let net = Plan::new().directors(2).servers(2, Forwarding::Direct).build(keeper);
+    let _servers = ["r1", "r2"].map(|name| Responder::start(net.host(name)));
+    let text = |peer: u8, priority| {
+        format!(
+            "web {{\nlisten 127.0.0.1:9650\n}}\nheartbeat {{\npeer 10.0.0.{peer}\nkey \"a key that both have\"\n}}\n{}",
+            director(Pace::Tenth, priority)
+        )
+    };
+    let d2 = net.host("d2");
+    let daemons = [
+        Daemon::start(Kind::Evenkeel, net.host("d1"), &text(2, 150)),
+        Daemon::start(Kind::Evenkeel, d2, &text(1, 100)),
+    ];
+    let differences = |daemon: &Daemon| {
+        let peer = &status(daemon)["vrrp"]["peer"];
+        if peer["heard"] == true {
+            peer["differences"].to_string()
+        } else {
+            "none heard".to_owned()
+        }
+    };
+    wait_for(PATIENCE, "a pair that agrees", || {
+        daemons.iter().all(|it| differences(it) == "[]" && is_at_peace(it))
+    });
+    d2.run("iptables-legacy -A INPUT -p tcp -s 10.0.0.11 -j DROP");
+    for (daemon, peer) in daemons.iter().zip(["10.0.0.2", "10.0.0.1"]) {
+        wait_for(PATIENCE, "the difference", || {
+            differences(daemon).contains("other real servers up")
+        });
+        stands(daemon, "peer_differs", peer, || {});
+    }
+    d2.run("iptables-legacy -D INPUT -p tcp -s 10.0.0.11 -j DROP");
+    wait_for(PATIENCE, "a pair that agrees again", || {
+        daemons.iter().all(|it| differences(it) == "[]" && is_at_peace(it))
+    });
+}
+
 fn everywhere(keeper: &Arc<Keeper>) {
     let net = Plan::new().directors(2).clients(1).build(keeper);
     let third = net.host("c1");
@@ -119,38 +196,22 @@ fn everywhere(keeper: &Arc<Keeper>) {
 
     let odds = ODDS.iter().enumerate().map(|(at, odd)| (odd.alarm, format!("odd{}", 61 + at)));
     let lost = ("heartbeat_lost", "10.0.0.2".to_owned());
+    // As keepalived, which steps back once it has heard us: one word as an owner is enough.
+    let is_owner = || kernel_view::holds(d1, "10.0.0.169");
+    wait_for(PATIENCE, "our own owner", is_owner);
+    for priority in [255, 254] {
+        forger::advertise(third, 69, priority, "10.0.0.169", "224.0.0.18", 255);
+    }
+    wait_for(PATIENCE, "an owner for a moment only", || {
+        line_of(&daemon.logged(), &["ALARM", "duplicate_owner", "odd69"])
+    });
     for (alarm, subject) in odds.chain([lost]) {
-        let json = || {
+        stands(&daemon, alarm, &subject, || {
             if alarm == "duplicate_owner" {
-                // keepalived steps back at once; one that does not goes on for as long as it is looked for.
+                // One that does not step back, for as long as it is looked for.
                 forger::advertise(third, 69, 255, "10.0.0.169", "224.0.0.18", 255);
             }
-            daemon.command("status --json").unwrap_or_default()
-        };
-        let in_status = || {
-            let status: serde_json::Value = serde_json::from_str(&json()).unwrap_or_default();
-            let alarms = status["vrrp"]["alarms"].as_array().cloned().unwrap_or_default();
-            alarms.iter().any(|it| {
-                it["alarm"] == alarm
-                    && it["subject"].as_str().is_some_and(|it| it.contains(&subject))
-            })
-        };
-        wait_for(PATIENCE, &format!("{alarm} of {subject} in status"), in_status);
-        let metrics = || {
-            drop(json());
-            d1.try_run("curl -s http://127.0.0.1:9650/metrics").unwrap_or_default()
-        };
-        let of = |text: &str, words: &[&str]| {
-            text.lines()
-                .any(|line| line.contains(&subject) && words.iter().all(|word| line.contains(word)))
-        };
-        wait_for(PATIENCE, &format!("{alarm} of {subject} in the metrics"), || {
-            let label = format!("alarm=\"{alarm}\"");
-            of(&metrics(), &["evenkeel_vrrp_alarm{", &label, " 1"])
         });
-        assert!(of(&daemon.logged(), &["ALARM", alarm]), "{}", daemon.logged());
-        let events = daemon.command("events").unwrap_or_else(|error| panic!("{error}"));
-        assert!(of(&events, &[&format!("alarm_{alarm}")]), "{alarm} of {subject}\n{events}");
     }
     // A pair that agrees on all of it.
     other.stop();
@@ -158,11 +219,7 @@ fn everywhere(keeper: &Arc<Keeper>) {
         |priority| config(|odd| (priority, odd.ours.1, "")).replace("\nv3_checksum_as_v2", "");
     daemon.reload(&agreed(120));
     let _other = Daemon::start(Kind::Keepalived, d2, &agreed(90));
-    wait_for(PATIENCE, "every alarm to be over", || {
-        let text = daemon.command("status --json").unwrap_or_default();
-        let status: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-        status["vrrp"]["alarms"].as_array().is_some_and(Vec::is_empty)
-    });
+    wait_for(PATIENCE, "every alarm to be over", || is_at_peace(&daemon));
     let events = daemon.command("events").unwrap_or_else(|error| panic!("{error}"));
     for odd in ODDS {
         assert!(events.contains(&format!("{} is over", odd.alarm)), "{}\n{events}", odd.alarm);

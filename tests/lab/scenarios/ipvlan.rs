@@ -34,7 +34,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::together("ipvlan_6_keepalived_over_evenkeel", 120, |keeper| {
         six(keeper, [Keepalived, Evenkeel]);
     }),
-    Scenario::together("ipvlan_survives_a_worker_and_comes_back_with_its_base", 150, survives),
+    Scenario::together("ipvlan_survives_a_worker_and_who_removes_it", 150, survives),
 ];
 
 const PATIENCE: Duration = Duration::from_secs(40);
