@@ -77,7 +77,7 @@ const WOULD: &[(&str, &str)] = &[
     ),
     (
         "use_ipvlan",
-        "puts the addresses on an ipvlan of their own, which shares the MAC address of its base",
+        "speaks from an ipvlan with an address of its own, which shares the MAC address of its base",
     ),
     (
         "garp_extra_if vmac_garp_intvl vrrp_garp_extra_if vrrp_vmac_garp_intvl",

@@ -54,7 +54,8 @@ pub struct VrrpInstance {
     pub virtual_routes: Vec<vrrp::Route>,
     /// `virtual_rules`: there while Master.
     pub virtual_rules: Vec<vrrp::Rule>,
-    /// `use_vmac`, `use_ipvlan`: its addresses stand on an interface of their own.
+    /// `use_vmac`, `use_ipvlan`: it has an interface of its own, which its addresses stand on if it has a virtual MAC
+    /// address.
     pub own_link: Option<OwnLink>,
     /// `vmac_xmit_base`: its advertisements go out, and are heard, on the base interface.
     pub vmac_xmit_base: bool,
