@@ -196,7 +196,7 @@ impl Decoder<'_> {
                     1 => {
                         self.adjusted(
                             entry.name.span,
-                            "a member of a sync group tracks without weight: what is not 0 is a fault",
+                            "a member of a sync group may only track without weight: what is not 0 is a fault",
                         );
                         one.weight.weight = 0;
                         true
@@ -232,8 +232,7 @@ impl Decoder<'_> {
     /// Members of a group have one priority to go by: keepalived makes a weighted interface a plain one.
     fn unweight_interface(&mut self, entry: &mut Entry) {
         if entry.weight.is_given() && entry.weight.finish().weight != 0 {
-            let message =
-                "a member of a sync group tracks without weight: the interface's loss is a fault";
+            let message = "a member of a sync group may only track without weight: the interface's loss is a fault";
             self.report(
                 Diagnostic::warning("adjusted", entry.name.span, message)
                     .help("track it in the group, or say sync_group_tracking_weight there"),
@@ -245,7 +244,7 @@ impl Decoder<'_> {
     /// And it drops whatever else is weighted; always false.
     fn leave_out(&mut self, entry: &Entry) -> bool {
         let message = format!(
-            "a member of a sync group tracks without weight: `{}` is left out",
+            "a member of a sync group may only track without weight: `{}` is left out",
             entry.name.value
         );
         self.report(
