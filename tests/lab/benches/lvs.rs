@@ -3,18 +3,19 @@
 //! One responder answers for all of them (a network of addresses that are local to it). Marks of [`boot::CPU_MARK`] ask
 //! for the CPU time of the whole booted machine, which xtask turns into CPU per check.
 
+mod readings;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
-use std::io::{BufRead, BufReader, Lines};
-use std::process::ChildStdout;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use self::readings::{Sight, clock, pss_kib, rows};
 use crate::boot;
 use crate::daemon::{Daemon, Kind};
-use crate::host::{Host, Process};
+use crate::host::Host;
 use crate::keeper::Keeper;
 use crate::responder::Responder;
 use crate::runner::Scenario;
@@ -156,22 +157,6 @@ fn run(keeper: &Arc<Keeper>, kind: Kind, check: &'static str, servers: u32) {
     assert!(daemon.is_running());
 }
 
-struct Filling {
-    lines: Lines<BufReader<ChildStdout>>,
-    _process: Process,
-}
-
-impl Filling {
-    fn line(&mut self) -> String {
-        self.lines.next().expect("the table fills").unwrap()
-    }
-
-    /// Seconds since the epoch when it was full.
-    fn next(&mut self) -> f64 {
-        self.line().parse().unwrap()
-    }
-}
-
 struct Bench<'a> {
     keeper: &'a Arc<Keeper>,
     d1: &'a Host,
@@ -224,21 +209,17 @@ impl Bench<'_> {
 
     /// From a start to a full table, in seconds.
     fn start(&self, kind: Kind, director: &Host, text: &str) -> (Daemon, f64) {
-        let mut filled = self.watch_filling(director);
+        let (last, count) = (vip(self.servers / 10 - 1), self.servers.to_string());
+        let mut filled = self.sight(director, &["filled", &last, "10", &count]);
         let start = clock();
         let daemon = Daemon::start(kind, director, text);
         let took = filled.next() - start;
         (daemon, took)
     }
 
-    /// A process that says when the table is full.
-    fn watch_filling(&self, director: &Host) -> Filling {
-        let (last, count) = (vip(self.servers / 10 - 1), self.servers.to_string());
-        let words = tool::command(&["filled", &last, "10", &count]);
-        let (process, _, output) = director.spawn_piped(&words, &self.keeper.log("filled"));
-        let mut filling = Filling { lines: BufReader::new(output).lines(), _process: process };
-        assert_eq!(filling.line(), "ready");
-        filling
+    /// A process that says when something is seen in a director's table.
+    fn sight(&self, director: &Host, words: &[&str]) -> Sight {
+        Sight::start(director, words, &self.keeper.log("sight"))
     }
 
     /// Asks for the machine's CPU time around `during`, and tells how many questions were answered meanwhile.
@@ -300,8 +281,9 @@ impl Bench<'_> {
             report.display(),
             pids.join(" ")
         );
+        // `timeout` ends it, and says so by its status.
         let _ = self.d1.try_run(&line);
-        let text = fs::read_to_string(&report).unwrap_or_default();
+        let text = fs::read_to_string(&report).expect("a report of strace");
         let call = |line: &str| {
             let words: Vec<&str> = line.split_whitespace().collect();
             Some((words.last()?.to_string(), words.get(3)?.parse::<u64>().ok()?))
@@ -347,27 +329,38 @@ impl Bench<'_> {
         self.figure_calls("system calls a second when nothing is due", &calls, seconds);
     }
 
+    /// Twice: who looks at all rows is in the way of what is timed.
     fn reload(&self, daemon: &Daemon) {
-        let pid = daemon.pids()[0];
-        let changed = key(self.servers / 2);
+        let at = self.servers / 2;
+        let mut changed = self.sight(self.d1, &["weighs", &vip(at / 10), &address(at), "7"]);
         fs::write(&daemon.config, self.config(7)).unwrap();
+        let start = clock();
+        daemon.hang_up();
+        self.figure("reload of one weight", "s", changed.next() - start);
+        thread::sleep(Duration::from_secs(2));
+        self.rows_missing(daemon, key(at));
+        thread::sleep(Duration::from_secs(2));
+    }
+
+    /// In a reload of one weight.
+    fn rows_missing(&self, daemon: &Daemon, changed: String) {
+        let pid = daemon.pids()[0];
+        let before = rows(pid).len();
+        fs::write(&daemon.config, self.config(9)).unwrap();
         let start = Instant::now();
         daemon.hang_up();
-        let mut least = usize::MAX;
+        let mut least = before;
         loop {
             let asked = Instant::now();
             let rows = rows(pid);
             least = least.min(rows.len());
-            if rows.get(&changed) == Some(&7) {
+            if rows.get(&changed) == Some(&9) {
                 break;
             }
             assert!(start.elapsed() < Duration::from_secs(300), "no reload");
-            // Looking costs what is measured, so it takes a fifth of the time at most.
-            thread::sleep((asked.elapsed() * 4).max(Duration::from_millis(10)));
+            thread::sleep(asked.elapsed().max(Duration::from_millis(10)));
         }
-        self.figure("reload of one weight", "s", start.elapsed().as_secs_f64());
         self.figure("rows missing meanwhile", "", f64::from(self.servers) - least as f64);
-        thread::sleep(Duration::from_secs(2));
     }
 
     fn drift(&self, pid: i32) {
@@ -452,31 +445,4 @@ fn key(at: u32) -> String {
 /// As /proc/net/ip_vs has it.
 fn hex(address: std::net::Ipv4Addr) -> String {
     format!("{:08X}:0050", u32::from(address))
-}
-
-/// Weight by real server, from /proc: cheaper than a process, and the same for whoever runs.
-fn rows(pid: i32) -> BTreeMap<String, u32> {
-    let text = fs::read_to_string(format!("/proc/{pid}/net/ip_vs")).unwrap_or_default();
-    let row = |line: &str| {
-        let mut words = line.trim_start().strip_prefix("-> ")?.split_whitespace();
-        Some((words.next()?.to_owned(), words.nth(1)?.parse().ok()?))
-    };
-    text.lines().filter_map(row).collect()
-}
-
-/// A process's share of memory, KiB: all of it, and what of it no file stands behind.
-fn pss_kib(pid: i32) -> (u32, u32) {
-    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    let number = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-    };
-    (number("Pss:"), number("Pss_Anon:"))
-}
-
-/// Wall clock, as tcpdump stamps its packets.
-fn clock() -> f64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_secs_f64())
 }

@@ -2,12 +2,12 @@
 //! They print JSON, which the other half of each module reads.
 
 pub(crate) mod client;
-mod filled;
 pub(crate) mod flood;
 pub(crate) mod forger;
 mod hostile;
 mod prober;
 pub(crate) mod responder;
+mod sight;
 mod talker;
 
 use std::process::ExitCode;
@@ -23,7 +23,8 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         ["prober", first, count, period, seconds, kind] => {
             prober::ask(first, count, period, seconds, kind)
         }
-        ["filled", last, each, count] => filled::watch(last, each, count),
+        ["filled", last, each, count] => sight::filled(last, each, count),
+        ["weighs", service, destination, weight] => sight::weighs(service, destination, weight),
         ["forge", packet, target, ttl] => forger::send(packet, target, ttl),
         _ => Err(format!("no such tool: {args:?}").into()),
     };
