@@ -55,8 +55,8 @@ use crate::spec_file::Header;
 /// there is one nothing else is worth a processor's time. Who asks the admin API meanwhile waits in its socket.
 const TABLE_FIRST: Duration = Duration::from_secs(3);
 /// The lvs worker is asked less often than the router: the table serves meanwhile, and an idle director should do next to
-/// nothing (one question and its answer are nine system calls).
-const PING_LVS_EVERY: Duration = Duration::from_secs(6);
+/// nothing (one question and its answer are ten system calls).
+const PING_LVS_EVERY: Duration = Duration::from_secs(10);
 /// And the ops worker: nothing is lost while it hangs.
 const PING_OPS_EVERY: Duration = Duration::from_secs(30);
 /// Exit status of a worker that cannot do its work on this host; it has said why.
