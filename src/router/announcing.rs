@@ -104,10 +104,14 @@ impl CoreLoop {
         self.announce_waiting(&overdue);
     }
 
-    /// Those whose announcement waited until they were there.
+    /// Those whose announcement waited until they were there. What only came now has its own time to be used.
     pub(super) fn announce_arrived(&mut self, places: &[Place]) {
-        let usable = |place: &&Place| !self.failed.contains(*place) && !self.is_settling(place);
-        let arrived: Vec<_> = places.iter().filter(usable).copied().collect();
+        let there = places.iter().filter(|place| !self.failed.contains(*place)).copied();
+        let (settling, arrived): (Vec<_>, Vec<_>) = there.partition(|it| self.is_settling(it));
+        if settling.iter().any(|place| self.waiting.how.contains_key(place)) {
+            let by = self.clock.now() + SETTLING;
+            self.waiting.by.get_or_insert(by);
+        }
         self.announce_waiting(&arrived);
     }
 
