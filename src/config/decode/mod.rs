@@ -58,7 +58,6 @@ mod tracked;
 mod udp;
 mod value;
 mod virtual_server;
-
 mod weigh;
 mod wrong;
 

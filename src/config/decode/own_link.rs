@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use vrrp::io::virtual_link::Peering;
 use vrrp::{Family, IfName, Vrid};
 
+use super::complete::Finished;
 use super::{At, Decoder, addresses, instance};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{OwnLink, OwnLinkKind};
@@ -136,7 +137,7 @@ impl Decoder<'_> {
                 if let Some(vrf) = draft.vrf {
                     self.adjusted(
                         vrf.span,
-                        "`vrf` without `use_vmac` is left out: the interface stays in its own",
+                        "`vrf` without `use_vmac` or `use_ipvlan` is left out: the interface stays in its own",
                     );
                 }
                 return None;
@@ -161,6 +162,42 @@ impl Decoder<'_> {
             }
         };
         Some(OwnLink { name, kind })
+    }
+
+    /// A virtual interface has one router, and those of one base are of one sort: the kernel has either macvlans or
+    /// ipvlans on it, and one mode for all of these.
+    pub(super) fn one_virtual_link_each(&mut self, instances: &[Finished], finished: &Finished) {
+        let instance = &finished.instance;
+        let Some(link) = &instance.own_link else { return };
+        let mut before = instances.iter().take_while(|other| !std::ptr::eq(*other, finished));
+        let has_name = |other: &&Finished| {
+            other.instance.own_link.as_ref().is_some_and(|it| it.name == link.name)
+        };
+        let is_other = |other: &&Finished| {
+            other.instance.has_other_sort_on(instance.interface, &link.kind)
+        };
+        let clashes = [
+            before.clone().find(has_name).map(|first| {
+                let what = format!("both have the interface {}", link.name);
+                let keyword = link.kind.keyword();
+                let mend = format!("give one of them a name of its own: {keyword} NAME");
+                ("twice", first, what, mend)
+            }),
+            before.find(is_other).map(|first| {
+                let base = instance.interface;
+                let what = format!(
+                    "have interfaces of different sorts on {base}, which the kernel does not do"
+                );
+                let mend =
+                    "use_vmac on all of one interface, or use_ipvlan with the same mode on all";
+                ("mixed-links", first, what, mend.to_owned())
+            }),
+        ];
+        for (code, first, what, mend) in clashes.into_iter().flatten() {
+            let message = format!("`{}` and `{}` {what}", first.instance.name, instance.name);
+            let clash = Diagnostic::error(code, finished.vrid, message);
+            self.report(clash.related(first.vrid, "the first").help(mend));
+        }
     }
 
     fn finish_ipvlan(

@@ -15,9 +15,7 @@ use super::{
 };
 use crate::config::diagnostic::Diagnostic;
 use crate::config::landmarks::Subject;
-use crate::config::model::{
-    Config, GarpGroup, InterfaceDelay, OwnLinkKind, TrackFile, TrackProcess,
-};
+use crate::config::model::{Config, GarpGroup, InterfaceDelay, TrackFile, TrackProcess};
 use crate::config::packed::Packed;
 use crate::config::source::Span;
 use crate::config::suggest;
@@ -352,47 +350,6 @@ impl Decoder<'_> {
                 Diagnostic::error("twice", finished.vrid, message)
                     .related(first.vrid, "the first")
                     .help("give one of them another virtual_router_id, here and on its peers"),
-            );
-        }
-    }
-
-    /// A virtual interface has one router, and those of one base are of one sort: the kernel has either macvlans or
-    /// ipvlans on it, and one mode for all of these.
-    fn one_virtual_link_each(&mut self, instances: &[Finished], finished: &Finished) {
-        let instance = &finished.instance;
-        let Some(link) = &instance.own_link else { return };
-        let mut before = instances.iter().take_while(|other| !std::ptr::eq(*other, finished));
-        let named = before
-            .clone()
-            .find(|other| other.instance.own_link.as_ref().is_some_and(|it| it.name == link.name));
-        let keyword = match link.kind {
-            OwnLinkKind::Vmac(_) => "use_vmac",
-            OwnLinkKind::Ipvlan { .. } => "use_ipvlan",
-        };
-        if let Some(first) = named {
-            let message = format!(
-                "`{}` and `{}` both have the interface {}",
-                first.instance.name, instance.name, link.name
-            );
-            self.report(
-                Diagnostic::error("twice", finished.vrid, message)
-                    .related(first.vrid, "the first")
-                    .help(format!("give one of them a name of its own: {keyword} NAME")),
-            );
-        }
-        let other_sort =
-            before.find(|it| it.instance.has_other_sort_on(instance.interface, &link.kind));
-        if let Some(first) = other_sort {
-            let message = format!(
-                "`{}` and `{}` have interfaces of different sorts on {}, which the kernel does not do",
-                first.instance.name, instance.name, instance.interface
-            );
-            self.report(
-                Diagnostic::error("mixed-links", finished.vrid, message)
-                    .related(first.vrid, "the first")
-                    .help(
-                        "use_vmac on all of one interface, or use_ipvlan with the same mode on all",
-                    ),
             );
         }
     }

@@ -203,3 +203,13 @@ pub enum OwnLinkKind {
         address: Option<VirtualAddress>,
     },
 }
+
+impl OwnLinkKind {
+    /// What it is asked for by.
+    pub fn keyword(&self) -> &'static str {
+        match self {
+            Self::Vmac(_) => "use_vmac",
+            Self::Ipvlan { .. } => "use_ipvlan",
+        }
+    }
+}
