@@ -173,9 +173,8 @@ impl Decoder<'_> {
         let has_name = |other: &&Finished| {
             other.instance.own_link.as_ref().is_some_and(|it| it.name == link.name)
         };
-        let is_other = |other: &&Finished| {
-            other.instance.has_other_sort_on(instance.interface, &link.kind)
-        };
+        let is_other =
+            |other: &&Finished| other.instance.has_other_sort_on(instance.interface, &link.kind);
         let clashes = [
             before.clone().find(has_name).map(|first| {
                 let what = format!("both have the interface {}", link.name);
