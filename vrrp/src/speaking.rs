@@ -55,10 +55,13 @@ impl Router {
     /// The advertisement that is due; keeps the beat unless a whole interval was lost.
     pub(crate) fn advertise_if_due(&mut self, now: Instant, out: &mut VecDeque<Action>) {
         let interval = self.spec.advert_int;
-        let (patience, yields) = (self.master_down(), self.spec.yields_after_stall.is_some());
+        // Where one missed advertisement is enough for the others, a moment's lateness is no stall yet.
+        let patience = self.master_down().max(interval * 2);
+        let yields = self.spec.yields_after_stall.is_some();
         let Phase::Master(master) = &mut self.phase else { return };
-        if yields && master.advertise + patience <= now {
-            // So late that somebody may be Master by now: what that one sent is read before we claim anything.
+        if yields && master.advertise + patience <= now + interval {
+            // Silent for so long that a lesser one may be Master by now: what that one sent is read before we claim
+            // anything.
             master.advertise = now + interval / 10;
             self.stalled_until = Some(now + interval * 2);
             return;

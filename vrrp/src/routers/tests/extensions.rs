@@ -1,6 +1,8 @@
 //! keepalived's rarer extensions: an owner that hears nobody, a late Master that yields, announcements elsewhere, the
 //! checksum of old.
 
+use std::time::Duration;
+
 use super::{Bench, LESSER, SECOND, expect, host, id, prio, spec, vip};
 use crate::routers::Routers;
 use crate::spec::{Peer, RouterSpec, Transport};
@@ -45,6 +47,15 @@ fn a_late_master_yields_to_whoever_came_meanwhile() {
 
     let mut bench = late(None);
     expect(&bench.call(Routers::advertise_if_due), "advertise 1 as 100");
+
+    // A lesser router waits for three intervals and at least our skew, from the last word on.
+    for (silent, said) in [(3600, "advertise 1 as 100"), (3610, "")] {
+        let spec = RouterSpec { preempt: false, yields_after_stall: Some(90), ..spec(1) };
+        let mut bench = Bench::master(spec);
+        bench.advance(SECOND);
+        bench.now += Duration::from_millis(silent);
+        expect(&bench.call(Routers::advertise_if_due), said);
+    }
 }
 
 #[test]
