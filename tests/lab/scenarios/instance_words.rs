@@ -146,7 +146,8 @@ fn advertise(host: &Host, priority: u8, target: &str, ttl: u8) {
     forger::advertise(host, VRID, priority, VIP, target, ttl);
 }
 
-/// `unicast_peer` with `min_ttl`, `check_unicast_src`: whoever is not believed changes nothing, whoever is moves the router.
+/// `unicast_peer` with `min_ttl` and `max_ttl`, `check_unicast_src`: whoever is not believed changes nothing, whoever is
+/// moves the router.
 fn believed(keeper: &Arc<Keeper>) {
     let net = Plan::new().directors(2).clients(1).build(keeper);
     let [d1, d2] = ["d1", "d2"].map(|name| net.host(name));
@@ -158,26 +159,43 @@ fn believed(keeper: &Arc<Keeper>) {
     let daemon = Daemon::start(Evenkeel, d1, &peer("min_ttl 255", "check_unicast_src"));
     wait_for(PATIENCE, "the VIP", || holds(d1));
     let left = || daemon.logged().matches("from=MASTER").count();
+    let masters = || daemon.logged().matches("to=MASTER").count();
+    let in_force = || daemon.logged().matches("configuration in force").count();
     let refused = || {
         let text = daemon.command("status --json").unwrap();
         let status: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let counters = status["vrrp"]["instances"][0]["counters"].to_string();
-        assert_ne!(counters, "null", "{text}");
-        counters
+        let refused = &status["vrrp"]["instances"][0]["counters"]["refused"];
+        ["source", "ttl"].map(|reason| refused[reason].as_u64().unwrap())
     };
     let at_d1 = d1.address.to_string();
-    let before = refused();
     for (who, ttl) in [(stranger, 255), (d2, 254)] {
         for _ in 0..5 {
             advertise(who, 254, &at_d1, ttl);
         }
     }
-    wait_for(PATIENCE, "them to be counted", || refused() != before);
+    wait_for(PATIENCE, "them to be counted", || refused() == [5, 5]);
     thread::sleep(Duration::from_secs(1));
     assert_eq!(left(), 0, "neither is believed: {}", daemon.logged());
     advertise(d2, 254, &at_d1, 255);
     wait_for(PATIENCE, "the peer to be believed", || left() == 1);
-    wait_for(PATIENCE, "the VIP again", || holds(d1) && daemon.logged().contains("to=MASTER"));
+    wait_for(PATIENCE, "the VIP again", || holds(d1) && masters() == 2);
+    // Between two hop counts, both among them.
+    daemon.reload(&peer("min_ttl 200 max_ttl 250", "check_unicast_src"));
+    wait_for(PATIENCE, "the reload", || in_force() == 2);
+    let ([_, before], so_far) = (refused(), left());
+    for ttl in [255, 251, 199] {
+        for _ in 0..3 {
+            advertise(d2, 254, &at_d1, ttl);
+        }
+    }
+    wait_for(PATIENCE, "them to be counted", || refused()[1] == before + 9);
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(left(), so_far, "none is believed: {}", daemon.logged());
+    for (at, ttl) in [(1, 250), (2, 200)] {
+        advertise(d2, 254, &at_d1, ttl);
+        wait_for(PATIENCE, "the peer to be believed", || left() == so_far + at);
+        wait_for(PATIENCE, "the VIP again", || masters() == so_far + at + 1);
+    }
     // Without the word strangers are believed too, as in keepalived.
     daemon.reload(&peer("", ""));
     thread::sleep(Duration::from_secs(2));

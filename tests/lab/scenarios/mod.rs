@@ -10,6 +10,7 @@ mod connections;
 mod dr;
 mod drill;
 mod dynamic;
+mod election_words;
 mod errand;
 mod events;
 mod failover;
@@ -69,6 +70,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         versions::SCENARIOS,
         alarms::SCENARIOS,
         instance_words::SCENARIOS,
+        election_words::SCENARIOS,
         handover::SCENARIOS,
         ipvlan::SCENARIOS,
         vmac::SCENARIOS,
