@@ -21,6 +21,7 @@ impl CoreLoop {
     /// this order: addresses are a level, and nobody announces what he has let go.
     pub(super) fn settle(&mut self) {
         let mut changed = false;
+        let mut holding = Vec::new();
         let mut actions = std::mem::take(&mut self.actions);
         loop {
             actions.extend(std::iter::from_fn(|| self.routers.poll_action()));
@@ -36,17 +37,24 @@ impl CoreLoop {
             for action in &actions {
                 moved |= self.move_addresses(action);
                 changed |= moved || matches!(action, Action::Changed { .. });
+                if let Action::Hold { router } | Action::Readdress { router } = action {
+                    holding.push(*router);
+                }
             }
             if moved {
                 if self.paths_released {
                     // Before the addresses, which a route may have as its source.
                     self.apply_paths();
                 }
-                self.narrow_watchers();
                 // May make the core ask for more.
                 self.apply_holdings();
             }
             actions.drain(..).for_each(|action| self.tell(action));
+            if moved {
+                // Others wait for the announcement; who takes over from us does it later than this.
+                holding.drain(..).for_each(|router| self.watch(router));
+                self.narrow_watchers();
+            }
         }
         self.actions = actions;
         if changed {
@@ -67,7 +75,6 @@ impl CoreLoop {
                     self.holdings.hold(*router, &work.addresses);
                     self.paths_due |=
                         self.paths.hold(*router, Path::all(&work.routes, &work.rules));
-                    self.watch(*router);
                 }
                 true
             }
