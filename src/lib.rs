@@ -17,6 +17,7 @@
 //! place where health, table and VRRP meet.
 
 pub mod archive;
+mod boot;
 pub mod change;
 pub mod cli;
 pub mod config;

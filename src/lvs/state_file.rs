@@ -128,7 +128,7 @@ impl StateFile {
         let Ok(bytes) = fs::read(&self.path) else { return State::default() };
         let state: Result<State, _> = postcard::from_bytes(&bytes);
         let Ok(mut state) = state else { return State::default() };
-        if state.version != VERSION || state.boot != boot_id() {
+        if state.version != VERSION || state.boot != crate::boot::id() {
             return State::default();
         }
         if since_boot().saturating_sub(state.written) > FRESH {
@@ -143,7 +143,7 @@ impl StateFile {
     /// Replaces the file as a whole.
     pub(super) fn write(&self, mut state: State) -> io::Result<()> {
         state.version = VERSION;
-        state.boot = boot_id();
+        crate::boot::id().clone_into(&mut state.boot);
         state.written = since_boot();
         let bytes = postcard::to_stdvec(&state).map_err(io::Error::other)?;
         let new = self.path.with_extension("state.new");
@@ -155,10 +155,6 @@ impl StateFile {
         // Not there, or left behind: it then names services that no longer exist, which does no harm.
         let _ = fs::remove_file(&self.path);
     }
-}
-
-fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }
 
 fn since_boot() -> Duration {

@@ -208,6 +208,8 @@ pub(super) struct CoreEnd {
     ordered: Arc<EventFd>,
     reports: SyncSender<Report>,
     reported: UnixStream,
+    /// Something was left since the desk was last woken.
+    is_wake_due: bool,
     dropped: u64,
 }
 
@@ -233,6 +235,7 @@ pub(super) fn pair() -> io::Result<(CoreEnd, DeskEnd, UnixStream)> {
         ordered: Arc::clone(&event),
         reports,
         reported: wakes,
+        is_wake_due: false,
         dropped: 0,
     };
     Ok((core, DeskEnd { orders, ordered: event, reports: reported_from }, woken))
@@ -254,14 +257,19 @@ impl CoreEnd {
         let _ = self.ordered.read();
     }
 
-    /// Leaves a report for the desk.
+    /// Leaves a report for the desk, which takes it after [`CoreEnd::wake`].
     pub(super) fn report(&mut self, report: Report) {
         match self.reports.try_send(report) {
-            Ok(()) => {
-                // A full stream means that the desk has been woken already.
-                let _ = self.reported.write(&[1]);
-            }
+            Ok(()) => self.is_wake_due = true,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.dropped += 1,
+        }
+    }
+
+    /// Has the desk take what was left: once in a turn, however much that is.
+    pub(super) fn wake(&mut self) {
+        if std::mem::take(&mut self.is_wake_due) {
+            // A full stream means that the desk has been woken already.
+            let _ = self.reported.write(&[1]);
         }
     }
 
@@ -339,6 +347,8 @@ mod tests {
         assert!(matches!(core.next_order(), Ok(Some(Order::Ping(7)))));
         assert!(matches!(core.next_order(), Ok(None)));
         core.report(Report::Pong(7));
+        assert!(!is_readable(&woken), "nobody is woken in the middle of a turn");
+        core.wake();
         assert!(is_readable(&woken));
         assert!(matches!(desk.next_report(), Some(Report::Pong(7))));
     }

@@ -209,15 +209,18 @@ impl CoreLoop {
         while !self.is_done() {
             if let Err(error) = self.turn() {
                 self.end.report(Report::Trouble(format!("{error}; the worker ends")));
+                self.end.wake();
                 return;
             }
         }
         self.take_down();
         self.end.report(Report::Stopped);
+        self.end.wake();
     }
 
     /// Waits for something to happen and works it off.
     fn turn(&mut self) -> Result<(), Error> {
+        self.end.wake();
         let deadline = self.poll_timeout();
         self.timer.arm(deadline)?;
         let mut events = [EpollEvent::empty(); 32];

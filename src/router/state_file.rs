@@ -21,8 +21,6 @@ use super::spec::RouterWorkerSpec;
 const NAME: &str = "vrrp.state";
 /// Layout of [`StateFile`]; another one is not read.
 const LAYOUT: u32 = 1;
-/// Changes at every boot; times and addresses of another boot mean nothing.
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The file's content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +51,7 @@ impl StateFile {
     /// What to leave behind now.
     pub(super) fn new(standing: Standing, scripts: BTreeMap<String, Condition>) -> Self {
         let Standing { routers, held, resigned, paths, settings, awaited } = standing;
-        let (layout, boot) = (LAYOUT, boot());
+        let (layout, boot) = (LAYOUT, crate::boot::id().to_owned());
         Self { layout, boot, routers, held, scripts, resigned, paths, settings, awaited }
     }
 
@@ -65,7 +63,7 @@ impl StateFile {
             Err(error) => return Err(error),
         };
         let file: Self = serde_json::from_slice(&bytes)?;
-        Ok(Some(file).filter(|file| file.layout == LAYOUT && file.boot == boot()))
+        Ok(Some(file).filter(|file| file.layout == LAYOUT && file.boot == crate::boot::id()))
     }
 
     /// Replaces the file as a whole: a reader sees the old one or the new one.
@@ -111,10 +109,6 @@ impl StateFile {
             unprepared: Vec::new(),
         }
     }
-}
-
-fn boot() -> String {
-    fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned()
 }
 
 #[cfg(test)]
