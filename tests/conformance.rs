@@ -12,7 +12,7 @@ const BFD: &str = include_str!("../docs/bfd-conformance.md");
 const TABLES: [(&str, &str, u32); 4] = [
     (VRRP, "\n## Version 3", 76),
     (VRRP, "\n## Version 2", 17),
-    (VRRP, "\n## keepalived", 17),
+    (VRRP, "\n## keepalived", 19),
     (BFD, "\n## BFD", 15),
 ];
 
