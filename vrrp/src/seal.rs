@@ -16,6 +16,8 @@ pub(crate) const PROTOCOL_AH: u8 = 51;
 
 /// An IPv4 header without options.
 const IP: usize = 20;
+/// The longest one: its length is counted in four bits, in words of 32 bits.
+const IP_MOST: usize = 60;
 /// The header itself, its check value among it.
 const AH: usize = 24;
 /// Of that, what comes before the check value.
@@ -112,8 +114,10 @@ pub(crate) fn seal(
 
 /// HMAC-MD5-96 over the packet with TOS, a peer's TTL, fragment and checksum as well as the value itself taken as zero.
 fn check_value(password: Password, packet: &[u8], ip_length: usize) -> [u8; VALUE] {
-    let (ip, rest) = packet.split_at(ip_length);
-    let mut ip = ip.to_vec();
+    let (header, rest) = packet.split_at(ip_length);
+    let mut longest = [0; IP_MOST];
+    let ip = &mut longest[..ip_length];
+    ip.copy_from_slice(header);
     ip[1] = 0;
     ip[6..8].fill(0);
     ip[10..12].fill(0);
@@ -124,7 +128,7 @@ fn check_value(password: Password, packet: &[u8], ip_length: usize) -> [u8; VALU
     }
     let (before, rest) = rest.split_at(BEFORE_VALUE);
     let message = &rest[VALUE..];
-    let digest = hmac_md5(&password.bytes(), &[&ip, before, &[0; VALUE], message]);
+    let digest = hmac_md5(&password.bytes(), &[ip, before, &[0; VALUE], message]);
     let mut value = [0; VALUE];
     value.copy_from_slice(&digest[..VALUE]);
     value

@@ -1,5 +1,5 @@
-//! From a deadline to a datagram nothing is allocated: what must go out on time waits for no allocator. Counted by one, in a
-//! process that does nothing else.
+//! From a deadline to a datagram nothing is allocated, nor from a datagram to its verdict, signed or not: what must go out on
+//! time waits for no allocator. Counted by one, per thread, in a process that does nothing else.
 #![expect(
     unsafe_code,
     clippy::unwrap_used,
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use sys::envelope::{self, Envelope};
 use vrrp::{
-    Action, Family, Link, Priority, RouterId, RouterSpec, Routers, State, Tracking, Transport,
-    Version, Vrid,
+    Action, Auth, Family, Header, Link, Password, Priority, RouterId, RouterSpec, Routers,
+    SecretKey, SignatureMode, SignatureSpec, State, Tracking, Transport, Version, Vrid,
 };
 
 /// The system's allocator; it counts what this thread asks for.
@@ -46,14 +46,23 @@ fn asked() -> usize {
     ASKED.with(Cell::get)
 }
 
-/// Versions, families, with authentication and without.
-fn specs() -> Vec<RouterSpec> {
-    let spec = |vrid: u8, family: Family, version: Version| {
+/// Versions, families, each way to prove who sent it.
+fn specs(priority: u8) -> Vec<RouterSpec> {
+    let password = Password::truncated(b"s3cret");
+    let signature = SignatureSpec {
+        keys: vec![(1, SecretKey::new(vec![7; 32]).unwrap())],
+        active: 1,
+        window: Some(Duration::from_secs(30)),
+        mode: SignatureMode::Enforce,
+    };
+    let spec = |vrid: u8, family: Family, version: Version, auth: Auth, is_signed: bool| {
         let interface = "lo".parse().unwrap();
         let id = RouterId { interface, vrid: Vrid::try_from(vrid).unwrap(), family };
         let mut spec = RouterSpec::new(id, format!("v{vrid}"), version);
-        spec.priority = Priority::try_from(255).unwrap();
+        spec.priority = Priority::try_from(priority).unwrap();
         spec.advert_int = Duration::from_millis(100);
+        spec.auth = auth;
+        spec.signature = is_signed.then(|| signature.clone());
         let addresses = match family {
             Family::V4 => vec!["10.0.0.100".parse().unwrap(), "10.0.0.101".parse().unwrap()],
             Family::V6 => vec!["fe80::100".parse().unwrap()],
@@ -62,42 +71,89 @@ fn specs() -> Vec<RouterSpec> {
         spec.with_addresses(addresses)
     };
     vec![
-        spec(1, Family::V4, Version::V3),
-        spec(2, Family::V6, Version::V3),
-        spec(3, Family::V4, Version::V2),
+        spec(1, Family::V4, Version::V3, Auth::None, false),
+        spec(2, Family::V6, Version::V3, Auth::None, false),
+        spec(3, Family::V4, Version::V2, Auth::None, false),
+        spec(4, Family::V4, Version::V2, Auth::Pass(password), false),
+        spec(5, Family::V4, Version::V2, Auth::Header(password), false),
+        spec(6, Family::V4, Version::V3, Auth::None, true),
+        spec(7, Family::V6, Version::V3, Auth::None, true),
+        spec(8, Family::V4, Version::V2, Auth::None, true),
     ]
 }
 
-#[test]
-fn nothing_is_allocated_between_a_deadline_and_a_datagram() {
-    let mut now = Instant::now();
-    let mut routers = Routers::new();
-    let specs = specs();
-    let ids: Vec<RouterId> = specs.iter().map(|spec| spec.id).collect();
-    routers.configure(specs, Vec::new(), now);
-    for id in &ids {
-        let source: IpAddr = match id.family {
-            Family::V4 => "127.0.0.1".parse().unwrap(),
-            Family::V6 => "fe80::1".parse().unwrap(),
-        };
-        routers.handle_tracking(*id, Tracking::default(), now);
-        routers.handle_link(*id, Link { up: true, source: Some(source) }, now);
+/// One end: its routers, and the last number of its address.
+struct Side {
+    routers: Routers,
+    ids: Vec<RouterId>,
+    last: u8,
+}
+
+impl Side {
+    fn new(priority: u8, last: u8, now: Instant) -> Self {
+        let specs = specs(priority);
+        let ids: Vec<RouterId> = specs.iter().map(|spec| spec.id).collect();
+        let mut routers = Routers::new();
+        routers.configure(specs, Vec::new(), now);
+        let mut side = Self { routers, ids, last };
+        for id in side.ids.clone() {
+            let source = side.source(id.family);
+            side.routers.handle_tracking(id, Tracking::default(), now);
+            side.routers.handle_link(id, Link { up: true, source: Some(source) }, now);
+        }
+        side
     }
+
+    fn source(&self, family: Family) -> IpAddr {
+        match family {
+            Family::V4 => [127, 0, 0, self.last].into(),
+            Family::V6 => [0xfe80, 0, 0, 0, 0, 0, 0, self.last.into()].into(),
+        }
+    }
+
+    /// Writes what is to be sent, as the worker does; true if into `sealed`.
+    fn write(
+        &mut self,
+        (router, priority): (RouterId, u8),
+        now: Instant,
+        packet: &mut Vec<u8>,
+        sealed: &mut Vec<u8>,
+    ) -> bool {
+        let group = Transport::group_of(router.family);
+        packet.clear();
+        assert!(self.routers.advertisement(router, priority, group, packet));
+        self.routers.sign(router, group, now, packet);
+        self.routers.seal(router, group, 255, packet, sealed)
+    }
+
+    fn all_are(&self, state: State) -> bool {
+        self.ids.iter().all(|id| self.routers.view(*id).unwrap().state == state)
+    }
+}
+
+#[test]
+fn nothing_is_allocated_on_either_end_of_an_advertisement() {
+    let mut now = Instant::now();
+    let mut utc = Duration::from_secs(1_800_000_000);
+    let mut master = Side::new(255, 1, now);
+    let mut backup = Side::new(100, 2, now);
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
     let sender = UdpSocket::bind("0.0.0.0:0").unwrap();
-    let mut packet = Vec::with_capacity(4096);
+    let [mut packet, mut sealed] = [(); 2].map(|()| Vec::with_capacity(4096));
     let mut sent = 0;
     // The first rounds announce and fill what is kept for its room.
     for round in 0..300 {
-        now = routers.poll_timeout().unwrap().max(now);
+        let due = master.routers.poll_timeout().unwrap().max(now);
+        utc += due - now;
+        now = due;
         let before = asked();
-        routers.advertise_if_due(now);
-        routers.handle_timeout(now);
-        while let Some(action) = routers.poll_action() {
+        master.routers.handle_time(utc, now);
+        backup.routers.handle_time(utc, now);
+        master.routers.advertise_if_due(now);
+        master.routers.handle_timeout(now);
+        while let Some(action) = master.routers.poll_action() {
             let Action::Advertise { router, priority } = action else { continue };
-            let group = Transport::group_of(router.family);
-            packet.clear();
-            assert!(routers.advertisement(router, priority, group, &mut packet));
+            let is_sealed = master.write((router, priority), now, &mut packet, &mut sealed);
             // In the place of VRRP's own socket, which has to be privileged, by the same call.
             let envelope = Envelope {
                 source: "127.0.0.1".parse().unwrap(),
@@ -106,13 +162,29 @@ fn nothing_is_allocated_between_a_deadline_and_a_datagram() {
                 interface: 1,
                 hop_limit: 255,
             };
-            envelope::send(&sender, &envelope, &packet).unwrap();
+            let bytes = if is_sealed { &sealed } else { &packet };
+            envelope::send(&sender, &envelope, bytes).unwrap();
+            let heard = if is_sealed {
+                backup.routers.handle_sealed(router.interface, bytes, now)
+            } else {
+                let header = Header {
+                    source: master.source(router.family),
+                    destination: Transport::group_of(router.family),
+                    ttl: Some(255),
+                };
+                backup.routers.handle_packet(router.interface, &header, bytes, now)
+            };
+            assert_eq!(heard, Ok(router));
             sent += usize::from(round >= 50);
         }
+        while backup.routers.poll_action().is_some() {}
         let allocated = asked() - before;
         assert!(round < 50 || allocated == 0, "{allocated} allocations in round {round}");
     }
-    let is_master = |id: &RouterId| routers.view(*id).unwrap().state == State::Master;
-    assert!(ids.iter().all(is_master));
+    assert!(master.all_are(State::Master) && backup.all_are(State::Backup));
     assert!(sent > 200, "{sent} advertisements");
+    for id in &backup.ids {
+        let received = backup.routers.view(*id).unwrap().counters.received;
+        assert!(received > 20, "{id}: {received} received");
+    }
 }
