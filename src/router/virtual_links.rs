@@ -25,6 +25,8 @@ pub struct VirtualLinkSpec {
     pub address: Option<AddressSpec>,
     /// `vrf`: the VRF that it belongs to.
     pub vrf: Option<IfName>,
+    /// `group`: the kernel's group of interfaces that it is in.
+    pub group: u32,
 }
 
 /// Those that are wanted, by name.
@@ -65,7 +67,13 @@ pub(super) fn apply<'a>(
     }
     for spec in wanted.values() {
         let VirtualLinkSpec { name, base, kind, family, .. } = spec;
-        if present.iter().any(|link| link.name == name.as_str() && fits(link)) {
+        let there = present.iter().find(|link| link.name == name.as_str() && fits(link));
+        if let Some(link) = there {
+            if link.group != spec.group
+                && let Err(cause) = requests.start_virtual_link(link.index, link.vrf, spec.group)?
+            {
+                troubles.push(format!("interface {name} cannot change its group: {cause}"));
+            }
             continue;
         }
         // Made again when its base is back.
@@ -80,7 +88,7 @@ pub(super) fn apply<'a>(
         }
         let made = nix::net::if_::if_nametoindex(name.as_str());
         let Ok(made) = made else { continue };
-        if let Err(cause) = requests.start_virtual_link(made, vrf_of(spec))? {
+        if let Err(cause) = requests.start_virtual_link(made, vrf_of(spec), spec.group)? {
             troubles.push(format!("interface {name} cannot be taken up: {cause}"));
         }
     }

@@ -169,7 +169,7 @@ const IDENTITY: &[Keyword<Draft>] =
         acts("auth_hmac", "{ ... }", |decoder, directive, draft| {
             draft.signature = Some(decoder.auth_hmac(directive));
         }),
-        acts("use_vmac", "[NAME] [MAC]", |decoder, directive, draft| {
+        acts("use_vmac", "[NAME] [MAC] [group GROUP]", |decoder, directive, draft| {
             draft.vmac = decoder.vmac(directive);
         }),
         acts("use_vmac_addr", "", |decoder, directive, draft| {
@@ -181,7 +181,7 @@ const IDENTITY: &[Keyword<Draft>] =
         }),
         acts(
             "use_ipvlan",
-            "[NAME] [ADDRESS] [bridge | private | vepa]",
+            "[NAME] [ADDRESS] [bridge | private | vepa] [group GROUP]",
             |decoder, directive, draft| {
                 draft.ipvlan = decoder.ipvlan(directive);
             },

@@ -6,16 +6,17 @@ use vrrp::io::virtual_link::Peering;
 use vrrp::{Family, IfName, Vrid};
 
 use super::complete::Finished;
-use super::{At, Decoder, addresses, instance};
+use super::{At, Decoder, addresses, instance, route};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{OwnLink, OwnLinkKind};
-use crate::config::tree::Directive;
+use crate::config::tree::{Directive, Word};
 
 /// What was given of a `use_vmac`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Vmac {
     name: Option<IfName>,
     mac: Option<Mac>,
+    group: u32,
 }
 
 /// What was given of a `use_ipvlan`.
@@ -24,6 +25,7 @@ pub(super) struct Ipvlan {
     name: Option<IfName>,
     pub(super) address: Option<addresses::Draft>,
     peering: Option<Peering>,
+    group: u32,
 }
 
 /// A MAC address as written.
@@ -37,16 +39,24 @@ enum Mac {
 const PEERINGS: [(&str, Peering); 3] =
     [("bridge", Peering::Bridge), ("private", Peering::Private), ("vepa", Peering::Vepa)];
 
+/// Where iproute2 gives groups of interfaces their names.
+const GROUP_NAMES: [&str; 2] = ["/etc/iproute2/group", "/usr/share/iproute2/group"];
+
 impl Decoder<'_> {
-    /// `use_vmac [NAME] [MAC]`.
+    /// `use_vmac [NAME] [MAC] [group GROUP]`, in any order.
     pub(super) fn vmac(&mut self, directive: &Directive) -> Option<At<Vmac>> {
         let mut draft = Vmac::default();
-        for word in &directive.arguments {
+        let mut words = directive.arguments.iter();
+        while let Some(word) = words.next() {
             if word.is("netlink_notify_msg") || word.is("true") {
                 continue;
             }
             if word.is("false") {
                 return None;
+            }
+            if word.is("group") {
+                draft.group = self.link_group(word, words.next());
+                continue;
             }
             if word.text.contains(':') {
                 draft.mac = mac(&word.text);
@@ -62,8 +72,28 @@ impl Decoder<'_> {
         Some(At { value: draft, span: directive.head() })
     }
 
-    /// `use_ipvlan [NAME] [ADDRESS] [bridge | private | vepa]`, in any order. Later versions of keepalived write
-    /// `name NAME`, and have a `group` of interfaces.
+    /// What follows `group`: a number, or the name that iproute2 has for it.
+    fn link_group(&mut self, keyword: &Word, word: Option<&Word>) -> u32 {
+        let Some(word) = word else {
+            self.surplus_word(keyword.span);
+            return 0;
+        };
+        if let Ok(number) = word.text.parse() {
+            return number;
+        }
+        // Of another host: any number stands for it.
+        if word.is("default") || !self.host.counts() {
+            return 0;
+        }
+        let found = route::numbered(GROUP_NAMES, &word.text);
+        if found.is_none() {
+            self.bad(word, "a number, default or a name of /etc/iproute2/group");
+        }
+        found.unwrap_or_default()
+    }
+
+    /// `use_ipvlan [NAME] [ADDRESS] [bridge | private | vepa] [group GROUP]`, in any order. Later versions of keepalived
+    /// write `name NAME`.
     pub(super) fn ipvlan(&mut self, directive: &Directive) -> Option<At<Ipvlan>> {
         let mut draft = Ipvlan::default();
         let mut words = directive.arguments.iter();
@@ -82,9 +112,7 @@ impl Decoder<'_> {
                 continue;
             }
             if word.is("group") {
-                let message = "`group` of an interface is left out";
-                self.passed_over(Diagnostic::warning("surplus-word", word.span, message));
-                self.ignored.extend(words.next().map(|group| group.span));
+                draft.group = self.link_group(word, words.next());
                 continue;
             }
             let begins = word.text.split('/').next().unwrap_or_default();
@@ -130,9 +158,9 @@ impl Decoder<'_> {
         {
             self.adjusted(span, "`vmac_xmit_base` without `use_vmac` is left out");
         }
-        let (at, name, keyword) = match (&draft.vmac, &draft.ipvlan) {
-            (Some(At { value, span }), _) => (*span, value.name, "use_vmac"),
-            (None, Some(At { value, span })) => (*span, value.name, "use_ipvlan"),
+        let (at, name, group, keyword) = match (&draft.vmac, &draft.ipvlan) {
+            (Some(At { value, span }), _) => (*span, value.name, value.group, "use_vmac"),
+            (None, Some(At { value, span })) => (*span, value.name, value.group, "use_ipvlan"),
             (None, None) => {
                 if let Some(vrf) = draft.vrf {
                     self.adjusted(
@@ -161,7 +189,7 @@ impl Decoder<'_> {
                 }))
             }
         };
-        Some(OwnLink { name, kind })
+        Some(OwnLink { name, kind, group })
     }
 
     /// A virtual interface has one router, and those of one base are of one sort: the kernel has either macvlans or
@@ -261,7 +289,7 @@ mod tests {
         let link =
             |words: &str, vip: &str| loaded(words, vip).0.unwrap().instances[0].own_link.clone();
         let shown = |words: &str, vip: &str| {
-            let OwnLink { name, kind } = link(words, vip).unwrap();
+            let OwnLink { name, kind, .. } = link(words, vip).unwrap();
             let OwnLinkKind::Ipvlan { peering, address } = kind else { panic!("{words}") };
             let address = address.map(|it| {
                 assert_eq!(it.dev, name, "it stands there");
@@ -299,12 +327,28 @@ mod tests {
         }
         for (words, said) in [
             ("use_ipvlan 10.0.0.7 10.0.0.8", "10.0.0.8"),
-            ("use_ipvlan 10.0.0.7 group 4", "group"),
+            ("use_ipvlan 10.0.0.7 group", "group"),
             ("use_ipvlan 10.0.0.7 private bridge", "bridge"),
             ("use_ipvlan 10.0.0.7\nvmac_xmit_base", "`vmac_xmit_base` without `use_vmac`"),
         ] {
             let (config, told) = loaded(words, "10.0.0.100");
             assert!(config.is_some() && told.contains(said), "{words}: {told}");
+        }
+    }
+
+    #[test]
+    fn either_may_be_in_a_group_of_interfaces() {
+        for (words, name, group) in [
+            ("use_ipvlan 10.0.0.7", "vrrp.51", 0),
+            ("use_ipvlan group 4 10.0.0.7 private", "vrrp.51", 4),
+            ("use_ipvlan edge0 10.0.0.7 group default", "edge0", 0),
+            ("use_vmac group 4294967295", "vrrp.51", u32::MAX),
+            ("use_vmac edge0 group 7 02:00:00:00:00:33", "edge0", 7),
+            ("use_vmac group 4294967296", "vrrp.51", 0),
+        ] {
+            let link = loaded(words, "10.0.0.100").0.unwrap().instances[0].own_link.clone();
+            let link = link.unwrap();
+            assert_eq!((link.name.as_str(), link.group), (name, group), "{words}");
         }
     }
 

@@ -318,8 +318,7 @@ impl Decoder<'_> {
             // Of another host: any number stands for it.
             return Some(MAIN_TABLE);
         }
-        let named = TABLE_NAMES.iter().filter_map(|path| fs::read_to_string(path).ok());
-        let found = named.into_iter().find_map(|text| table_named(&text, &word.text));
+        let found = numbered(TABLE_NAMES, &word.text);
         if found.is_none() {
             self.bad(word, "a number, main, local, default or a name of /etc/iproute2/rt_tables");
         }
@@ -359,6 +358,12 @@ fn bare(words: &[Word]) -> Option<usize> {
 }
 
 /// The number of a table in the text of an rt_tables: `NUMBER NAME` a line.
+/// The number that one of these files of iproute2's gives to a name.
+pub(super) fn numbered(files: [&str; 2], name: &str) -> Option<u32> {
+    let texts = files.iter().filter_map(|path| fs::read_to_string(path).ok());
+    texts.into_iter().find_map(|text| table_named(&text, name))
+}
+
 fn table_named(text: &str, name: &str) -> Option<u32> {
     let line = |line: &str| {
         let line = line.split('#').next().unwrap_or_default();

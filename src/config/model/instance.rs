@@ -178,6 +178,8 @@ pub struct OwnLink {
     pub name: vrrp::IfName,
     /// What it is.
     pub kind: OwnLinkKind,
+    /// `group`: the kernel's group of interfaces that it is in, 0.
+    pub group: u32,
 }
 
 impl OwnLink {

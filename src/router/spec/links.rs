@@ -14,7 +14,7 @@ use crate::router::virtual_links::VirtualLinkSpec;
 
 /// The interface of an instance.
 pub(super) fn own(instance: &VrrpInstance) -> Option<VirtualLinkSpec> {
-    let OwnLink { name, kind } = instance.own_link.as_ref()?;
+    let OwnLink { name, kind, group } = instance.own_link.as_ref()?;
     let (kind, address) = match kind {
         OwnLinkKind::Vmac(mac) => {
             let mac = mac.unwrap_or(virtual_mac(instance.family, instance.vrid));
@@ -29,6 +29,7 @@ pub(super) fn own(instance: &VrrpInstance) -> Option<VirtualLinkSpec> {
         family: instance.family,
         address: address.map(standing_address),
         vrf: instance.vrf,
+        group: *group,
     })
 }
 
@@ -53,6 +54,7 @@ pub(super) fn of_addresses(config: &Config) -> Vec<AddressLinks> {
                 family,
                 address: None,
                 vrf: None,
+                group: 0,
             });
         }
         links

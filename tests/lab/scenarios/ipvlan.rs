@@ -195,6 +195,17 @@ fn survives(keeper: &Arc<Keeper>) {
     wait_for(PATIENCE, "its own address on that", || has(d1, "edge0", OWN[0]));
     assert!(is_ipvlan(d1, "edge0", "private"), "{:?}", shown(d1, "edge0"));
 
+    // Its group changes where it is, also when the word goes.
+    let group = || d2.run("cat /sys/class/net/edge0/netdev_group");
+    let before = index(d2);
+    for (words, wanted) in [("group 42", "42"), ("group default", "0"), ("group 7", "7"), ("", "0")]
+    {
+        let words = format!("use_ipvlan edge0 {} private {words}", OWN[1]);
+        pair.directors[1].reload(&config(PRIORITIES[1], &words));
+        wait_for(PATIENCE, "the group", || group().trim() == wanted);
+    }
+    assert_eq!(index(d2), before, "the same interface");
+
     // Another mode is another interface; without the keyword there is none.
     pair.directors[1].reload(&config(PRIORITIES[1], "use_ipvlan edge0 10.0.0.112/24 vepa"));
     wait_for(PATIENCE, "the other mode", || {

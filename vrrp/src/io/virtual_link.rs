@@ -74,6 +74,8 @@ pub struct VirtualLink {
     pub kind: LinkKind,
     /// The VRF that it belongs to, by index; 0 for none.
     pub vrf: u32,
+    /// The group of interfaces that it is in; 0 is the one that all begin in.
+    pub group: u32,
 }
 
 impl Requests {
@@ -122,13 +124,19 @@ impl Requests {
         self.one(Request { message, flags: NLM_F_CREATE | NLM_F_EXCL })
     }
 
-    /// Marks it as ours, puts it into its VRF (an index, 0 for none) and takes it up.
-    pub fn start_virtual_link(&mut self, index: u32, vrf: u32) -> Result<io::Result<()>, Error> {
+    /// Marks it as ours, puts it into its group and its VRF (an index, 0 for none) and takes it up.
+    pub fn start_virtual_link(
+        &mut self,
+        index: u32,
+        vrf: u32,
+        group: u32,
+    ) -> Result<io::Result<()>, Error> {
         let mut message = LinkMessage::default();
         message.header.index = index;
         message.header.flags = LinkFlags::Up;
         message.header.change_mask = LinkFlags::Up;
         message.attributes.push(LinkAttribute::IfAlias(MARK.to_owned()));
+        message.attributes.push(LinkAttribute::Group(group));
         if vrf != 0 {
             message.attributes.push(LinkAttribute::Controller(vrf));
         }
@@ -179,13 +187,14 @@ pub fn prepare(name: IfName, kind: LinkKind, family: Family) -> io::Result<()> {
 
 fn marked(message: &LinkMessage) -> Option<VirtualLink> {
     let (mut name, mut base, mut mac, mut vrf, mut ours) = (None, None, None, 0, false);
-    let mut peering = None;
+    let (mut peering, mut group) = (None, 0);
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(text) => name = Some(text.clone()),
             LinkAttribute::Link(index) => base = Some(*index),
             LinkAttribute::Address(bytes) => mac = bytes.as_slice().try_into().ok(),
             LinkAttribute::Controller(index) => vrf = *index,
+            LinkAttribute::Group(number) => group = *number,
             LinkAttribute::IfAlias(text) => ours = text == MARK,
             LinkAttribute::LinkInfo(info) => peering = info.iter().find_map(peering_of),
             _ => {}
@@ -196,7 +205,7 @@ fn marked(message: &LinkMessage) -> Option<VirtualLink> {
         None => LinkKind::Macvlan(mac?),
     };
     let index = message.header.index;
-    let found = VirtualLink { index, name: name?, base: base?, kind, vrf };
+    let found = VirtualLink { index, name: name?, base: base?, kind, vrf, group };
     ours.then_some(found)
 }
 
@@ -234,11 +243,13 @@ mod tests {
             LinkAttribute::IfName("vrrp.51".into()),
             LinkAttribute::Link(2),
             LinkAttribute::Address(vec![0, 0, 0x5e, 0, 1, 51]),
+            LinkAttribute::Group(4),
         ];
         assert_eq!(marked(&message), None);
         message.attributes.push(LinkAttribute::IfAlias("evenkeel".into()));
         let kind = LinkKind::Macvlan([0, 0, 0x5e, 0, 1, 51]);
-        let found = VirtualLink { index: 9, name: "vrrp.51".into(), base: 2, kind, vrf: 0 };
+        let found =
+            VirtualLink { index: 9, name: "vrrp.51".into(), base: 2, kind, vrf: 0, group: 4 };
         assert_eq!(marked(&message), Some(found.clone()));
         for (flags, peering) in [
             (IpVlanFlags::empty(), Peering::Bridge),
