@@ -144,11 +144,12 @@ impl Daemon {
 
     /// `kill -9` of the parent and all its children at once: as near to a pulled power cord as a process comes.
     pub(crate) fn kill_all(&self) {
-        let children: Vec<i32> = self.children().into_iter().map(|(pid, _)| pid).collect();
-        self.process.signal(Signal::SIGKILL);
-        for pid in children {
+        // Children that see their parent gone would say farewell; a parent that sees one gone starts another.
+        self.process.signal(Signal::SIGSTOP);
+        for (pid, _) in self.children() {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
+        self.process.signal(Signal::SIGKILL);
         assert!(self.process.ends_within(Duration::from_secs(2)));
     }
 
