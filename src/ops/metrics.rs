@@ -185,6 +185,11 @@ fn of_vrrp(to: &mut Exposition, vrrp: &VrrpStatus) {
     to.sample(&[], Micros(counters.latest_us));
     for (name, help, value) in [
         ("vrrp_stalls", "Times that the VRRP thread did not run for an interval.", counters.stalls),
+        (
+            "vrrp_held_back",
+            "Times that the end of a silence was put off: the kernel held back what came in.",
+            counters.held_back,
+        ),
         ("vrrp_packets_refused", "VRRP packets that belong to no instance.", counters.refused),
         ("vrrp_addresses_repaired", "Addresses put back that somebody removed.", counters.repaired),
         (

@@ -155,6 +155,8 @@ pub(super) enum Report {
         /// For how long.
         late: Duration,
     },
+    /// A silence was put off: the kernel held back what came in.
+    HeldBack,
     /// See [`Order::Pause`]; what is held has been told before.
     Pausing,
     /// See [`Order::Sample`].

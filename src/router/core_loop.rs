@@ -20,7 +20,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollTimeout};
 use sys::batch::Inbox;
 use vrrp::io::socket::PACKETS_PER_TURN;
-use vrrp::io::{Announcer, Changes, Clock, Error, Links, Requests, SharedPause, Timer};
+use vrrp::io::{Announcer, Changes, Clock, Echo, Error, Links, Requests, SharedPause, Timer};
 use vrrp::{Action, IfName, Refusal, RouterId, Routers};
 
 use super::announcing::Waiting;
@@ -62,6 +62,8 @@ pub(super) struct CoreLoop {
     pub(super) signs: bool,
     pub(super) sockets: Sockets,
     inbox: Inbox,
+    /// Nothing where there is no loopback interface.
+    echo: Option<Echo>,
     pub(super) routers: Routers,
     /// Configured routers, and those that still hand over after their removal.
     pub(super) works: BTreeMap<RouterId, RouterWork>,
@@ -146,6 +148,11 @@ impl CoreLoop {
         let mut requests = Requests::open()?;
         requests.check_permission()?;
         let links = Links::open(&mut requests)?;
+        let mut echo = links.by_name("lo").map(|lo| Echo::open(lo, clock)).transpose()?;
+        if let Some(echo) = &mut echo {
+            // Whether it can tell is known when it is needed.
+            echo.ask(clock.now());
+        }
         register(&epoll, &timer, TIMER)?;
         register(&epoll, &links, LINKS)?;
         register(&epoll, &end, ORDERS)?;
@@ -161,6 +168,7 @@ impl CoreLoop {
             signs: false,
             sockets: Sockets::default(),
             inbox: vrrp::io::socket::inbox(),
+            echo,
             routers: Routers::new(),
             works: BTreeMap::new(),
             holdings: Holdings::default(),

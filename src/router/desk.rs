@@ -96,6 +96,9 @@ pub(super) struct Desk<'a> {
     /// Stalls since the last line about them, and the worst.
     stalls: (u64, Duration),
     stall_logged: Option<tokio::time::Instant>,
+    /// Silences put off since the last line about them.
+    held_back: u64,
+    held_back_logged: Option<tokio::time::Instant>,
     state: Life,
 }
 
@@ -182,6 +185,8 @@ impl<'a> Desk<'a> {
             dropped_events: 0,
             stalls: (0, Duration::ZERO),
             stall_logged: None,
+            held_back: 0,
+            held_back_logged: None,
             state: Life::Starting,
         })
     }

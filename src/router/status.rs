@@ -259,6 +259,9 @@ pub struct LoopCounters {
     pub latest_us: u64,
     /// Times that the thread was not running for more than an interval.
     pub stalls: u64,
+    /// Times that a silence was put off because the kernel held back what came in.
+    #[serde(default)]
+    pub held_back: u64,
     /// Packets that belonged to no router of ours.
     pub refused: u64,
     /// Addresses put back that somebody had removed.

@@ -184,6 +184,7 @@ impl Router {
                 backup.master_down = master_down;
                 backup.silence = Silence::Nobody;
                 backup.doubts = 0;
+                backup.held_back = None;
             });
         }
         Heard::OtherHolds

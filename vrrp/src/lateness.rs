@@ -1,12 +1,15 @@
-//! What one router makes of its own process being late: a silence that it slept through is none.
+//! What one router makes of its own process, or its kernel, being late: a silence that it slept through is none.
 
 use std::time::{Duration, Instant};
 
 use crate::router::Router;
-use crate::state::Phase;
+use crate::state::{Phase, Silence};
 
 /// How often in one silence a stall puts its end off.
 const DOUBTS_MAX: u8 = 3;
+/// How long a kernel that holds back what was sent puts the end of a silence off, or for another master-down time if that
+/// is longer.
+const HELD_BACK_MAX: Duration = Duration::from_secs(1);
 
 impl Router {
     /// This process did not run for a while: what it did not hear is no silence yet. Listens for one more interval, but
@@ -21,6 +24,22 @@ impl Router {
             if backup.master_down < at_least && backup.doubts < DOUBTS_MAX {
                 backup.doubts += 1;
                 backup.master_down = at_least;
+            }
+        });
+    }
+
+    /// What came in until then has been heard; anything later may still wait in the kernel. The end of a silence whose
+    /// last interval is not all that is in doubt is put off by half an interval, and again, but not for ever.
+    pub(crate) fn handle_heard(&mut self, until: Instant, now: Instant) {
+        let interval = self.interval();
+        if self.priority.is_owner() || now <= until + interval {
+            return;
+        }
+        let at_most = now + self.master_down().max(HELD_BACK_MAX);
+        self.listen(now, |backup| {
+            let is_silence = backup.silence == Silence::Nobody && backup.master_down <= now;
+            if is_silence && now < *backup.held_back.get_or_insert(at_most) {
+                backup.master_down = now + interval / 2;
             }
         });
     }

@@ -431,5 +431,12 @@ impl Router {
 pub(crate) fn listening_until(master_down: Instant) -> Backup {
     // Checked when it is entered; until then there is nothing to check.
     let checked = master_down;
-    Backup { master_down, silence: Silence::Nobody, preempt_at: None, doubts: 0, checked }
+    Backup {
+        master_down,
+        silence: Silence::Nobody,
+        preempt_at: None,
+        doubts: 0,
+        held_back: None,
+        checked,
+    }
 }

@@ -296,6 +296,14 @@ impl Routers {
         members.for_each(|member| member.handle_stall(late, now));
     }
 
+    /// Everything that came in until then has been handed to us; what came later may wait in the kernel. Call it when an
+    /// election is due and the sockets have been read, where that is known: a Backup whose Master's last advertisements
+    /// may be among what waits listens a little longer.
+    pub fn handle_heard(&mut self, until: Instant, now: Instant) {
+        let members = self.groups.iter_mut().flat_map(|group| &mut group.members);
+        members.for_each(|member| member.handle_heard(until, now));
+    }
+
     /// True when `handle_timeout(now)` would declare a Master dead: read the sockets dry first, then call it.
     pub fn is_election_due(&self, now: Instant) -> bool {
         self.groups.iter().any(|group| group.election_at().is_some_and(|at| at <= now))

@@ -64,6 +64,8 @@ pub(crate) struct Backup {
     pub(crate) preempt_at: Option<Instant>,
     /// How often the end of the silence was put off: this process did not run, and may have missed what was sent.
     pub(crate) doubts: u8,
+    /// Until when its end is put off at most, for the kernel holds back what was sent; set since that was first done.
+    pub(crate) held_back: Option<Instant>,
     /// When it last looked whether it is on time.
     pub(crate) checked: Instant,
 }

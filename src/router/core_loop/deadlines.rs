@@ -67,6 +67,11 @@ impl CoreLoop {
         if let Some(priority) = self.raise.handle_lateness(late) {
             self.go_up(priority);
         }
+        if self.routers.poll_check().is_some_and(|check| check <= now)
+            && let Some(echo) = &mut self.echo
+        {
+            echo.ask(now);
+        }
         self.stalled = self.shortest_interval().is_some_and(|it| late > it / 2).then_some(late);
         self.routers.handle_check(now);
         self.routers.advertise_if_due(now);
@@ -75,7 +80,10 @@ impl CoreLoop {
 
     fn handle_core_deadline(&mut self, now: Instant) {
         let stalled = self.stalled.take();
+        let mut heard = None;
         if stalled.is_some() || self.routers.is_election_due(now) {
+            // Before the packets that came in before it.
+            heard = self.echo.as_mut().and_then(|echo| echo.heard(&mut self.inbox, now));
             for spot in self.sockets.spots() {
                 self.read_packets(spot, TURNS_OF_A_FULL_SOCKET);
             }
@@ -90,6 +98,16 @@ impl CoreLoop {
             if self.shortest_interval().is_some_and(|interval| late > interval) {
                 self.counters.stalls += 1;
                 self.end.report(Report::Stalled { late });
+            }
+        }
+        if let (Some(until), Some(echo)) = (heard, &mut self.echo)
+            && self.routers.is_election_due(now)
+        {
+            self.routers.handle_heard(until, now);
+            if !self.routers.is_election_due(now) {
+                self.counters.held_back += 1;
+                self.end.report(Report::HeldBack);
+                echo.ask(now);
             }
         }
         self.routers.handle_timeout(now);

@@ -65,6 +65,7 @@ impl Desk<'_> {
             }
             Report::Trouble(text) => warn!("{text}"),
             Report::Stalled { late } => self.note_stall(late),
+            Report::HeldBack => self.note_held_back(),
             Report::Standing(standing) => {
                 self.standing = Some(standing);
                 self.unwritten = true;
@@ -91,6 +92,19 @@ impl Desk<'_> {
             self.stall_logged = Some(tokio::time::Instant::now());
             let worst_ms = worst.as_millis();
             warn!(times, worst_ms, "not running when a deadline came; silence is doubted once");
+        }
+    }
+
+    /// Likewise about a kernel that leaves packets where they are.
+    fn note_held_back(&mut self) {
+        self.held_back += 1;
+        if self.held_back_logged.is_none_or(|at| at.elapsed() >= STALL_LOG_PAUSE) {
+            self.held_back_logged = Some(tokio::time::Instant::now());
+            let times = std::mem::take(&mut self.held_back);
+            warn!(
+                times,
+                "the kernel holds packets back, ksoftirqd has to wait; silence is put off"
+            );
         }
     }
 

@@ -134,8 +134,9 @@ fn false_takeovers(keeper: &Arc<Keeper>, kind: Kind, global: &str, more: &str) {
             let value: serde_json::Value = serde_json::from_str(&late).unwrap_or_default();
             let told = |word: &str| value["vrrp"]["counters"][word].to_string();
             keeper.figure(&format!(
-                "{name}: stalls, latest = {}, {} us",
+                "{name}: stalls, silences put off, latest = {}, {}, {} us",
                 told("stalls"),
+                told("held_back"),
                 told("latest_us")
             ));
         }

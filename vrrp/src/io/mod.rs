@@ -7,11 +7,13 @@
 //! - [`kernel_route`] and [`kernel_rule`]: routes and rules
 //! - [`virtual_link`]: interfaces of a virtual router, with its own MAC address or an address of its own
 //! - [`announcer`] and [`watcher`]: gratuitous ARP and neighbour advertisements, ours and those of others
+//! - [`echo`]: whether the kernel hands over what comes in
 //! - [`timer`]: the one timer
 
 pub mod address;
 mod announce_queue;
 pub mod announcer;
+pub mod echo;
 pub mod error;
 mod filter;
 pub mod kernel_route;
@@ -29,6 +31,7 @@ pub mod watcher;
 
 pub use address::{Applied, PresentAddress, VRRP_PROTOCOL, VirtualAddress};
 pub use announcer::{Announcer, SharedPause};
+pub use echo::Echo;
 pub use error::{Error, Severity};
 pub use kernel_route::{IndexOf, PresentRoute, is_route};
 pub use kernel_rule::{PresentRule, is_rule};

@@ -1,4 +1,5 @@
-//! A process that gets no time to run: alone, or together with the Master on the same busy host.
+//! A process that gets no time to run: alone, or together with the Master on the same busy host; a kernel that holds back
+//! what came in.
 
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,49 @@ fn a_stall_that_costs_nothing_uses_no_doubt_up() {
     bench.now += SECOND * 20;
     bench.call(stall);
     assert_eq!(bench.wait(), SECOND);
+}
+
+#[test]
+fn a_silence_that_the_kernel_makes_is_put_off_but_not_for_ever() {
+    let mut bench = Bench::started(spec(1));
+    let wait = bench.wait();
+    bench.now += wait;
+    let unheard = bench.now - SECOND - Duration::from_millis(1);
+    // (until when all was heard; how long it waits then)
+    for (until, waits) in [(bench.now, Duration::ZERO), (unheard, SECOND / 2)] {
+        bench.call(|routers, now| routers.handle_heard(until, now));
+        assert_eq!(bench.wait(), waits);
+    }
+    let begun = bench.now;
+    while !bench.routers.is_election_due(bench.now) {
+        bench.now += bench.wait();
+        bench.call(|routers, now| routers.handle_heard(unheard, now));
+        assert!(bench.now < begun + SECOND * 10, "for ever");
+    }
+    assert!(bench.now >= begun + SECOND * 3, "given up soon");
+    expect(&bench.call(|routers, now| routers.handle_heard(unheard, now)), "");
+    assert!(bench.routers.is_election_due(bench.now), "one silence is put off once");
+    bench.hear(id(1), LESSER, 200);
+    bench.now += bench.wait();
+    bench.call(|routers, now| routers.handle_heard(unheard, now));
+    assert_eq!(bench.wait(), SECOND / 2, "the next one is another");
+}
+
+#[test]
+fn a_master_that_says_farewell_or_is_lesser_is_no_silence() {
+    let long_ago =
+        |routers: &mut Routers, now: Instant| routers.handle_heard(now - SECOND * 9, now);
+    for priority in [0, 1] {
+        let mut bench = Bench::started(spec(1));
+        bench.hear(id(1), LESSER, priority);
+        bench.now += bench.wait();
+        expect(&bench.call(long_ago), "");
+        assert!(bench.routers.is_election_due(bench.now), "priority {priority}");
+    }
+    let mut bench = Bench::started(spec(1));
+    let before = bench.wait();
+    bench.call(long_ago);
+    assert_eq!(bench.wait(), before, "nothing is due");
 }
 
 #[test]
@@ -128,6 +172,46 @@ fn a_host_that_stalls_with_both_routers_on_it_moves_nothing() {
                     shared.run_at(now);
                     let state = shared.backup.state(id(1));
                     assert_eq!(state, State::Backup, "stalled from {begins} for {lasts} ticks");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_kernel_that_holds_back_what_comes_in_moves_nothing() {
+    let (interval, tick) = (Duration::from_millis(10), Duration::from_millis(1));
+    for begins in 0..40 {
+        for lasts in (0..900).step_by(30) {
+            let mut shared = Shared::start(interval);
+            let start = shared.master.now;
+            let (from, until) = (start + tick * begins, start + tick * (begins + lasts));
+            let mut held_back = false;
+            for step in 0..1000 {
+                let now = start + tick * step;
+                (shared.master.now, shared.backup.now) = (now, now);
+                let holds_back = now > from && now < until;
+                if held_back && !holds_back {
+                    shared.backup.hear(id(1), LESSER, 200);
+                    held_back = false;
+                }
+                let heard = if holds_back { from } else { now };
+                shared.backup.call(|routers, now| {
+                    routers.handle_check(now);
+                    if routers.is_election_due(now) {
+                        routers.handle_heard(heard, now);
+                    }
+                    routers.handle_timeout(now);
+                });
+                let state = shared.backup.state(id(1));
+                assert_eq!(state, State::Backup, "held back from {begins} for {lasts} ticks");
+                let said = shared.master.call(|routers, now| routers.handle_timeout(now));
+                if said.contains("advertise") {
+                    if holds_back {
+                        held_back = true;
+                    } else {
+                        shared.backup.hear(id(1), LESSER, 200);
+                    }
                 }
             }
         }
