@@ -35,6 +35,7 @@ use super::sockets::{Sockets, Source, Spot, register};
 use super::spec::RouterWork;
 use super::status::LoopCounters;
 use super::virtual_links;
+use super::watching::ToWatch;
 use crate::config::model::GarpGroup;
 use crate::process::Raise;
 
@@ -61,7 +62,7 @@ pub(super) struct CoreLoop {
     /// Some router signs its advertisements.
     pub(super) signs: bool,
     pub(super) sockets: Sockets,
-    inbox: Inbox,
+    pub(super) inbox: Inbox,
     /// Nothing where there is no loopback interface.
     echo: Option<Echo>,
     pub(super) routers: Routers,
@@ -76,6 +77,7 @@ pub(super) struct CoreLoop {
     pub(super) sends: BTreeMap<RouterId, Sends>,
     pub(super) failed: BTreeSet<Place>,
     pub(super) waiting: Waiting,
+    pub(super) to_watch: ToWatch,
     /// Who advertised routers that are not ours (`log_unknown_vrids`), just now and ever.
     strangers: Vec<(RouterId, IpAddr)>,
     known_strangers: BTreeSet<(RouterId, IpAddr)>,
@@ -180,6 +182,7 @@ impl CoreLoop {
             sends: BTreeMap::new(),
             failed: BTreeSet::new(),
             waiting: Waiting::default(),
+            to_watch: ToWatch::default(),
             strangers: Vec::new(),
             known_strangers: BTreeSet::new(),
             actions: Vec::new(),
@@ -228,7 +231,7 @@ impl CoreLoop {
 
     /// Waits for something to happen and works it off.
     fn turn(&mut self) -> Result<(), Error> {
-        self.end.wake();
+        self.follow_up();
         let deadline = self.poll_timeout();
         self.timer.arm(deadline)?;
         let mut events = [EpollEvent::empty(); 32];
@@ -279,6 +282,17 @@ impl CoreLoop {
         Ok(())
     }
 
+    /// What comes after everything else of a turn. The desk waits for announcements that wait for the kernel: it has the
+    /// same processor to work on, perhaps.
+    fn follow_up(&mut self) {
+        if self.waiting.poll_timeout().is_none() {
+            self.end.wake();
+        }
+        if self.to_watch.poll_timeout().is_some_and(|at| at <= self.clock.now()) {
+            self.watch_waiting();
+        }
+    }
+
     fn poll_timeout(&self) -> Option<Instant> {
         let now = self.clock.now();
         let deadlines = [
@@ -287,6 +301,7 @@ impl CoreLoop {
             self.routers.poll_check(),
             self.announcer.poll_timeout(now),
             self.waiting.poll_timeout(),
+            self.to_watch.poll_timeout(),
             self.sockets.poll_timeout(),
             self.damping.poll_timeout(),
             self.quiet_until,
@@ -346,28 +361,6 @@ impl CoreLoop {
                     }
                     return;
                 }
-            }
-        }
-    }
-
-    fn read_announcements(&mut self, spot: Spot) {
-        let now = self.clock.now();
-        let Some(watcher) = self.sockets.watcher(spot) else { return };
-        let routers = &mut self.routers;
-        let received = watcher.receive(&mut self.inbox, |address| {
-            routers.handle_announcement(spot.0, address, now);
-        });
-        let is_down = |error: &std::io::Error| error.raw_os_error() == Some(Errno::ENETDOWN as i32);
-        match received {
-            Ok(_) => {}
-            // The interface is down; the socket works again when it is up.
-            Err(error) if is_down(&error) => {}
-            Err(error) => {
-                if let Some(watcher) = self.sockets.drop_watcher(spot, &self.epoll) {
-                    self.end.report(Report::Closed(watcher));
-                }
-                let text = format!("announcement watcher on {}: {error}; given up", spot.0);
-                self.end.report(Report::Trouble(text));
             }
         }
     }

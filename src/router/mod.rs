@@ -5,7 +5,7 @@
 //! values over bounded queues and share nothing.
 //!
 //! - [`spec`]: what the worker needs of a configuration
-//! - `core_loop`, `perform`, `report`: the real-time thread; `channel` is what passes between it and the desk
+//! - `core_loop`, `perform`, `announcing`, `watching`, `report`: the real-time thread; `channel` is what passes between it and the desk
 //! - `sockets`, `holdings`, `paths`, [`virtual_links`], `kernel_setting`: what it keeps open, which addresses, routes,
 //!   rules and interfaces stand where, and what is set for them
 //! - `facts`, `damping`, [`priority`]: PURE: what interfaces and tracked objects mean for a router
@@ -46,6 +46,7 @@ mod state_file;
 pub mod status;
 pub mod sync_wait;
 pub mod virtual_links;
+mod watching;
 mod words;
 
 use std::io;

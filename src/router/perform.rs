@@ -21,7 +21,6 @@ impl CoreLoop {
     /// this order: addresses are a level, and nobody announces what he has let go.
     pub(super) fn settle(&mut self) {
         let mut changed = false;
-        let mut holding = Vec::new();
         let mut actions = std::mem::take(&mut self.actions);
         loop {
             actions.extend(std::iter::from_fn(|| self.routers.poll_action()));
@@ -37,9 +36,6 @@ impl CoreLoop {
             for action in &actions {
                 moved |= self.move_addresses(action);
                 changed |= moved || matches!(action, Action::Changed { .. });
-                if let Action::Hold { router } | Action::Readdress { router } = action {
-                    holding.push(*router);
-                }
             }
             if moved {
                 if self.paths_released {
@@ -50,11 +46,6 @@ impl CoreLoop {
                 self.apply_holdings();
             }
             actions.drain(..).for_each(|action| self.tell(action));
-            if moved {
-                // Others wait for the announcement; who takes over from us does it later than this.
-                holding.drain(..).for_each(|router| self.watch(router));
-                self.narrow_watchers();
-            }
         }
         self.actions = actions;
         if changed {
@@ -75,6 +66,7 @@ impl CoreLoop {
                     self.holdings.hold(*router, &work.addresses);
                     self.paths_due |=
                         self.paths.hold(*router, Path::all(&work.routes, &work.rules));
+                    self.watch_soon(Some(*router));
                 }
                 true
             }
@@ -82,11 +74,19 @@ impl CoreLoop {
                 self.paths_released |= self.paths.release(*router);
                 self.holdings.release(*router);
                 self.forget_announcements(*router);
+                self.to_watch.routers.retain(|it| it != router);
                 self.unwatch(*router);
+                self.watch_soon(None);
                 true
             }
-            // Watched since it holds; see `sockets`.
-            Action::Watch { .. } | Action::Unwatch { .. } => false,
+            Action::Watch { router } => {
+                if self.to_watch.routers.contains(router) {
+                    self.watch_waiting();
+                }
+                false
+            }
+            // Watched as long as it holds; see `sockets`.
+            Action::Unwatch { .. } => false,
             Action::Advertise { .. }
             | Action::Announce { .. }
             | Action::Changed { .. }
@@ -203,30 +203,6 @@ impl CoreLoop {
                     self.end.report(Report::Sending { router, destination, cause });
                 }
             }
-        }
-    }
-
-    // --- watching a successor ---
-
-    pub(super) fn watch(&mut self, router: RouterId) {
-        let Some(work) = self.works.get(&router) else { return };
-        let places = work.addresses.iter().map(|vip| (vip.interface, vip.address));
-        // Without a watcher a hand-over ends by its deadline. It hears what is narrowed for in the same turn.
-        if let Err(error) = self.sockets.watch(router, places, &self.links, &self.epoll) {
-            self.end.report(Report::Trouble(error.to_string()));
-        }
-    }
-
-    /// After all of a turn's changes: with thousands of addresses their list is not made for each router.
-    pub(super) fn narrow_watchers(&mut self) {
-        for error in self.sockets.narrow_watchers() {
-            self.end.report(Report::Trouble(error.to_string()));
-        }
-    }
-
-    fn unwatch(&mut self, router: RouterId) {
-        for watcher in self.sockets.unwatch(router, &self.epoll) {
-            self.end.report(Report::Closed(watcher));
         }
     }
 

@@ -257,11 +257,11 @@ impl Sockets {
                 self.watchers.remove(&spot);
             }
             if !self.watchers.contains_key(&spot) {
-                let watcher = Watcher::open(link, spot.1)?;
+                let watcher = Watcher::open(link, spot.1, &addresses)?;
                 let token = self.token();
                 register(epoll, &watcher, token)?;
-                let by = BTreeMap::new();
-                self.watchers.insert(spot, Watching { token, watcher, by, is_stale: true });
+                let by = BTreeMap::from([(router, addresses.clone())]);
+                self.watchers.insert(spot, Watching { token, watcher, by, is_stale: false });
             }
             if let Some(watching) = self.watchers.get_mut(&spot) {
                 watching.is_stale |= watching.by.get(&router) != Some(&addresses);

@@ -357,14 +357,14 @@ fn bare(words: &[Word]) -> Option<usize> {
     None
 }
 
-/// The number of a table in the text of an rt_tables: `NUMBER NAME` a line.
 /// The number that one of these files of iproute2's gives to a name.
 pub(super) fn numbered(files: [&str; 2], name: &str) -> Option<u32> {
     let texts = files.iter().filter_map(|path| fs::read_to_string(path).ok());
-    texts.into_iter().find_map(|text| table_named(&text, name))
+    texts.into_iter().find_map(|text| named(&text, name))
 }
 
-fn table_named(text: &str, name: &str) -> Option<u32> {
+/// The number of a name in the text of such a file: `NUMBER NAME` a line.
+fn named(text: &str, name: &str) -> Option<u32> {
     let line = |line: &str| {
         let line = line.split('#').next().unwrap_or_default();
         let mut words = line.split_whitespace();
@@ -381,9 +381,9 @@ mod tests {
     #[test]
     fn tables_have_the_names_that_the_host_gives_them() {
         let text = "# reserved\n255\tlocal\n1000 edge # the edge\n#7 off\n";
-        assert_eq!(table_named(text, "edge"), Some(1000));
-        assert_eq!(table_named(text, "local"), Some(255));
-        assert_eq!(table_named(text, "off"), None);
-        assert_eq!(table_named("x edge\n", "edge"), None);
+        assert_eq!(named(text, "edge"), Some(1000));
+        assert_eq!(named(text, "local"), Some(255));
+        assert_eq!(named(text, "off"), None);
+        assert_eq!(named("x edge\n", "edge"), None);
     }
 }

@@ -44,17 +44,17 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Listens on `link`, for nothing until [`Watcher::narrow`] says for what. Needs CAP_NET_RAW.
-    pub fn open(link: &Link, family: Family) -> Result<Self, Error> {
+    /// Listens on `link` for what concerns one of `addresses`, as far as the kernel can tell. Needs CAP_NET_RAW.
+    pub fn open(link: &Link, family: Family, addresses: &BTreeSet<IpAddr>) -> Result<Self, Error> {
         let broken = broken(family, &link.name);
         let socket = match family {
-            Family::V4 => open_arp(link.index).map_err(broken)?,
+            Family::V4 => open_arp(link.index, addresses).map_err(broken)?,
             Family::V6 => open_advertisements(link).map_err(broken)?,
         };
         Ok(Self { socket, interface: link.index, family, own: link.hardware })
     }
 
-    /// Lets through what concerns one of `addresses`, as far as the kernel can tell.
+    /// Listens for others from now on.
     pub fn narrow(&self, addresses: &BTreeSet<IpAddr>) -> Result<(), Error> {
         match self.family {
             Family::V4 => {
@@ -105,10 +105,10 @@ fn broken(family: Family, interface: &str) -> impl FnOnce(io::Error) -> Error {
     error::socket(what, "open", "CAP_NET_RAW")
 }
 
-fn open_arp(interface: u32) -> io::Result<Socket> {
+fn open_arp(interface: u32, addresses: &BTreeSet<IpAddr>) -> io::Result<Socket> {
     // No protocol yet: nothing arrives before the filter stands.
     let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), None)?;
-    socket.attach_filter(&compile(&arp_filter(&BTreeSet::new())))?;
+    socket.attach_filter(&compile(&arp_filter(addresses)))?;
     socket.bind(&sys::link::interface_address(interface, ETHER_ARP))?;
     Ok(socket)
 }
