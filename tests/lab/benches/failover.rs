@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::capture::{Capture, Saying};
 use crate::client::{Client, PACE};
@@ -212,15 +212,27 @@ impl Setup {
         Client::asking(self.net.host("c1"), self.cell.target(), PACE)
     }
 
-    /// From the last advertisement of the first director to the first claim by the other.
-    fn takeover(&self) -> Option<Duration> {
+    /// Each run cuts at another moment between two advertisements, the same for everybody: left to chance these moments
+    /// alone would move the median of the gaps by more than what is to be compared.
+    fn wait_for_phase(&self, run: u32, runs: u32) {
+        let interval = self.cell.pace.interval();
+        let wanted = interval * run / runs;
+        let last = self.capture.adverts(VRID).pop().expect("an advertisement").at;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let phase = now.saturating_sub(last).as_nanos() % interval.as_nanos();
+        let phase = Duration::from_nanos(u64::try_from(phase).unwrap());
+        thread::sleep(if phase <= wanted { wanted - phase } else { wanted + interval - phase });
+    }
+
+    /// From the last advertisement of the first director to the first claim by the other, and when that was.
+    fn takeover(&self) -> Option<(Duration, Duration)> {
         let packets = self.capture.packets();
         let is_first = |saying: &Saying| matches!(saying, Saying::Advert { vrid: VRID, priority, .. } if *priority == PRIORITIES[0]);
         let last = packets.iter().rfind(|packet| is_first(&packet.saying))?;
         let claim = Saying::Claim(self.cell.vip().parse().ok()?);
         let claims = packets.iter().filter(|packet| packet.saying == claim);
         let first = claims.into_iter().find(|it| it.at > last.at && it.mac != last.mac)?;
-        Some(first.at.saturating_sub(last.at))
+        Some((first.at.saturating_sub(last.at), first.at))
     }
 
     fn figure(&self, keeper: &Keeper, what: &str, sample: &Sample) {
@@ -258,18 +270,23 @@ pub(super) fn millis(time: Duration) -> f64 {
 fn cut(keeper: &Arc<Keeper>, cell: Cell) {
     let setup = Setup::start(keeper, cell);
     let (mut late, mut gaps, mut missed) = (Sample::default(), Sample::default(), 0);
-    let mut stalls = Sample::default();
+    let (mut stalls, mut answered) = (Sample::default(), Sample::default());
     let due = cell.master_down();
-    for _ in 0..number("EVENKEEL_BENCH_RUNS", 20) {
+    let runs = number("EVENKEEL_BENCH_RUNS", 20);
+    for run in 0..runs {
         let mut client = setup.load();
         thread::sleep(QUIET);
         client.phase();
+        setup.wait_for_phase(run, runs);
         setup.net.blackhole("d1");
         // A repeated SYN comes after a second; what is still open at the stop would count as a gap.
         thread::sleep(due + QUIET);
         let report = client.stop();
         match setup.takeover() {
-            Some(took) => late.add(millis(took) - millis(due)),
+            Some((took, claimed)) => {
+                late.add(millis(took) - millis(due));
+                answered.add(millis(report.gap_began + report.gap) - millis(claimed));
+            }
             None => missed += 1,
         }
         gaps.add(millis(report.gap));
@@ -279,6 +296,7 @@ fn cut(keeper: &Arc<Keeper>, cell: Cell) {
     }
     setup.figure(keeper, "captured takeover beyond the protocol's time, ms", &late);
     setup.figure(keeper, "client gap, ms", &gaps);
+    setup.figure(keeper, "of it, from the first claim on, ms", &answered);
     setup.figure(keeper, "the client itself was held up, ms", &stalls);
     if missed > 0 {
         keeper.figure(&format!("runs without a takeover on the wire = {missed}"));
