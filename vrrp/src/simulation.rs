@@ -2,7 +2,7 @@
 //! move. A schedule is made from a seed alone: the same seed is the same run.
 //!
 //! A run has three parts. Trouble: partitions, one-way cuts, loss, crashes with and without the machine, planned stops,
-//! resignations, stalls, links down, tracking up and down. Peace: everything works again, and after the time that the
+//! resignations, stalls, kernels that hold packets back, links down, tracking up and down. Peace: everything works again, and after the time that the
 //! rules need there is one Master each and nothing moves any more. End: machines stop one after the other, each hands
 //! over, and in the end no address is left.
 
@@ -24,6 +24,10 @@ use monitor::Monitor;
 use network::Network;
 use node::{Delivery, Node};
 use random::Random;
+
+/// Schedules with this seed and higher ones have a trouble more, kernels that hold packets back: those of lower seeds stay
+/// what they were.
+pub const HOLDING_BACK: u64 = 1 << 32;
 
 /// What a run that kept every rule was like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,6 +81,8 @@ pub fn simulate(seed: u64, origin: Instant, trace: Option<Trace<'_>>) -> Result<
 
 struct Run<'a> {
     random: Random,
+    /// Of so many kinds one goes wrong.
+    troubles: usize,
     origin: Instant,
     now: Instant,
     nodes: Vec<Node>,
@@ -101,6 +107,7 @@ impl<'a> Run<'a> {
         let summary = Summary { nodes: nodes.len(), routers, ..Summary::default() };
         Self {
             random,
+            troubles: if seed < HOLDING_BACK { 16 } else { 18 },
             origin,
             now: origin,
             nodes,
@@ -133,7 +140,7 @@ impl<'a> Run<'a> {
         let number = self.random.below(self.nodes.len());
         let other = self.random.below(self.nodes.len());
         let now = self.now;
-        match self.random.below(16) {
+        match self.random.below(self.troubles) {
             0 | 1 => {
                 self.tell(|| "partition".into());
                 let sides: Vec<_> = self.nodes.iter().map(|_| self.random.percent(50)).collect();
@@ -194,6 +201,11 @@ impl<'a> Run<'a> {
                     self.nodes[number].stalled_until = Some(until);
                 }
             }
+            16.. => {
+                let until = now + self.random.between(Duration::ZERO, interval * 6);
+                self.tell(|| format!("node {number} hears nothing for {:?}", until - now));
+                self.nodes[number].holds_back.get_or_insert((now, until)).1 = until;
+            }
             _ => self.reload(number)?,
         }
         Ok(())
@@ -233,6 +245,9 @@ impl<'a> Run<'a> {
         self.network.double_percent = 0;
         for number in 0..self.nodes.len() {
             self.nodes[number].stalled_until = None;
+            if let Some((_, until)) = &mut self.nodes[number].holds_back {
+                *until = self.now;
+            }
             self.nodes[number].is_link_up = true;
             self.nodes[number].tracking.fault = false;
             self.nodes[number].tracking.pending = false;

@@ -8,7 +8,7 @@ pub(crate) struct Options {
     /// How many random schedules
     #[arg(default_value_t = 100_000)]
     schedules: u64,
-    /// Seed of the first; each next one has the next seed
+    /// Seed of the first; each next one has the next seed. From 4294967296 on kernels hold packets back too
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }

@@ -11,7 +11,7 @@ use crate::state::State;
 /// What was seen so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Monitor {
-    /// Since when two nodes have both been Master, awake and heard by each other.
+    /// Since when two nodes have both been Master, awake, not deaf and heard by each other.
     rivals: BTreeMap<(RouterId, usize, usize), Instant>,
     /// Since when a router has had no Master.
     orphans: BTreeMap<RouterId, Instant>,
@@ -41,7 +41,7 @@ impl Monitor {
                         .and_then(|there| Some(there.max(network.reliable_since(b, a)?)));
                     let is_rivalry = both
                         .iter()
-                        .all(|node| is_master(node) && !node.is_stalled() && node.is_link_up);
+                        .all(|node| is_master(node) && !node.is_deaf() && node.is_link_up);
                     let Some(hear) = hear.filter(|_| is_rivalry) else {
                         self.rivals.remove(&key);
                         continue;

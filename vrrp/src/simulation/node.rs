@@ -39,6 +39,8 @@ pub(crate) struct Node {
     pub(crate) died: Option<(Instant, BTreeSet<RouterId>)>,
     /// The process gets no time to run until then; what arrives meanwhile waits.
     pub(crate) stalled_until: Option<Instant>,
+    /// Since when, and until when, its kernel keeps what arrives: the process runs on time and hears nothing.
+    pub(crate) holds_back: Option<(Instant, Instant)>,
     inbox: VecDeque<Delivery>,
 }
 
@@ -62,6 +64,7 @@ impl Node {
             states: BTreeMap::new(),
             died: None,
             stalled_until: None,
+            holds_back: None,
             inbox: VecDeque::new(),
         }
     }
@@ -99,7 +102,7 @@ impl Node {
         let Some(routers) = self.routers.take() else { return };
         let masters = routers.views().filter(|view| view.state == State::Master);
         self.died = Some((now, masters.map(|view| view.spec.id).collect()));
-        self.stalled_until = None;
+        (self.stalled_until, self.holds_back) = (None, None);
         self.inbox.clear();
         if with_machine {
             self.held.clear();
@@ -125,9 +128,15 @@ impl Node {
         self.stalled_until.is_some()
     }
 
+    /// What arrives waits, for whatever reason.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.is_stalled() || self.holds_back.is_some()
+    }
+
     /// When this node wants to run.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.stalled_until.or_else(|| self.due())
+        let heard = self.holds_back.map(|(_, until)| until);
+        self.stalled_until.or_else(|| heard.into_iter().chain(self.due()).min())
     }
 
     /// When its timer is armed for.
@@ -146,18 +155,34 @@ impl Node {
                 routers.handle_check(now);
                 routers.advertise_if_due(now);
             }
-            for delivery in std::mem::take(&mut self.inbox) {
-                self.take(delivery, now);
-            }
+            self.read(now);
             if let (Some(routers), Some(late)) = (&mut self.routers, late) {
                 routers.handle_stall(late, now);
             }
+        }
+        if self.holds_back.is_some_and(|(_, until)| until <= now) {
+            self.holds_back = None;
+            self.read(now);
         }
         if let Some(routers) = &mut self.routers
             && self.stalled_until.is_none()
         {
             routers.handle_check(now);
+            if let Some((since, _)) = self.holds_back
+                && routers.is_election_due(now)
+            {
+                routers.handle_heard(since, now);
+            }
             routers.handle_timeout(now);
+        }
+    }
+
+    /// Takes what waits, where nothing keeps it.
+    fn read(&mut self, now: Instant) {
+        while !self.is_deaf()
+            && let Some(delivery) = self.inbox.pop_front()
+        {
+            self.take(delivery, now);
         }
     }
 
@@ -165,7 +190,7 @@ impl Node {
         if !self.is_link_up || self.routers.is_none() {
             return;
         }
-        if self.is_stalled() {
+        if self.is_deaf() {
             self.inbox.push_back(delivery);
         } else {
             self.take(delivery, now);
