@@ -36,12 +36,12 @@ impl Router {
             return;
         }
         let at_most = now + self.master_down().max(HELD_BACK_MAX);
-        self.listen(now, |backup| {
-            let is_silence = backup.silence == Silence::Nobody && backup.master_down <= now;
-            if is_silence && now < *backup.held_back.get_or_insert(at_most) {
-                backup.master_down = now + interval / 2;
-            }
-        });
+        // Whoever holds the addresses still leaves them to nobody.
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        let is_silence = backup.silence == Silence::Nobody && backup.master_down <= now;
+        if is_silence && now < *backup.held_back.get_or_insert(at_most) {
+            backup.master_down = now + interval / 2;
+        }
     }
 
     /// While Backup: when to look whether this process runs when it should, though nothing else is to be done. A stall

@@ -80,10 +80,11 @@ impl CoreLoop {
 
     fn handle_core_deadline(&mut self, now: Instant) {
         let stalled = self.stalled.take();
-        let mut heard = None;
+        let mut unheard_since = None;
         if stalled.is_some() || self.routers.is_election_due(now) {
             // Before the packets that came in before it.
-            heard = self.echo.as_mut().and_then(|echo| echo.heard(&mut self.inbox, now));
+            let echo = self.echo.as_mut();
+            unheard_since = echo.and_then(|echo| echo.unheard_since(&mut self.inbox, now));
             for spot in self.sockets.spots() {
                 self.read_packets(spot, TURNS_OF_A_FULL_SOCKET);
             }
@@ -100,10 +101,10 @@ impl CoreLoop {
                 self.end.report(Report::Stalled { late });
             }
         }
-        if let (Some(until), Some(echo)) = (heard, &mut self.echo)
+        if let (Some(since), Some(echo)) = (unheard_since, &mut self.echo)
             && self.routers.is_election_due(now)
         {
-            self.routers.handle_heard(until, now);
+            self.routers.handle_heard(since, now);
             if !self.routers.is_election_due(now) {
                 self.counters.held_back += 1;
                 self.end.report(Report::HeldBack);

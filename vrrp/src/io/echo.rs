@@ -6,7 +6,6 @@
 //! card brings on another processor it does not tell of.
 
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -31,10 +30,40 @@ pub struct Echo {
     socket: Socket,
     to: SockAddr,
     clock: Clock,
+    answers: Answers,
+}
+
+/// What is out and what is back.
+#[derive(Debug, Default)]
+struct Answers {
+    /// When the latest was sent.
+    asked: Option<Instant>,
     /// When the latest that is back was sent.
     heard: Option<Instant>,
-    /// Since when none is back.
+    /// When the first that is not back was sent.
     unanswered: Option<Instant>,
+}
+
+impl Answers {
+    fn ask(&mut self, now: Instant) {
+        self.asked = Some(now);
+        self.unanswered.get_or_insert(now);
+    }
+
+    fn hear(&mut self, sent: Option<Instant>) {
+        self.heard = self.heard.max(sent);
+        if self.unanswered <= self.heard {
+            // Those after it count from the latest on.
+            self.unanswered = self.asked.filter(|asked| Some(*asked) > self.heard);
+        }
+    }
+
+    fn unheard_since(&mut self, now: Instant) -> Option<Instant> {
+        if self.unanswered? + PATIENCE < now {
+            *self = Self::default();
+        }
+        self.heard
+    }
 }
 
 impl Echo {
@@ -49,45 +78,30 @@ impl Echo {
         let what = format!("echo on {}", loopback.name);
         let socket = open().map_err(error::socket(what, "open", "CAP_NET_RAW"))?;
         let to = frame_destination(loopback.index, ETHER_TYPE, [0; 6]);
-        Ok(Self { socket, to, clock, heard: None, unanswered: None })
+        Ok(Self { socket, to, clock, answers: Answers::default() })
     }
 
     /// Sends one. Where that does not work (the interface is down) nothing is known.
     pub fn ask(&mut self, now: Instant) {
         match self.socket.send_to(&frame(self.clock.nanoseconds(now)), &self.to) {
-            Ok(_) => {
-                self.unanswered.get_or_insert(now);
-            }
-            Err(_) => (self.heard, self.unanswered) = (None, None),
+            Ok(_) => self.answers.ask(now),
+            Err(_) => self.answers = Answers::default(),
         }
     }
 
-    /// Until when everything that came in has been handed over to the sockets, from where it is to be read after this.
-    /// `None`: it cannot be told.
-    pub fn heard(&mut self, inbox: &mut Inbox, now: Instant) -> Option<Instant> {
+    /// Since when what came in may not have been handed over to the sockets, from where the rest is to be read after this.
+    /// `None`: nothing is in doubt, for all frames are back; or it cannot be told, for none has ever been.
+    pub fn unheard_since(&mut self, inbox: &mut Inbox, now: Instant) -> Option<Instant> {
         match inbox.receive(&self.socket) {
             Ok(_) => {
                 let sent = inbox.datagrams().filter_map(|it| sent_at(it.bytes));
                 let latest = sent.map(|at| self.clock.instant(at)).filter(|at| *at <= now).max();
-                self.heard = self.heard.max(latest);
+                self.answers.hear(latest);
             }
             Err(cause) if cause.kind() == ErrorKind::WouldBlock => {}
-            Err(_) => self.heard = None,
+            Err(_) => self.answers = Answers::default(),
         }
-        if self.unanswered.is_some_and(|at| self.heard.is_some_and(|heard| at <= heard)) {
-            self.unanswered = None;
-        }
-        if self.unanswered.is_some_and(|at| at + PATIENCE < now) {
-            (self.heard, self.unanswered) = (None, None);
-        }
-        self.heard
-    }
-}
-
-impl AsFd for Echo {
-    /// Readable when one is back.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.answers.unheard_since(now)
     }
 }
 
@@ -111,6 +125,35 @@ fn sent_at(bytes: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "an Instant has no other beginning")]
+    fn what_is_not_back_is_in_doubt_if_any_ever_was() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        // (sent at; back are those sent until then; asked at; in doubt since)
+        type Row = (&'static [u64], Option<u64>, u64, Option<u64>);
+        let table: [Row; 7] = [
+            (&[], None, 5, None),
+            (&[0], None, 5, None),
+            (&[0], Some(0), 5000, None),
+            (&[0, 10, 20], Some(0), 25, Some(0)),
+            (&[0, 10, 20], Some(10), 25, Some(10)),
+            (&[0, 10, 20], Some(20), 25, None),
+            (&[0, 10, 20], Some(0), 1021, None),
+        ];
+        for (sent, back, now, since) in table {
+            let mut answers = Answers::default();
+            for (number, sent) in sent.iter().enumerate() {
+                answers.ask(at(*sent));
+                if number == 0 && back.is_some() {
+                    answers.hear(Some(at(*sent)));
+                }
+            }
+            answers.hear(back.map(at));
+            assert_eq!(answers.unheard_since(at(now)), since.map(at), "{sent:?} {back:?} {now}");
+        }
+    }
 
     #[test]
     fn only_what_we_sent_is_an_answer() {

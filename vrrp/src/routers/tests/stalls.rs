@@ -91,6 +91,15 @@ fn a_master_that_says_farewell_or_is_lesser_is_no_silence() {
     let before = bench.wait();
     bench.call(long_ago);
     assert_eq!(bench.wait(), before, "nothing is due");
+    // Told to resign, and nobody comes: it goes on, without a moment as Backup.
+    let mut bench = Bench::master(spec(1));
+    bench.call(|routers, now| routers.resign(id(1), now));
+    while bench.state(id(1)) == State::HandingOver {
+        bench.now += bench.wait();
+        bench.call(long_ago);
+        bench.call(|routers, now| routers.handle_timeout(now));
+    }
+    assert_eq!(bench.state(id(1)), State::Master);
 }
 
 #[test]
