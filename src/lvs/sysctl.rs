@@ -37,6 +37,21 @@ impl Sysctl {
         &self.errors
     }
 
+    /// Takes note of what is there of `wanted` and is to be changed. True when that was not known: then it has to be
+    /// written down before [`Sysctl::apply`].
+    pub(super) fn remember(&mut self, wanted: &BTreeMap<String, u32>) -> bool {
+        let known = self.before.len();
+        for (name, value) in wanted {
+            // What cannot be read cannot be set, which says so.
+            let Ok(found) = fs::read_to_string(self.folder.join(name)) else { continue };
+            let found = found.trim();
+            if found != value.to_string() && !self.before.contains_key(name) {
+                self.before.insert(name.clone(), found.to_owned());
+            }
+        }
+        self.before.len() > known
+    }
+
     /// Sets what is wanted and puts back what no longer is.
     pub(super) fn apply(&mut self, wanted: &BTreeMap<String, u32>) {
         self.errors.clear();
@@ -67,7 +82,6 @@ impl Sysctl {
         }
         fs::write(&path, &value)?;
         info!(before = found, after = value, "sysctl net.ipv4.vs.{name}");
-        self.before.entry(name.to_owned()).or_insert_with(|| found.to_owned());
         Ok(())
     }
 
@@ -98,12 +112,18 @@ mod tests {
             fs::write(file(name), value).unwrap();
         }
         let mut sysctl = Sysctl { folder: folder.path().into(), ..Sysctl::new(BTreeMap::new()) };
-        sysctl.apply(&wanted(&[("sloppy_tcp", 1), ("backup_only", 1), ("missing", 1)]));
+        let first = wanted(&[("sloppy_tcp", 1), ("backup_only", 1), ("missing", 1)]);
+        assert!(sysctl.remember(&first), "to be written down before anything is changed");
+        assert_eq!(read("sloppy_tcp"), "0");
+        assert!(!sysctl.remember(&first), "and once");
+        sysctl.apply(&first);
         assert_eq!((read("sloppy_tcp"), read("backup_only")), ("1".into(), "1".into()));
         assert_eq!(sysctl.before(), &BTreeMap::from([("sloppy_tcp".into(), "0".into())]));
         assert_eq!(sysctl.errors().len(), 1, "{:?}", sysctl.errors());
         // A second value leaves what was there at first to be put back.
-        sysctl.apply(&wanted(&[("sloppy_tcp", 0), ("drop_entry", 3)]));
+        let second = wanted(&[("sloppy_tcp", 0), ("drop_entry", 3)]);
+        assert!(sysctl.remember(&second));
+        sysctl.apply(&second);
         assert_eq!(sysctl.before()["sloppy_tcp"], "0");
         let mut next = Sysctl { before: sysctl.before().clone(), ..sysctl };
         next.restore();

@@ -115,6 +115,10 @@ impl Worker {
         {
             warn!("lvs_timeouts: {cause}");
         }
+        // On disk before it is in the kernel: a process after this one puts it back.
+        if self.sysctl.remember(&head.sysctl) {
+            self.write_state(now);
+        }
         self.sysctl.apply(&head.sysctl);
         self.sync.configure(head.sync_daemon.clone(), &mut self.applier.kernel().kernel, now);
         if self.sync.instance().is_some() && !self.link.offer(Role::Vrrp, &Message::TellInstances) {
