@@ -24,7 +24,16 @@ pub(super) struct Waiting {
 impl Waiting {
     /// It is not held any more.
     pub(super) fn forget(&mut self, place: &Place) {
-        self.how.remove(place);
+        self.take(place);
+    }
+
+    /// How it is to be announced, if it waits.
+    fn take(&mut self, place: &Place) -> Option<(u8, Duration)> {
+        let how = self.how.remove(place);
+        if self.how.is_empty() {
+            self.by = None;
+        }
+        how
     }
 
     /// When [`CoreLoop::announce_overdue`] has something to do.
@@ -118,7 +127,7 @@ impl CoreLoop {
     fn announce_waiting(&mut self, places: &[Place]) {
         let mut rounds: BTreeMap<(u8, Duration), Vec<Place>> = BTreeMap::new();
         for place in places {
-            if let Some(how) = self.waiting.how.remove(place) {
+            if let Some(how) = self.waiting.take(place) {
                 rounds.entry(how).or_default().push(*place);
             }
         }

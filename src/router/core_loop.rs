@@ -285,11 +285,11 @@ impl CoreLoop {
     /// What comes after everything else of a turn. The desk waits for announcements that wait for the kernel: it has the
     /// same processor to work on, perhaps.
     fn follow_up(&mut self) {
-        if self.waiting.poll_timeout().is_none() {
-            self.end.wake();
-        }
         if self.to_watch.poll_timeout().is_some_and(|at| at <= self.clock.now()) {
             self.watch_waiting();
+        }
+        if self.waiting.poll_timeout().is_none() {
+            self.end.wake();
         }
     }
 
