@@ -187,7 +187,7 @@ fn of_vrrp(to: &mut Exposition, vrrp: &VrrpStatus) {
         ("vrrp_stalls", "Times that the VRRP thread did not run for an interval.", counters.stalls),
         (
             "vrrp_held_back",
-            "Times that the end of a silence was put off: the kernel held back what came in.",
+            "Times that the end of an instance's silence was put off: the kernel held back what came in.",
             counters.held_back,
         ),
         ("vrrp_packets_refused", "VRRP packets that belong to no instance.", counters.refused),

@@ -259,7 +259,7 @@ pub struct LoopCounters {
     pub latest_us: u64,
     /// Times that the thread was not running for more than an interval.
     pub stalls: u64,
-    /// Times that a silence was put off because the kernel held back what came in.
+    /// Times that the end of a router's silence was put off, several in one silence, because the kernel held back what came in.
     #[serde(default)]
     pub held_back: u64,
     /// Packets that belonged to no router of ours.

@@ -30,18 +30,21 @@ impl Router {
 
     /// What came in until then has been heard; anything later may still wait in the kernel. The end of a silence whose
     /// last interval is not all that is in doubt is put off by half an interval, and again, but not for ever.
-    pub(crate) fn handle_heard(&mut self, until: Instant, now: Instant) {
+    /// True when it was.
+    pub(crate) fn handle_heard(&mut self, until: Instant, now: Instant) -> bool {
         let interval = self.interval();
         if self.priority.is_owner() || now <= until + interval {
-            return;
+            return false;
         }
         let at_most = now + self.master_down().max(HELD_BACK_MAX);
         // Whoever holds the addresses still leaves them to nobody.
-        let Phase::Backup(backup) = &mut self.phase else { return };
+        let Phase::Backup(backup) = &mut self.phase else { return false };
         let is_silence = backup.silence == Silence::Nobody && backup.master_down <= now;
-        if is_silence && now < *backup.held_back.get_or_insert(at_most) {
+        let is_put_off = is_silence && now < *backup.held_back.get_or_insert(at_most);
+        if is_put_off {
             backup.master_down = now + interval / 2;
         }
+        is_put_off
     }
 
     /// While Backup: when to look whether this process runs when it should, though nothing else is to be done. A stall

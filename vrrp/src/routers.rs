@@ -298,10 +298,10 @@ impl Routers {
 
     /// Everything that came in until then has been handed to us; what came later may wait in the kernel. Call it when an
     /// election is due and the sockets have been read, where that is known: a Backup whose Master's last advertisements
-    /// may be among what waits listens a little longer.
-    pub fn handle_heard(&mut self, until: Instant, now: Instant) {
+    /// may be among what waits listens a little longer. How many do.
+    pub fn handle_heard(&mut self, until: Instant, now: Instant) -> usize {
         let members = self.groups.iter_mut().flat_map(|group| &mut group.members);
-        members.for_each(|member| member.handle_heard(until, now));
+        members.filter_map(|member| member.handle_heard(until, now).then_some(())).count()
     }
 
     /// True when `handle_timeout(now)` would declare a Master dead: read the sockets dry first, then call it.

@@ -104,9 +104,9 @@ impl CoreLoop {
         if let (Some(since), Some(echo)) = (unheard_since, &mut self.echo)
             && self.routers.is_election_due(now)
         {
-            self.routers.handle_heard(since, now);
-            if !self.routers.is_election_due(now) {
-                self.counters.held_back += 1;
+            let put_off = self.routers.handle_heard(since, now);
+            if put_off > 0 {
+                self.counters.held_back += put_off as u64;
                 self.end.report(Report::HeldBack);
                 echo.ask(now);
             }

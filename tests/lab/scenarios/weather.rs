@@ -1,5 +1,5 @@
-//! Bad weather: lossy links, a clock that jumps, an interface that comes and goes, addresses that somebody else has put or
-//! taken away.
+//! Bad weather: lossy links, a clock that jumps, a kernel that is late, an interface that comes and goes, addresses that
+//! somebody else has put or taken away.
 
 use std::sync::Arc;
 use std::thread;
@@ -19,6 +19,7 @@ use Kind::Evenkeel;
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::together("weather_a_third_lost_heals_to_one_master", 90, lossy),
     Scenario::alone("weather_a_clock_that_jumps_moves_nothing", 60, clock),
+    Scenario::together("weather_a_kernel_that_holds_packets_back_moves_nothing", 120, held_back),
     Scenario::together("weather_an_interface_comes_and_goes", 60, interface),
     Scenario::together("weather_addresses_of_others_stay_and_ours_come_back", 60, addresses),
 ];
@@ -56,6 +57,44 @@ fn lossy(keeper: &Arc<Keeper>) {
     let before = directors.each_ref().map(transitions);
     thread::sleep(Duration::from_secs(4));
     assert_eq!(directors.each_ref().map(transitions), before, "{}", directors[1].logged());
+}
+
+/// Advertisements come two seconds late. Where frames through `lo` do too, it is the kernel, and no reason to take over; but a
+/// Master that dies meanwhile is missed all the same.
+fn held_back(keeper: &Arc<Keeper>) {
+    const LATE: &str = "root netem delay 2s";
+    for is_the_kernel in [false, true] {
+        let net = Plan::new().directors(2).clients(1).build(keeper);
+        let start = |name, priority| {
+            let text =
+                instance(Pace::Tenth, priority, "").replace("advert_int 0.1", "advert_int 0.5");
+            Daemon::start(Evenkeel, net.host(name), &text)
+        };
+        let directors = [start("d1", 150), start("d2", 100)];
+        wait_for_holder(&net, "d1");
+        thread::sleep(Duration::from_secs(1));
+        let all = || directors[1].logged().matches("to=MASTER").count();
+        // It may have been the first to be there.
+        let before = all();
+        let took = || all() - before;
+        if is_the_kernel {
+            net.host("d2").run(&format!("tc qdisc add dev lo {LATE}"));
+        }
+        net.host("d1").run(&format!("tc qdisc add dev eth0 {LATE}"));
+        thread::sleep(Duration::from_secs(4));
+        if !is_the_kernel {
+            assert_eq!(took(), 1, "a silence is a silence: {}", directors[1].logged());
+            keeper.end();
+            continue;
+        }
+        assert_eq!(took(), 0, "{}", directors[1].logged());
+        let told = directors[1].command("status --json").unwrap();
+        let status: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert!(status["vrrp"]["counters"]["held_back"].as_u64().unwrap() > 0, "{told}");
+        assert!(directors[1].logged().contains("the kernel holds packets back"));
+        directors[0].kill_all();
+        wait_for(Duration::from_secs(20), "a takeover", || took() == 1);
+    }
 }
 
 /// Only in a machine of our own: anybody else's clock is not ours to set.

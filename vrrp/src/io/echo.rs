@@ -21,8 +21,9 @@ use super::timer::Clock;
 const ETHER_TYPE: u16 = 0x88b5;
 const HEADER: usize = 14;
 const FRAME: usize = HEADER + 4 + 8;
-/// One that takes longer does not come back: a queue was full, or this interface leads nowhere.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// One that takes longer does not come back: a queue was full, or this interface leads nowhere. Longer than a silence with
+/// all that puts its end off, at intervals of a second.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A packet socket on the loopback interface.
 #[derive(Debug)]
@@ -133,14 +134,15 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         // (sent at; back are those sent until then; asked at; in doubt since)
         type Row = (&'static [u64], Option<u64>, u64, Option<u64>);
-        let table: [Row; 7] = [
+        let table: [Row; 8] = [
             (&[], None, 5, None),
             (&[0], None, 5, None),
             (&[0], Some(0), 5000, None),
             (&[0, 10, 20], Some(0), 25, Some(0)),
             (&[0, 10, 20], Some(10), 25, Some(10)),
             (&[0, 10, 20], Some(20), 25, None),
-            (&[0, 10, 20], Some(0), 1021, None),
+            (&[0, 10, 20], Some(0), 10_000, Some(0)),
+            (&[0, 10, 20], Some(0), 10_011, None),
         ];
         for (sent, back, now, since) in table {
             let mut answers = Answers::default();

@@ -9,6 +9,13 @@ use crate::routers::Routers;
 use crate::spec::RouterSpec;
 use crate::state::State;
 
+/// Nothing of what came in after this has been heard.
+fn hear_until(until: Instant) -> impl Fn(&mut Routers, Instant) {
+    move |routers, now| {
+        routers.handle_heard(until, now);
+    }
+}
+
 fn stall(routers: &mut Routers, now: Instant) {
     routers.handle_stall(SECOND * 2, now);
 }
@@ -58,28 +65,29 @@ fn a_silence_that_the_kernel_makes_is_put_off_but_not_for_ever() {
     let unheard = bench.now - SECOND - Duration::from_millis(1);
     // (until when all was heard; how long it waits then)
     for (until, waits) in [(bench.now, Duration::ZERO), (unheard, SECOND / 2)] {
-        bench.call(|routers, now| routers.handle_heard(until, now));
+        bench.call(hear_until(until));
         assert_eq!(bench.wait(), waits);
     }
     let begun = bench.now;
     while !bench.routers.is_election_due(bench.now) {
         bench.now += bench.wait();
-        bench.call(|routers, now| routers.handle_heard(unheard, now));
+        bench.call(hear_until(unheard));
         assert!(bench.now < begun + SECOND * 10, "for ever");
     }
     assert!(bench.now >= begun + SECOND * 3, "given up soon");
-    expect(&bench.call(|routers, now| routers.handle_heard(unheard, now)), "");
+    expect(&bench.call(hear_until(unheard)), "");
     assert!(bench.routers.is_election_due(bench.now), "one silence is put off once");
     bench.hear(id(1), LESSER, 200);
     bench.now += bench.wait();
-    bench.call(|routers, now| routers.handle_heard(unheard, now));
+    bench.call(hear_until(unheard));
     assert_eq!(bench.wait(), SECOND / 2, "the next one is another");
 }
 
 #[test]
 fn a_master_that_says_farewell_or_is_lesser_is_no_silence() {
-    let long_ago =
-        |routers: &mut Routers, now: Instant| routers.handle_heard(now - SECOND * 9, now);
+    let long_ago = |routers: &mut Routers, now: Instant| {
+        assert_eq!(routers.handle_heard(now - SECOND * 9, now), 0);
+    };
     for priority in [0, 1] {
         let mut bench = Bench::started(spec(1));
         bench.hear(id(1), LESSER, priority);
