@@ -93,12 +93,10 @@ pub(super) struct Desk<'a> {
     standing: Option<Standing>,
     unwritten: bool,
     dropped_events: u64,
-    /// Stalls since the last line about them, and the worst.
-    stalls: (u64, Duration),
-    stall_logged: Option<tokio::time::Instant>,
-    /// Silences put off since the last line about them.
-    held_back: u64,
-    held_back_logged: Option<tokio::time::Instant>,
+    stalls: record::Often,
+    /// The worst since the last line about them.
+    worst_stall: Duration,
+    held_back: record::Often,
     state: Life,
 }
 
@@ -183,10 +181,9 @@ impl<'a> Desk<'a> {
             standing: None,
             unwritten: false,
             dropped_events: 0,
-            stalls: (0, Duration::ZERO),
-            stall_logged: None,
-            held_back: 0,
-            held_back_logged: None,
+            stalls: record::Often::default(),
+            worst_stall: Duration::ZERO,
+            held_back: record::Often::default(),
             state: Life::Starting,
         })
     }

@@ -14,10 +14,30 @@ use crate::router::state_file::StateFile;
 use crate::router::status::TransitionStatus;
 use crate::router::words;
 
-/// Between two log lines about stalls.
-const STALL_LOG_PAUSE: Duration = Duration::from_secs(10);
+/// Between two log lines about what happens often.
+const LOG_PAUSE: Duration = Duration::from_secs(10);
 /// Changes of a router that are kept for `status`.
 const TRANSITIONS: usize = 16;
+
+/// What may happen many times a second on a busy machine, and is logged once in a while.
+#[derive(Debug, Default)]
+pub(super) struct Often {
+    /// Since the last line about it.
+    times: u64,
+    logged: Option<tokio::time::Instant>,
+}
+
+impl Often {
+    /// It happened once more. How often, when that is to be logged.
+    fn happened(&mut self) -> Option<u64> {
+        self.times += 1;
+        if self.logged.is_some_and(|at| at.elapsed() < LOG_PAUSE) {
+            return None;
+        }
+        self.logged = Some(tokio::time::Instant::now());
+        Some(std::mem::take(&mut self.times))
+    }
+}
 
 impl Desk<'_> {
     /// Logs, events, notifications, the state file.
@@ -84,23 +104,15 @@ impl Desk<'_> {
 
     /// A machine that is always late says so once in a while, with how often and the worst.
     pub(super) fn note_stall(&mut self, late: Duration) {
-        self.stalls.0 += 1;
-        self.stalls.1 = self.stalls.1.max(late);
-        let quiet = self.stall_logged.is_some_and(|at| at.elapsed() < STALL_LOG_PAUSE);
-        if !quiet {
-            let (times, worst) = std::mem::take(&mut self.stalls);
-            self.stall_logged = Some(tokio::time::Instant::now());
-            let worst_ms = worst.as_millis();
+        self.worst_stall = self.worst_stall.max(late);
+        if let Some(times) = self.stalls.happened() {
+            let worst_ms = std::mem::take(&mut self.worst_stall).as_millis();
             warn!(times, worst_ms, "not running when a deadline came; silence is doubted once");
         }
     }
 
-    /// Likewise about a kernel that leaves packets where they are.
     fn note_held_back(&mut self) {
-        self.held_back += 1;
-        if self.held_back_logged.is_none_or(|at| at.elapsed() >= STALL_LOG_PAUSE) {
-            self.held_back_logged = Some(tokio::time::Instant::now());
-            let times = std::mem::take(&mut self.held_back);
+        if let Some(times) = self.held_back.happened() {
             warn!(
                 times,
                 "the kernel holds packets back, ksoftirqd has to wait; silence is put off"
