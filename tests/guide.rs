@@ -1,5 +1,5 @@
 //! The commands that the guide and the README tell people to type exist, with the options that they are given there; a command
-//! whose reader goes ends without a word.
+//! whose reader goes ends without a word. The page about the lab names every file of scenarios.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
@@ -45,6 +45,22 @@ fn help(command: &str, line: &str) -> String {
         Command::new(env!("CARGO_BIN_EXE_evenkeel")).args(["help", command]).output().unwrap();
     assert!(said.status.success(), "`{line}`: {}", String::from_utf8_lossy(&said.stderr));
     String::from_utf8(said.stdout).unwrap()
+}
+
+#[test]
+fn every_file_of_scenarios_is_named() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/lab.md")).unwrap();
+    let files: Vec<String> = fs::read_dir(root.join("tests/lab/scenarios"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| fs::read_to_string(path).is_ok_and(|text| text.contains("SCENARIOS: &")))
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    assert!(files.len() > 40, "only {} found", files.len());
+    let missing: Vec<&String> =
+        files.iter().filter(|name| !page.contains(&format!("`scenarios/{name}`"))).collect();
+    assert!(missing.is_empty(), "docs/lab.md says nothing of {missing:?}");
 }
 
 /// `evenkeel ... | head`: the end of what reads is the end of the command, and no panic.

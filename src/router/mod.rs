@@ -5,7 +5,8 @@
 //! values over bounded queues and share nothing.
 //!
 //! - [`spec`]: what the worker needs of a configuration
-//! - `core_loop`, `perform`, `announcing`, `watching`, `report`: the real-time thread; `channel` is what passes between it and the desk
+//! - `core_loop`, `perform`, `announcing`, `watching`, `report`: the real-time thread; `channel` is what passes between
+//!   it and the desk
 //! - `sockets`, `holdings`, `paths`, [`virtual_links`], `kernel_setting`: what it keeps open, which addresses, routes,
 //!   rules and interfaces stand where, and what is set for them
 //! - `facts`, `damping`, [`priority`]: PURE: what interfaces and tracked objects mean for a router

@@ -54,7 +54,7 @@ impl Watcher {
         Ok(Self { socket, interface: link.index, family, own: link.hardware })
     }
 
-    /// Listens for others from now on.
+    /// Listens for what concerns one of these from now on.
     pub fn narrow(&self, addresses: &BTreeSet<IpAddr>) -> Result<(), Error> {
         match self.family {
             Family::V4 => {
