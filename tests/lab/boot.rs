@@ -9,12 +9,15 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::signal::unix::SignalKind;
 
 /// First process of the booted kernel.
 const INIT: &str = include_str!("init.sh");
@@ -93,8 +96,40 @@ pub(crate) enum End {
     TooLong(Duration),
 }
 
+/// How soon a signal is seen.
+const SIGNAL_PAUSE: Duration = Duration::from_millis(200);
+
+/// Whether somebody has asked us to end, from the first call on. Who boots a kernel must not simply go: one whose console
+/// has closed, and that was asked once, may leave a process of its own behind.
+fn is_asked_to_end() -> bool {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    static LISTENER: Once = Once::new();
+    LISTENER.call_once(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // They are listened for when this returns, not when the thread has got so far.
+        let context = runtime.enter();
+        let [mut terminated, mut interrupted, mut hung_up] =
+            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()]
+                .map(|kind| tokio::signal::unix::signal(kind).unwrap());
+        drop(context);
+        thread::spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = terminated.recv() => {}
+                    _ = interrupted.recv() => {}
+                    _ = hung_up.recv() => {}
+                }
+            });
+            ASKED.store(true, Ordering::Relaxed);
+        });
+    });
+    ASKED.load(Ordering::Relaxed)
+}
+
 /// Boots, runs the job, hands over each line that it prints.
 pub(crate) fn run(job: &Job, mut on_line: impl FnMut(&str)) -> Result<End, String> {
+    // Before there is anything to end.
+    is_asked_to_end();
     let machine = Machine::prepare(job, "pipe")?;
     let child = machine
         .command()
@@ -107,7 +142,11 @@ pub(crate) fn run(job: &Job, mut on_line: impl FnMut(&str)) -> Result<End, Strin
     let deadline = Instant::now() + job.limit + Duration::from_secs(10);
     let mut status = None;
     loop {
-        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        if is_asked_to_end() {
+            return Err("ended by a signal".to_owned());
+        }
+        let rest = deadline.saturating_duration_since(Instant::now());
+        match lines.recv_timeout(rest.min(SIGNAL_PAUSE)) {
             Ok(line) => match line.strip_prefix(STATUS_MARK) {
                 Some(number) => status = number.trim().parse().ok(),
                 None => match line.trim_start().strip_prefix(CPU_MARK) {
@@ -116,6 +155,7 @@ pub(crate) fn run(job: &Job, mut on_line: impl FnMut(&str)) -> Result<End, Strin
                 },
             },
             Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) if !rest.is_zero() => {}
             Err(RecvTimeoutError::Timeout) => return Ok(End::TooLong(job.limit)),
         }
     }
@@ -263,7 +303,7 @@ impl Machine {
         if free_bytes("/dev/shm") < (MEMORY_MIB << 20) {
             command.env("TMPDIR", self.folder.path());
         }
-        // Whoever ends the tests from outside ends the kernel too. On this signal it takes its helpers with it.
+        // Whoever kills the tests ends the kernel too. On this signal it takes its helpers with it, mostly.
         sys::child::dies_with_parent(&mut command, Signal::SIGTERM);
         command
     }
