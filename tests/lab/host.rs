@@ -50,18 +50,20 @@ impl Host {
 
     /// Feeds lines to `ip -batch`: many changes, one process.
     pub(crate) fn ip(&self, lines: &str) {
+        self.ip_soon().run(lines);
+    }
+
+    /// The same with the program started already: what it is told then, it does at once.
+    pub(crate) fn ip_soon(&self) -> IpSoon {
         let words = ["ip", "-batch", "-"].map(str::to_owned);
-        let mut child = self
+        let child = self
             .command(&words)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
-        let out = child.wait_with_output().unwrap();
-        let errors = String::from_utf8_lossy(&out.stderr);
-        assert!(out.status.success(), "{}: ip refused: {errors}\n{lines}", self.name);
+        IpSoon { name: self.name.clone(), child }
     }
 
     /// Sets kernel parameters, `name=value` each.
@@ -110,6 +112,22 @@ impl Host {
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
+    }
+}
+
+/// `ip -batch` that runs already and waits for its lines; without any it ends when this goes.
+pub(crate) struct IpSoon {
+    name: String,
+    child: Child,
+}
+
+impl IpSoon {
+    /// Makes these changes, which must succeed.
+    pub(crate) fn run(mut self, lines: &str) {
+        self.child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+        let out = self.child.wait_with_output().unwrap();
+        let errors = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "{}: ip refused: {errors}\n{lines}", self.name);
     }
 }
 

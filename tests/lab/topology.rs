@@ -109,7 +109,13 @@ impl Topology {
 
     /// Takes a host off the network without a change of its carrier: a switch that died further away.
     pub(crate) fn blackhole(&self, name: &str) {
-        self.switch.ip(&format!("link set {name} nomaster\n"));
+        self.blackhole_soon(name)();
+    }
+
+    /// The same when what this returns is called: prepared, so that it takes some microseconds then.
+    pub(crate) fn blackhole_soon(&self, name: &str) -> impl FnOnce() {
+        let (ip, line) = (self.switch.ip_soon(), format!("link set {name} nomaster\n"));
+        move || ip.run(&line)
     }
 
     /// Ends [`Topology::blackhole`].

@@ -212,16 +212,17 @@ impl Setup {
         Client::asking(self.net.host("c1"), self.cell.target(), PACE)
     }
 
-    /// Each run cuts at another moment between two advertisements, the same for everybody: left to chance these moments
-    /// alone would move the median of the gaps by more than what is to be compared.
-    fn wait_for_phase(&self, run: u32, runs: u32) {
+    /// Half an interval after an advertisement. When a link is cut decides about more of the gap than what is to be
+    /// compared; this way it is the same for everybody, and the median of the gaps is one of equals.
+    fn wait_for_phase(&self) {
         let interval = self.cell.pace.interval();
-        let wanted = interval * run / runs;
         let last = self.capture.adverts(VRID).pop().expect("an advertisement").at;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        let phase = now.saturating_sub(last).as_nanos() % interval.as_nanos();
-        let phase = Duration::from_nanos(u64::try_from(phase).unwrap());
-        thread::sleep(if phase <= wanted { wanted - phase } else { wanted + interval - phase });
+        let since = Duration::from_nanos(
+            u64::try_from(now.saturating_sub(last).as_nanos() % interval.as_nanos()).unwrap(),
+        );
+        let wanted = interval / 2;
+        thread::sleep(if since <= wanted { wanted - since } else { wanted + interval - since });
     }
 
     /// From the last advertisement of the first director to the first claim by the other, and when that was.
@@ -271,21 +272,24 @@ fn cut(keeper: &Arc<Keeper>, cell: Cell) {
     let setup = Setup::start(keeper, cell);
     let (mut late, mut gaps, mut missed) = (Sample::default(), Sample::default(), 0);
     let (mut stalls, mut answered) = (Sample::default(), Sample::default());
+    let mut silences = Sample::default();
     let due = cell.master_down();
-    let runs = number("EVENKEEL_BENCH_RUNS", 20);
-    for run in 0..runs {
+    for _ in 0..number("EVENKEEL_BENCH_RUNS", 20) {
         let mut client = setup.load();
+        let cut = setup.net.blackhole_soon("d1");
         thread::sleep(QUIET);
         client.phase();
-        setup.wait_for_phase(run, runs);
-        setup.net.blackhole("d1");
+        setup.wait_for_phase();
+        cut();
         // A repeated SYN comes after a second; what is still open at the stop would count as a gap.
         thread::sleep(due + QUIET);
         let report = client.stop();
         match setup.takeover() {
             Some((took, claimed)) => {
                 late.add(millis(took) - millis(due));
-                answered.add(millis(report.gap_began + report.gap) - millis(claimed));
+                let served = millis(report.gap_began + report.gap);
+                answered.add(served - millis(claimed));
+                silences.add(served - millis(claimed) + millis(took) - millis(due));
             }
             None => missed += 1,
         }
@@ -297,6 +301,11 @@ fn cut(keeper: &Arc<Keeper>, cell: Cell) {
     setup.figure(keeper, "captured takeover beyond the protocol's time, ms", &late);
     setup.figure(keeper, "client gap, ms", &gaps);
     setup.figure(keeper, "of it, from the first claim on, ms", &answered);
+    setup.figure(
+        keeper,
+        "last advertisement to first answer beyond the protocol's time, ms",
+        &silences,
+    );
     setup.figure(keeper, "the client itself was held up, ms", &stalls);
     if missed > 0 {
         keeper.figure(&format!("runs without a takeover on the wire = {missed}"));
