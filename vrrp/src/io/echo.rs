@@ -31,6 +31,8 @@ pub struct Echo {
     socket: Socket,
     to: SockAddr,
     clock: Clock,
+    /// This process, asked for once: reading frames is on the way to a takeover.
+    pid: u32,
     answers: Answers,
 }
 
@@ -79,12 +81,12 @@ impl Echo {
         let what = format!("echo on {}", loopback.name);
         let socket = open().map_err(error::socket(what, "open", "CAP_NET_RAW"))?;
         let to = frame_destination(loopback.index, ETHER_TYPE, [0; 6]);
-        Ok(Self { socket, to, clock, answers: Answers::default() })
+        Ok(Self { socket, to, clock, pid: std::process::id(), answers: Answers::default() })
     }
 
     /// Sends one. Where that does not work (the interface is down) nothing is known.
     pub fn ask(&mut self, now: Instant) {
-        match self.socket.send_to(&frame(self.clock.nanoseconds(now)), &self.to) {
+        match self.socket.send_to(&frame(self.pid, self.clock.nanoseconds(now)), &self.to) {
             Ok(_) => self.answers.ask(now),
             Err(_) => self.answers = Answers::default(),
         }
@@ -95,7 +97,7 @@ impl Echo {
     pub fn unheard_since(&mut self, inbox: &mut Inbox, now: Instant) -> Option<Instant> {
         match inbox.receive(&self.socket) {
             Ok(_) => {
-                let sent = inbox.datagrams().filter_map(|it| sent_at(it.bytes));
+                let sent = inbox.datagrams().filter_map(|it| sent_at(self.pid, it.bytes));
                 let latest = sent.map(|at| self.clock.instant(at)).filter(|at| *at <= now).max();
                 self.answers.hear(latest);
             }
@@ -107,20 +109,20 @@ impl Echo {
 }
 
 /// From nowhere to nowhere: whose it is, and when it was sent.
-fn frame(sent: u64) -> [u8; FRAME] {
+fn frame(pid: u32, sent: u64) -> [u8; FRAME] {
     let mut frame = [0; FRAME];
     let (header, ours) = frame.split_at_mut(HEADER);
     header[12..].copy_from_slice(&ETHER_TYPE.to_be_bytes());
-    ours[..4].copy_from_slice(&std::process::id().to_be_bytes());
+    ours[..4].copy_from_slice(&pid.to_be_bytes());
     ours[4..].copy_from_slice(&sent.to_be_bytes());
     frame
 }
 
 /// When it was sent, if it is ours.
-fn sent_at(bytes: &[u8]) -> Option<u64> {
+fn sent_at(pid: u32, bytes: &[u8]) -> Option<u64> {
     let bytes: &[u8; FRAME] = bytes.try_into().ok()?;
     let sent = u64::from_be_bytes(*bytes.last_chunk()?);
-    (*bytes == frame(sent)).then_some(sent)
+    (*bytes == frame(pid, sent)).then_some(sent)
 }
 
 #[cfg(test)]
@@ -159,14 +161,15 @@ mod tests {
 
     #[test]
     fn only_what_we_sent_is_an_answer() {
-        let ours = frame(7);
-        assert_eq!(sent_at(&ours), Some(7));
+        const PID: u32 = 0x0102_0304;
+        let ours = frame(PID, 7);
+        assert_eq!(sent_at(PID, &ours), Some(7));
         for at in 0..FRAME - 8 {
             let mut other = ours;
             other[at] ^= 1;
-            assert_eq!(sent_at(&other), None, "octet {at}");
+            assert_eq!(sent_at(PID, &other), None, "octet {at}");
         }
-        assert_eq!(sent_at(&ours[1..]), None);
-        assert_eq!(sent_at(&[]), None);
+        assert_eq!(sent_at(PID, &ours[1..]), None);
+        assert_eq!(sent_at(PID, &[]), None);
     }
 }
