@@ -405,6 +405,9 @@ impl CoreLoop {
         });
         self.announcer.share(pauses.collect());
         let works = self.works.values();
+        let first = works.clone().filter_map(|work| work.addresses.first());
+        let v6 = first.filter(|vip| vip.address.is_ipv6());
+        self.announcer.prepare(v6.filter_map(|vip| self.links.by_name(vip.interface.as_str())));
         let errors = self.sockets.adjust(works, &self.links, &self.epoll, now);
         for error in errors {
             self.end.report(Report::Trouble(error.to_string()));

@@ -4,8 +4,11 @@
 //! Frames go out whole, neighbour advertisements too: a raw ICMPv6 socket could not send from an address that
 //! the kernel has not finished adding.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::net::IpAddr;
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
@@ -33,6 +36,8 @@ pub struct Announcer {
     rest_until: Option<Instant>,
     /// Interfaces that share a pause, and until when each of these pauses lasts.
     shared: Vec<(SharedPause, Option<Instant>)>,
+    /// Whether an interface forwards IPv6 is read here: open, since a takeover waits for what it says.
+    forwarding: BTreeMap<u32, File>,
     sent: u64,
     failed: u64,
 }
@@ -75,15 +80,37 @@ impl Announcer {
         ))?;
         let outbox = Outbox::new(FRAMES_PER_TURN);
         let (queues, rest_until) = (BTreeMap::new(), None);
-        let shared = Vec::new();
-        Ok(Self { socket, queues, outbox, rest_until, shared, sent: 0, failed: 0 })
+        let (shared, forwarding) = (Vec::new(), BTreeMap::new());
+        Ok(Self { socket, queues, outbox, rest_until, shared, forwarding, sent: 0, failed: 0 })
+    }
+
+    /// Opens what neighbour advertisements on these interfaces need, so that the first of them needs not, and closes what
+    /// is for others.
+    pub fn prepare<'a>(&mut self, links: impl Iterator<Item = &'a Link>) {
+        let mut before = std::mem::take(&mut self.forwarding);
+        for link in links {
+            match before.remove(&link.index) {
+                Some(file) => _ = self.forwarding.insert(link.index, file),
+                None => self.open_forwarding(link),
+            }
+        }
+    }
+
+    /// Where the kernel says whether the interface forwards IPv6.
+    fn open_forwarding(&mut self, link: &Link) {
+        if let Entry::Vacant(entry) = self.forwarding.entry(link.index)
+            && let Ok(file) =
+                File::open(format!("/proc/sys/net/ipv6/conf/{}/forwarding", link.name))
+        {
+            entry.insert(file);
+        }
     }
 
     /// Queues `repeat` rounds of one packet per address on `link`, `pause` apart. Nothing on links that have no
     /// hardware address to announce.
     pub fn announce(&mut self, link: &Link, addresses: &[IpAddr], repeat: u8, pause: Duration) {
         let Some(hardware) = link.hardware.filter(|_| !link.is_loopback) else { return };
-        let is_router = addresses.iter().any(IpAddr::is_ipv6) && forwards_v6(&link.name);
+        let is_router = addresses.iter().any(IpAddr::is_ipv6) && self.forwards_v6(link);
         let queue = self.queues.entry(link.index).or_default();
         for address in addresses {
             let frame = match *address {
@@ -94,6 +121,21 @@ impl Announcer {
             };
             queue.push(*address, frame, repeat, pause);
         }
+    }
+
+    /// Whether the Router flag belongs into advertisements from this interface (RFC 4861 section 4.4).
+    fn forwards_v6(&mut self, link: &Link) -> bool {
+        for _ in 0..2 {
+            self.open_forwarding(link);
+            let Some(file) = self.forwarding.get(&link.index) else { return false };
+            let mut value = [0];
+            if let Ok(count) = file.read_at(&mut value, 0) {
+                return count == 1 && value != *b"0";
+            }
+            // The interface has another name since.
+            self.forwarding.remove(&link.index);
+        }
+        false
     }
 
     /// From now on these interfaces share a pause each; an interface is in the first that names it.
@@ -194,10 +236,4 @@ impl Frame {
             Self::Advertisement(_) => 0x86dd,
         }
     }
-}
-
-/// Whether the Router flag belongs into advertisements from this interface (RFC 4861 section 4.4).
-fn forwards_v6(interface: &str) -> bool {
-    let path = format!("/proc/sys/net/ipv6/conf/{interface}/forwarding");
-    std::fs::read(path).is_ok_and(|value| value.starts_with(b"1"))
 }
