@@ -12,6 +12,10 @@ use super::holdings::Place;
 /// How long an announcement waits for the kernel to take an IPv6 address into use; some microseconds, unless it is busy.
 const SETTLING: Duration = Duration::from_millis(50);
 
+/// From an announcement to everything that is only told. Whoever comes for the address that moved is served first, where
+/// one processor does it all.
+const HUSH: Duration = Duration::from_millis(3);
+
 /// Announcements of addresses that are not in use yet.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
@@ -78,6 +82,9 @@ impl CoreLoop {
     }
 
     fn announce_places(&mut self, places: &[Place], repeat: u8, pause: Duration) {
+        if places.is_empty() {
+            return;
+        }
         let mut by_interface: BTreeMap<IfName, Vec<IpAddr>> = BTreeMap::new();
         for place in places {
             by_interface.entry(place.interface).or_default().push(place.address);
@@ -87,7 +94,9 @@ impl CoreLoop {
                 self.announcer.announce(link, &addresses, repeat, pause);
             }
         }
-        self.announcer.send_due(self.clock.now());
+        let now = self.clock.now();
+        self.announcer.send_due(now);
+        self.hush.get_or_insert(now + HUSH);
     }
 
     pub(super) fn forget_announcements(&mut self, router: RouterId) {

@@ -77,6 +77,8 @@ pub(super) struct CoreLoop {
     pub(super) sends: BTreeMap<RouterId, Sends>,
     pub(super) failed: BTreeSet<Place>,
     pub(super) waiting: Waiting,
+    /// Until then the desk is told nothing: something has just been announced.
+    pub(super) hush: Option<Instant>,
     pub(super) to_watch: ToWatch,
     /// Who advertised routers that are not ours (`log_unknown_vrids`), just now and ever.
     strangers: Vec<(RouterId, IpAddr)>,
@@ -182,6 +184,7 @@ impl CoreLoop {
             sends: BTreeMap::new(),
             failed: BTreeSet::new(),
             waiting: Waiting::default(),
+            hush: None,
             to_watch: ToWatch::default(),
             strangers: Vec::new(),
             known_strangers: BTreeSet::new(),
@@ -262,35 +265,52 @@ impl CoreLoop {
             self.handle_orders();
         }
         self.handle_deadlines()?;
+        self.apply_part();
+        if self.is_announced() {
+            if self.paths_due {
+                self.apply_paths();
+            } else if self.paths_astray {
+                self.repair_paths();
+            }
+            // Thousands of addresses come in many turns; what is held is told when all of them have.
+            if self.standing_due && !self.is_hushed() {
+                self.report_standing();
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies the next part of addresses that are due, and what comes of it.
+    fn apply_part(&mut self) {
         if self.holdings.is_pending() && self.apply_at <= self.clock.now() {
             self.apply_holdings();
             // The kernel's own threads have work by that too.
             self.apply_at = self.clock.now() + BREATH;
             self.settle();
         }
-        if !self.holdings.is_pending() {
-            if self.paths_due {
-                self.apply_paths();
-            } else if self.paths_astray {
-                self.repair_paths();
-            }
-        }
-        // Thousands of addresses come in many turns; what is held is told when all of them have.
-        if self.standing_due && !self.holdings.is_pending() {
-            self.report_standing();
-        }
-        Ok(())
     }
 
-    /// What comes after everything else of a turn. The desk waits for announcements that wait for the kernel: it has the
-    /// same processor to work on, perhaps.
+    /// Every address stands where it should, and none waits for the kernel to be announced: time for what comes after.
+    pub(super) fn is_announced(&self) -> bool {
+        !self.holdings.is_pending() && self.waiting.poll_timeout().is_none()
+    }
+
+    /// What comes after everything else of a turn. The desk waits for announcements that wait for the kernel, and for those
+    /// that they are for: it has the same processor to work on, perhaps.
     fn follow_up(&mut self) {
         if self.to_watch.poll_timeout().is_some_and(|at| at <= self.clock.now()) {
             self.watch_waiting();
         }
-        if self.waiting.poll_timeout().is_none() {
-            self.end.wake();
+        if !self.is_hushed() {
+            self.hush = None;
+            if self.waiting.poll_timeout().is_none() {
+                self.end.wake();
+            }
         }
+    }
+
+    fn is_hushed(&self) -> bool {
+        self.hush.is_some_and(|until| self.clock.now() < until)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
@@ -301,6 +321,7 @@ impl CoreLoop {
             self.routers.poll_check(),
             self.announcer.poll_timeout(now),
             self.waiting.poll_timeout(),
+            self.hush,
             self.to_watch.poll_timeout(),
             self.sockets.poll_timeout(),
             self.damping.poll_timeout(),
@@ -373,6 +394,10 @@ impl CoreLoop {
             }
             self.paths_astray = true;
             self.compare(&changes);
+            if self.waiting.poll_timeout().is_some() {
+                // The kernel says that it uses an address: clients have waited for this announcement.
+                self.apply_part();
+            }
             self.stand_again();
             self.tell_core();
         }

@@ -49,9 +49,11 @@ impl CoreLoop {
         }
         self.actions = actions;
         if changed {
-            if !self.holdings.is_pending() {
-                // What goes with the addresses comes after their announcement.
+            // What goes with the addresses comes after their announcement.
+            if self.is_announced() {
                 self.apply_paths();
+            } else {
+                self.paths_due = true;
             }
             self.forget_removed();
             self.standing_due = true;
