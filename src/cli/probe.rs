@@ -2,7 +2,7 @@
 //! of the earlier ones, and says the longest time without a good one. `drill` runs it where clients are.
 #![expect(clippy::disallowed_methods, reason = "the edge: it connects and looks at the clock")]
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::error::Elapsed;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// A connection that took longer needed a retransmission (a SYN is repeated after 1 s): it counts as failed, else the
@@ -36,6 +37,28 @@ pub(super) struct Options {
     json: bool,
 }
 
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Accepted in time.
+    Good,
+    /// Accepted, and reset before it was used.
+    InFlight,
+    /// Refused, or not accepted in time.
+    Failed,
+}
+
+impl End {
+    /// A reset that answers the first packet reads as refused; one that reads as reset came after the handshake.
+    fn of<T>(connected: &Result<io::Result<T>, Elapsed>) -> Self {
+        match connected {
+            Ok(Ok(_)) => Self::Good,
+            Ok(Err(cause)) if cause.kind() == ErrorKind::ConnectionReset => Self::InFlight,
+            Ok(Err(_)) | Err(_) => Self::Failed,
+        }
+    }
+}
+
 /// What was seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Report {
@@ -43,6 +66,9 @@ pub(super) struct Report {
     pub(super) total: u64,
     /// Those that were refused, reset, or took more than half a second.
     pub(super) failed: u64,
+    /// Those of them that had been accepted and were reset then: in flight when an address moved.
+    #[serde(default)]
+    pub(super) in_flight: u64,
     /// Longest time between two good ones, also from the start and to the end, microseconds.
     pub(super) gap_us: u64,
     /// When that gap began, microseconds from the start.
@@ -58,14 +84,18 @@ pub(super) struct Report {
 
 impl Report {
     /// A connection ended at this time.
-    fn take(&mut self, ended: Duration, good: bool) {
-        self.total += 1;
-        if good {
+    fn take(&mut self, ended: Duration, end: End) {
+        self.count(end);
+        if end == End::Good {
             self.until(ended);
             self.last_us = self.last_us.max(micros(ended));
-        } else {
-            self.failed += 1;
         }
+    }
+
+    fn count(&mut self, end: End) {
+        self.total += 1;
+        self.failed += u64::from(end != End::Good);
+        self.in_flight += u64::from(end == End::InFlight);
     }
 
     /// The time since the last good one is a gap, if none was longer.
@@ -78,10 +108,14 @@ impl Report {
 
     /// In words.
     pub(super) fn line(&self) -> String {
-        let Self { total, failed, gap_us, stall_us, .. } = self;
+        let Self { total, failed, in_flight, gap_us, stall_us, .. } = self;
         let (gap, stall) = (gap_us.div_ceil(1000), stall_us.div_ceil(1000));
+        let which = match in_flight {
+            0 => String::new(),
+            _ => format!(", {in_flight} of them after they had been accepted"),
+        };
         format!(
-            "{failed} of {total} connections failed; longest time without a good one: {gap} ms (the prober itself was \
+            "{failed} of {total} connections failed{which}; longest time without a good one: {gap} ms (the prober itself was \
              held up for {stall} ms at most)"
         )
     }
@@ -99,7 +133,7 @@ pub(super) fn run(options: &Options) -> ExitCode {
         false => report.line(),
     };
     // Nobody is left to tell where the reader of standard output went.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = writeln!(io::stdout(), "{text}");
     ExitCode::from(u8::from(report.failed > 0))
 }
 
@@ -108,7 +142,7 @@ async fn probe(options: &Options) -> Report {
     let mut ticks = interval(options.every.max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut report = Report::default();
-    let mut under_way: JoinSet<bool> = JoinSet::new();
+    let mut under_way: JoinSet<End> = JoinSet::new();
     let mut last_turn = start;
     let mut is_told = false;
     let end = end(options.lasts);
@@ -117,9 +151,9 @@ async fn probe(options: &Options) -> Report {
         tokio::select! {
             () = &mut end => break,
             Some(ended) = under_way.join_next() => {
-                let good = ended.unwrap_or(false);
-                report.take(start.elapsed(), good);
-                if good && !is_told {
+                let ended = ended.unwrap_or(End::Failed);
+                report.take(start.elapsed(), ended);
+                if ended == End::Good && !is_told {
                     is_told = true;
                     // The first word that whoever started this waits for.
                     eprintln!("evenkeel: {} answers", options.target);
@@ -140,8 +174,7 @@ async fn probe(options: &Options) -> Report {
     // What is under way still counts; no new ones begin, so the time from here on is no gap.
     report.until(start.elapsed());
     while let Some(ended) = under_way.join_next().await {
-        report.total += 1;
-        report.failed += u64::from(!ended.unwrap_or(false));
+        report.count(ended.unwrap_or(End::Failed));
     }
     report
 }
@@ -153,7 +186,7 @@ async fn end(lasts: Option<Duration>) {
             let (tell, told) = tokio::sync::oneshot::channel();
             // Ends with standard input or with the process.
             std::thread::spawn(move || {
-                let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+                let _ = io::copy(&mut io::stdin(), &mut io::sink());
                 let _ = tell.send(());
             });
             let _ = told.await;
@@ -161,12 +194,16 @@ async fn end(lasts: Option<Duration>) {
     }
 }
 
-/// Whether it was accepted in time. Closed by a reset, so that no port stays behind.
-async fn ask(target: SocketAddr) -> bool {
-    match timeout(LATE, TcpStream::connect(target)).await {
-        Ok(Ok(stream)) => socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).is_ok(),
-        Ok(Err(_)) | Err(_) => false,
+/// How a connection ended. Closed by a reset, so that no port stays behind.
+async fn ask(target: SocketAddr) -> End {
+    let connected = timeout(LATE, TcpStream::connect(target)).await;
+    let end = End::of(&connected);
+    if let Ok(Ok(stream)) = connected
+        && socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).is_err()
+    {
+        return End::Failed;
     }
+    end
 }
 
 fn micros(duration: Duration) -> u64 {
@@ -184,21 +221,40 @@ mod tests {
     #[test]
     fn the_gap_is_the_longest_time_between_good_connections() {
         let mut report = Report::default();
-        for (millis, good) in
-            [(10, true), (20, true), (30, false), (40, false), (70, true), (80, true)]
-        {
-            report.take(at(millis), good);
+        let ended = [
+            (10, End::Good),
+            (20, End::Good),
+            (30, End::Failed),
+            (40, End::InFlight),
+            (70, End::Good),
+            (80, End::Good),
+        ];
+        for (millis, end) in ended {
+            report.take(at(millis), end);
         }
-        assert_eq!((report.total, report.failed), (6, 2));
+        assert_eq!((report.total, report.failed, report.in_flight), (6, 2, 1));
         assert_eq!((report.gap_us, report.gap_at_us), (50_000, 20_000));
         // Nothing until the end.
         report.until(at(200));
         assert_eq!((report.gap_us, report.gap_at_us), (120_000, 80_000));
-        let wanted = "2 of 6 connections failed; longest time without a good one: 120 ms (the prober itself was held up for 0 ms at most)";
+        let wanted = "2 of 6 connections failed, 1 of them after they had been accepted; longest time without a good one: 120 ms (the prober itself was held up for 0 ms at most)";
         assert_eq!(report.line(), wanted);
         let json = serde_json::to_string(&report).unwrap();
         let read: Report = serde_json::from_str(&json).unwrap();
         assert_eq!(read.gap_us, 120_000);
+    }
+
+    #[test]
+    fn a_reset_after_the_handshake_was_in_flight() {
+        let kinds = [
+            (ErrorKind::ConnectionReset, End::InFlight),
+            (ErrorKind::ConnectionRefused, End::Failed),
+            (ErrorKind::HostUnreachable, End::Failed),
+        ];
+        for (kind, end) in kinds {
+            assert_eq!(End::of::<()>(&Ok(Err(kind.into()))), end, "{kind}");
+        }
+        assert_eq!(End::of(&Ok(Ok(()))), End::Good);
     }
 
     #[test]
